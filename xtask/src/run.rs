@@ -3,7 +3,7 @@
 use crate::cache::Cache;
 use std::ffi::OsString;
 
-use crate::cli::{self, Cli, Color, Command, Format};
+use crate::cli::{self, Cli, Color, Command, OutputFormat};
 use crate::commands::{
     self, bump_coreos, completions, diff, edit_manifest, fetch, releases, sort_manifests, verify_manifests,
     verify_signature, why,
@@ -41,7 +41,7 @@ pub fn run(cli: &Cli) -> u8 {
     }
     report.error = report.error.map(with_program_in_hint);
     let printed = term.print_report(&report).and_then(|()| match cli.globals.format {
-        Format::Github => github_actions::write(&report),
+        OutputFormat::Github => github_actions::write(&report),
         _ => Ok(()),
     });
     match printed {
@@ -60,8 +60,8 @@ pub fn report_usage(usage: &clap::Error, words: impl IntoIterator<Item = OsStrin
     let text = usage.to_string().replace("cargo xtask", program());
     let mut report = Report { command: args.command, ..Report::default() };
     match args.format {
-        Format::Json if is_help => drop(report.extra.insert("help", text.into())),
-        Format::Json | Format::Github | Format::Sarif if !is_help => {
+        OutputFormat::Json if is_help => drop(report.extra.insert("help", text.into())),
+        OutputFormat::Json | OutputFormat::Github | OutputFormat::Sarif if !is_help => {
             report.error = Some(usage_error(&text, &report.command))
         }
         _ => {

@@ -14,7 +14,7 @@ use crate::cli::Unneeded;
 use crate::context::Context;
 use crate::images::ImageSet;
 use crate::report::styled_text::{Style, StyledText};
-use crate::report::{Report, count, sizes};
+use crate::report::{Report, count_with_noun, sizes};
 use coreos_types::board::Board;
 use coreos_types::error::Result;
 use coreos_types::flavor::Flavor;
@@ -74,13 +74,17 @@ fn describe(group: UnneededCategory) -> &'static str {
 
 fn render(context: &Context<'_>, group: UnneededCategory, lines: &[UnneededLine]) -> StyledText {
     let mut out = StyledText::new();
-    let size = sizes::bytes_or_dash(Some(bytes_of(lines)));
-    out.line(Style::Strong, format!("{}: {}, {size}", describe(group), count(lines.len(), "line")));
+    let size = sizes::format_bytes_or_dash(Some(bytes_of(lines)));
+    out.push_line(
+        Style::Strong,
+        format!("{}: {}, {size}", describe(group), count_with_noun(lines.len(), "line")),
+    );
     for line in lines {
         out.push(Style::Plain, format!("  {}", line.path));
         let size = Some(line.bytes).filter(|bytes| *bytes > 0);
-        let size = size.map(|bytes| format!(", {}", sizes::bytes_or_dash(Some(bytes)))).unwrap_or_default();
-        out.line(Style::Faint, format!("  {}:{}{size}", line.file, line.line));
+        let size =
+            size.map(|bytes| format!(", {}", sizes::format_bytes_or_dash(Some(bytes)))).unwrap_or_default();
+        out.push_line(Style::Faint, format!("  {}:{}{size}", line.file, line.line));
     }
     push_command(&mut out, context, lines);
     out
@@ -89,7 +93,7 @@ fn render(context: &Context<'_>, group: UnneededCategory, lines: &[UnneededLine]
 fn push_command(out: &mut StyledText, context: &Context<'_>, lines: &[UnneededLine]) {
     if !lines.is_empty() {
         out.push(Style::Advice, "  to remove them:");
-        out.line(Style::Plain, format!(" {}", command(context, lines)));
+        out.push_line(Style::Plain, format!(" {}", command(context, lines)));
     }
 }
 

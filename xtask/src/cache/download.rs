@@ -112,7 +112,7 @@ impl ImageDownload<'_> {
         }
         file.rewind().with_context(|| "cannot read the partial download")?;
         partial.save_state(download.resume_after(0).as_ref())?;
-        progress.resume(resumed_at);
+        progress.set_resumed_bytes(resumed_at);
         let total = download.total();
         let stream = ResumedReader { partial: file, replay_left: resumed_at, download: &mut download };
         let temp_dir = self.store.cache.temp_dir_or_system();

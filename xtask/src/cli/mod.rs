@@ -20,7 +20,7 @@ use clap::{ArgAction, Parser, Subcommand};
 use coreos_types::parse_error::ParseError;
 use coreos_types::release::Release;
 
-pub use crate::report::Format;
+pub use crate::report::OutputFormat;
 pub use crate::terminal::ColorChoice as Color;
 pub use cache::{CacheAction, CacheArgs};
 pub use commands::{
@@ -91,7 +91,7 @@ pub struct GlobalArgs {
         default_value = "text",
         hide_possible_values = true
     )]
-    pub format: Format,
+    pub format: OutputFormat,
     /// Colorize output: auto, always, never.
     ///
     /// auto uses colors on a terminal, unless NO_COLOR or CI is set or TERM is dumb.

@@ -7,7 +7,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 
 use super::help_layout::command;
-use super::{Cli, Color, Format, GivenArgs};
+use super::{Cli, Color, GivenArgs, OutputFormat};
 
 /// Parses a command line, the program's name first.
 ///
@@ -47,7 +47,7 @@ fn with_owners_of_option(mut error: clap::Error, command: &clap::Command) -> cla
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PartialArgs {
     /// The output format.
-    pub format: Format,
+    pub format: OutputFormat,
     /// Whether to use colours.
     pub color: Color,
     /// The command's name; empty where there is none, or an unknown one.
@@ -167,19 +167,19 @@ mod tests {
     #[test]
     fn partial_args_of_a_wrong_line() {
         for (line, format, command) in [
-            ("--format json bump-coreos 1.2", Format::Json, "bump-coreos"),
-            ("--repo fetch why --format=github", Format::Github, "why"),
-            ("--repo=x -v --color always diff --format json", Format::Json, "diff"),
-            ("bump --format", Format::Text, ""),
-            ("--format json", Format::Json, ""),
-            ("--format xml fetch", Format::Text, "fetch"),
-            ("--bogus fetch --format json", Format::Json, ""),
-            ("--repo fetch bump", Format::Text, ""),
-            ("fetch --bogus --format json", Format::Json, "fetch"),
-            ("fetch --board x --format json", Format::Json, "fetch"),
-            ("bump-coreos 1.2 --format json", Format::Json, "bump-coreos"),
-            ("bump-coreos --help --format json", Format::Json, "bump-coreos"),
-            ("--version --format json", Format::Json, ""),
+            ("--format json bump-coreos 1.2", OutputFormat::Json, "bump-coreos"),
+            ("--repo fetch why --format=github", OutputFormat::Github, "why"),
+            ("--repo=x -v --color always diff --format json", OutputFormat::Json, "diff"),
+            ("bump --format", OutputFormat::Text, ""),
+            ("--format json", OutputFormat::Json, ""),
+            ("--format xml fetch", OutputFormat::Text, "fetch"),
+            ("--bogus fetch --format json", OutputFormat::Json, ""),
+            ("--repo fetch bump", OutputFormat::Text, ""),
+            ("fetch --bogus --format json", OutputFormat::Json, "fetch"),
+            ("fetch --board x --format json", OutputFormat::Json, "fetch"),
+            ("bump-coreos 1.2 --format json", OutputFormat::Json, "bump-coreos"),
+            ("bump-coreos --help --format json", OutputFormat::Json, "bump-coreos"),
+            ("--version --format json", OutputFormat::Json, ""),
         ] {
             let words = std::iter::once("xtask").chain(line.split_whitespace()).map(OsString::from);
             let color = if line.contains("always") { Color::Always } else { Color::Auto };

@@ -24,7 +24,7 @@ use manifest::plan::stage1_sources::Stage1Sources;
 pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Report) -> Result<()> {
     report.dry_run = flags.dry_run || flags.check;
     report.check = flags.check;
-    report.flavors = context.flavors();
+    report.flavor_count = context.flavors();
     advisories::check(context, &flags.image, flags.advisories.as_ref())?;
     if flags.preview {
         return preview(context, flags, report);
@@ -138,7 +138,7 @@ fn compare_packages(
         after,
         taken_after: OnceCell::new(),
     };
-    report.packages = comparison.changes();
+    report.package_changes = comparison.changes();
     report.advisories = advisories::find(&comparison, flags.advisories.as_ref())?;
     Ok(())
 }

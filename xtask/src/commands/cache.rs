@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::context::current_dir;
 use crate::http::ClientConfig;
 use crate::repo::Repo;
-use crate::report::{Report, count};
+use crate::report::{Report, count_with_noun};
 use crate::terminal::Term;
 use crate::verbose_log;
 use coreos_types::calendar::rfc3339;
@@ -56,7 +56,11 @@ fn list(entries: &[CacheEntry], pinned: Option<&Release>, report: &mut Report) {
         let mark = if is_pinned { ", pinned by this tree" } else { "" };
         report.output.push(format!("{}{mark}", expiry::describe(entry, now)));
     }
-    report.output.push(format!("{}, {} MiB in all", count(entries.len(), "image"), mebibytes(entries)));
+    report.output.push(format!(
+        "{}, {} MiB in all",
+        count_with_noun(entries.len(), "image"),
+        mebibytes(entries)
+    ));
     let rows = entries.iter().map(|entry| row(entry, pinned));
     report.extra.insert("cache", rows.collect());
 }
@@ -82,7 +86,7 @@ fn prune(
         removed.push(entry);
     }
     let mebibytes = mebibytes(removed.iter().copied());
-    report.output.push(format!("{} removed, {mebibytes} MiB", count(removed.len(), "image")));
+    report.output.push(format!("{} removed, {mebibytes} MiB", count_with_noun(removed.len(), "image")));
     report.extra.insert("removed", removed.iter().map(|entry| row(entry, pinned)).collect());
     report.extra.insert("kept", kept.into());
     Ok(())

@@ -33,7 +33,7 @@ pub(crate) fn diff(context: &Context<'_>, flags: &Diff, report: &mut Report) -> 
         after: &context.sources,
         taken_after: OnceCell::new(),
     };
-    report.packages = comparison.changes();
+    report.package_changes = comparison.changes();
     report.advisories = advisories::find(&comparison, flags.advisories.as_ref())?;
     old.read_error()?;
     new.read_error()?;

@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::git;
 use crate::images::ImageSet;
 use crate::repo::transaction;
-use crate::report::commit::message;
+use crate::report::commit_message::commit_message;
 use crate::report::sizes::{self, TreeState};
 use crate::report::{Report, added_dependents};
 use coreos_types::board::Board;
@@ -109,7 +109,7 @@ fn set_aside_accepted(context: &Context<'_>, boards: &[Board], options: FixOptio
 /// Adds sizes and the dependents of added paths to the report.
 pub(super) fn fill_sizes(before: TreeState<'_>, after: TreeState<'_>, report: &mut Report) {
     report.sizes = sizes::compare(before, after);
-    report.needs = added_dependents::edges(&report.fixes, after.sources, after.trees);
+    report.added_dependents = added_dependents::edges(&report.fixes, after.sources, after.trees);
 }
 
 /// Writes the plan of the report, unless it is a dry run.
@@ -138,7 +138,7 @@ fn write_and_commit(context: &Context<'_>, commit: bool, report: &Report) -> Res
     }
     let id = report.images.iter().find_map(|image| image.os_release.get("ID"));
     let vendor = id.and_then(|id| context.settings.vendors.get(id)).unwrap_or(Vendor::COREOS);
-    let error = match git::commit(context.tree.root(), &paths(plan), &message(report, vendor.name)) {
+    let error = match git::commit(context.tree.root(), &paths(plan), &commit_message(report, vendor.name)) {
         Ok(name) => {
             context.term.stage("committed", name);
             return Ok(());

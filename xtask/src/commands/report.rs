@@ -7,7 +7,7 @@ use crate::cache::report_files::{self, FileFormat};
 use crate::cli::ReportArgs;
 use crate::context::Context;
 use crate::git;
-use crate::report::{Format, Report};
+use crate::report::{OutputFormat, Report};
 use coreos_types::error::Result;
 
 /// Writes the report of the last run to a file, or prints it as Markdown, or with `--format json` as JSON.
@@ -28,7 +28,7 @@ pub(crate) fn last_report(context: &Context<'_>, flags: &ReportArgs, report: &mu
             report_files::write_text(path, &text)?;
             context.term.stage("wrote", path.display());
         }
-        None if context.term.format() == Format::Json => {}
+        None if context.term.format() == OutputFormat::Json => {}
         None => report.output.push(text.trim_end().to_owned()),
     }
     Ok(())
@@ -49,7 +49,7 @@ pub(crate) fn run_with_report(
     if let Err(error) = command(context, report) {
         report.error = Some(error);
     }
-    if file.is_some() || context.term.format() == Format::Github {
+    if file.is_some() || context.term.format() == OutputFormat::Github {
         report.source_links = git::source_links(context.tree.root());
     }
     let texts = FileFormat::render_all(report);

@@ -92,7 +92,7 @@ fn source(context: &Context<'_>, args: &Sbom, origin: &ImageOrigin) -> Source {
         board: origin.board,
         location: location.to_owned(),
         digest: origin.digest.clone(),
-        signer: origin.signature.clone(),
+        signer: origin.signer.clone(),
     }
 }
 

@@ -15,7 +15,7 @@ use coreos_types::error::Result;
 pub fn verify_manifests(context: &Context<'_>, flags: &VerifyManifests, report: &mut Report) -> Result<()> {
     report.dry_run = flags.dry_run || flags.check;
     report.check = flags.check;
-    report.flavors = context.flavors();
+    report.flavor_count = context.flavors();
     report.invocation = context.command_invocation(&["verify-manifests", "--fix"]);
     let images = ImageSet::open(context, &flags.image, Some(context.pins.release()))?;
     let args = (&flags.image, flags.fix_args);

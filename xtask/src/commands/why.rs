@@ -12,17 +12,17 @@ use manifest::plan::bump::ImageTrees;
 pub(crate) fn why(context: &Context<'_>, flags: &Why, report: &mut Report) -> Result<()> {
     let images = ImageSet::open(context, &flags.image, Some(context.pins.release()))?;
     report.images = images.origins();
-    let answer = why::why(&flags.subject, &context.sources, &images.trees());
+    let answer = why::answer_why(&flags.subject, &context.sources, &images.trees());
     images.read_error()?;
     report.extra.insert("why", why::to_json(&answer));
-    if answer.boards.iter().all(why::BoardWhy::is_unknown) {
+    if answer.boards.iter().all(why::BoardAnswer::is_unknown) {
         return Err(not_found(context, &flags.subject, &images.trees()));
     }
     images.store_trees();
     report.styled_output = match (flags.dot, flags.mermaid) {
         (true, _) => StyledText::styled(Style::Plain, why::dot(&answer)),
         (_, true) => StyledText::styled(Style::Plain, why::mermaid(&answer)),
-        _ => why::tree(&answer),
+        _ => why::render_tree(&answer),
     };
     Ok(())
 }
@@ -35,7 +35,9 @@ fn not_found(context: &Context<'_>, subject: &str, trees: &ImageTrees<'_>) -> Er
     let similar = trees.values().flat_map(|tree| tree.iter()).map(|(path, _)| path);
     let mut similar = similar.filter(|path| !stem.is_empty() && path.name().starts_with(stem));
     match similar.next() {
-        Some(path) => error.with_hint(context.command_invocation(&["why"]).command_about(path.as_str())),
+        Some(path) => {
+            error.with_hint(context.command_invocation(&["why"]).command_with_argument(path.as_str()))
+        }
         None => error.with_hint("use a path relative to /usr, or a soname: cargo xtask why libc.so.6"),
     }
 }

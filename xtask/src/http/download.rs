@@ -200,7 +200,7 @@ impl Download<'_> {
                 let total = total.or(self.total);
                 if let Some(total) = total {
                     self.check_limit(total)?;
-                    self.progress.expect(total);
+                    self.progress.set_total(total);
                 }
                 if resume.is_none() {
                     (self.total, self.validator) = (total, validator);

@@ -225,9 +225,9 @@ fn local<'t>(
 impl BoardImage {
     /// Logs the digest and the signer of the image.
     fn log(&self, term: &Term) {
-        let ImageOrigin { board, digest, signature, .. } = &self.origin;
+        let ImageOrigin { board, digest, signer, .. } = &self.origin;
         term.detail("image", format!("{board}: {digest}, {} nodes", self.image.tree().len()));
-        if let Some(signer) = signature {
+        if let Some(signer) = signer {
             let Signer { primary, signing_key, signed_at, .. } = signer;
             term.detail("signed", format!("{signed_at} by {primary}, {} {signing_key}", signer.key_kind()));
         }
@@ -239,7 +239,7 @@ impl BoardImage {
             board,
             source: provenance.source,
             digest: provenance.digest.to_string(),
-            signature: provenance.signer,
+            signer: provenance.signer,
             os_release: identity.os_release,
         };
         BoardImage { image, origin, channel }
@@ -248,7 +248,7 @@ impl BoardImage {
 
 /// The signer of an image, as a message.
 fn describe_signer(origin: &ImageOrigin) -> String {
-    let Some(signer) = &origin.signature else {
+    let Some(signer) = &origin.signer else {
         return format!("{}: not signed (accepted because of --unsigned)", origin.source);
     };
     let Signer { primary, signing_key, signed_at, user_id } = signer;
@@ -269,7 +269,7 @@ mod tests {
         let mut text = String::new();
         for mut origin in fixtures::bump().images {
             text += &(describe_signer(&origin) + "\n");
-            if let Some(signer) = &mut origin.signature {
+            if let Some(signer) = &mut origin.signer {
                 signer.signing_key = signer.primary.clone();
             }
             text += &(describe_signer(&origin) + "\n");

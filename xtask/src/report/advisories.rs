@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::first_names;
+use super::join_first_names;
 use super::styled_text::{Style, StyledText};
 use coreos_types::flavor::Flavor;
 use coreos_types::release::Release;
@@ -48,7 +48,7 @@ impl SecurityFixes {
         let name = |fix: &RelevantFix| fix.package.rsplit('/').next().unwrap_or(&fix.package).to_owned();
         match concerned.map(name).collect::<Vec<_>>() {
             names if names.is_empty() => format!("{fixes} in {flavor}"),
-            names => format!("{fixes} in {flavor} ({})", first_names(names.iter(), MAX_NAMES)),
+            names => format!("{fixes} in {flavor} ({})", join_first_names(names.iter(), MAX_NAMES)),
         }
     }
 
@@ -101,14 +101,14 @@ impl AdvisoryReport {
     pub(super) fn render(&self) -> StyledText {
         let mut out = StyledText::new();
         let style = if self.relevant().is_empty() { Style::Plain } else { Style::Strong };
-        out.line(style, self.headline());
+        out.push_line(style, self.headline());
         for fix in self.relevant() {
             out.push(Style::Plain, format!("  {}  {}", fix.package, ids(fix)));
-            out.line(Style::Faint, format!("  in {}", flavors(fix)));
-            links(fix).for_each(|link| out.line(Style::Faint, format!("    {link}")));
+            out.push_line(Style::Faint, format!("  in {}", flavors(fix)));
+            links(fix).for_each(|link| out.push_line(Style::Faint, format!("    {link}")));
         }
         if self.found.is_ok() {
-            out.line(Style::Faint, format!("  {}", self.remarks()));
+            out.push_line(Style::Faint, format!("  {}", self.remarks()));
         }
         out
     }
@@ -140,7 +140,7 @@ impl AdvisoryReport {
 /// `8 fixes: CVE-2026-1, CVE-2026-2 and 6 more`.
 pub(super) fn ids(fix: &RelevantFix) -> String {
     let number = fix.ids.len();
-    format!("{number} {}: {}", noun(number), first_names(fix.ids.iter(), MAX_IDS))
+    format!("{number} {}: {}", noun(number), join_first_names(fix.ids.iter(), MAX_IDS))
 }
 
 fn noun(fixes: usize) -> &'static str {

@@ -1,17 +1,17 @@
 //! The report as annotations of GitHub Actions (docs.github.com, "Workflow commands": `::error file=…,line=…::…`).
 
 use super::summary::summary;
-use super::{Outcome, Report, error_with_hint};
+use super::{CheckOutcome, Report, error_with_hint};
 use manifest::finding::{Finding, Severity};
 use usr::lossless_text;
 
 /// One annotation per finding, failed check and error, then the output and the summary.
 pub(crate) fn render(report: &Report) -> String {
     let mut out = String::new();
-    out.extend(report.findings.iter().map(|finding| one_finding(finding, &report.hint(finding))));
-    for check in report.checks.iter().filter(|check| check.outcome == Outcome::Fail) {
+    out.extend(report.findings.iter().map(|finding| finding_annotation(finding, &report.hint(finding))));
+    for check in report.checks.iter().filter(|check| check.outcome == CheckOutcome::Fail) {
         let title = format!("{} {}", check.name, check.subject);
-        let place = check.file.as_deref().map(|file| place(file, check.line));
+        let place = check.file.as_deref().map(|file| location_properties(file, check.line));
         let properties = place.into_iter().flatten().chain([("title", title)]).collect::<Vec<_>>();
         out.push_str(&annotation("error", &properties, &check.message));
     }
@@ -43,18 +43,18 @@ fn escape_commands(text: &str) -> String {
     out
 }
 
-fn one_finding(finding: &Finding, hint: &str) -> String {
+fn finding_annotation(finding: &Finding, hint: &str) -> String {
     let level = match finding.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
         Severity::Advice => "notice",
     };
     let message = format!("{}: {}\nhint: {hint}", finding.path, finding.message);
-    annotation(level, &place(&finding.file, finding.line), &message)
+    annotation(level, &location_properties(&finding.file, finding.line), &message)
 }
 
 /// The properties of a location. The default line is 1, because GitHub requires file and line.
-fn place(file: &str, line: Option<usize>) -> [(&'static str, String); 2] {
+fn location_properties(file: &str, line: Option<usize>) -> [(&'static str, String); 2] {
     [("file", file.to_owned()), ("line", line.unwrap_or(1).to_string())]
 }
 

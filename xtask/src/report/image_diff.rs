@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::count;
-use super::sizes::{bytes, change};
+use super::count_with_noun;
+use super::sizes::{format_bytes, format_size_change};
 use super::styled_text::{Style, StyledText};
 use coreos_types::board::Board;
 use manifest::plan::stage1_sources::Stage1Sources;
@@ -52,16 +52,16 @@ pub(crate) struct NodeSummary {
 pub(crate) fn compare(board: Board, sources: &Stage1Sources, old: &UsrTree, new: &UsrTree) -> ImageDiff {
     let mut paths = BTreeSet::new();
     for tree in [old, new] {
-        closure(board, sources, tree, &mut paths);
+        collect_closure(board, sources, tree, &mut paths);
     }
     // A path that is selected in only one image is compared in both.
     [old, new].into_iter().for_each(|tree| tree.read_ahead(&paths));
-    let rows: Vec<PathChange> = paths.iter().filter_map(|path| row(path, old, new)).collect();
+    let rows: Vec<PathChange> = paths.iter().filter_map(|path| compare_path(path, old, new)).collect();
     ImageDiff { board, same: paths.len() - rows.len(), rows }
 }
 
 /// Adds every listed path and the files that the loader resolves for it.
-fn closure(board: Board, sources: &Stage1Sources, tree: &UsrTree, paths: &mut BTreeSet<UsrPath>) {
+fn collect_closure(board: Board, sources: &Stage1Sources, tree: &UsrTree, paths: &mut BTreeSet<UsrPath>) {
     let loader = DynamicLoader::new(tree, board, DynamicLoader::systemd_directories(tree), None);
     sources.for_each_selection(board, tree, |selection| {
         for path in selection.dynamic_elf_files() {
@@ -73,7 +73,7 @@ fn closure(board: Board, sources: &Stage1Sources, tree: &UsrTree, paths: &mut BT
     });
 }
 
-fn row(path: &UsrPath, old: &UsrTree, new: &UsrTree) -> Option<PathChange> {
+fn compare_path(path: &UsrPath, old: &UsrTree, new: &UsrTree) -> Option<PathChange> {
     let [before, after] = [old, new].map(|tree| tree.get(path.as_str()).map(summarize));
     // The dependencies of an added or removed file are not listed.
     let is_in_both = before.is_some() && after.is_some();
@@ -88,7 +88,7 @@ fn row(path: &UsrPath, old: &UsrTree, new: &UsrTree) -> Option<PathChange> {
 
 fn summarize(node: &Node) -> NodeSummary {
     let (text, size) = match &node.kind {
-        NodeKind::File { size, .. } => (bytes(*size), Some(*size)),
+        NodeKind::File { size, .. } => (format_bytes(*size), Some(*size)),
         NodeKind::Directory => ("directory".to_owned(), None),
         NodeKind::Symlink(target) => (format!("link to {target}"), None),
         NodeKind::Special => ("device, socket or pipe".to_owned(), None),
@@ -115,29 +115,29 @@ pub(crate) fn render(changes: &[ImageDiff]) -> StyledText {
                 _ => (Style::Plain, ' '),
             };
             out.push(style, format!("{mark}{:<width$}", row.path.as_str()));
-            out.push(Style::Faint, format!(" | {}", difference(row)));
+            out.push(Style::Faint, format!(" | {}", describe_difference(row)));
             row.new_needs.iter().for_each(|name| out.push(Style::Added, format!(" +{name}")));
             row.old_needs.iter().for_each(|name| out.push(Style::Removed, format!(" -{name}")));
-            out.line(Style::Plain, "");
+            out.push_line(Style::Plain, "");
         }
         let number = |test: fn(&PathChange) -> bool| board.rows.iter().filter(|row| test(row)).count();
         let (added, removed) = (number(|row| row.before.is_none()), number(|row| row.after.is_none()));
         let line = format!(
             "{}: {} changed, {added} added, {removed} removed, {} unchanged",
             board.board,
-            count(board.rows.len() - added - removed, "path"),
+            count_with_noun(board.rows.len() - added - removed, "path"),
             board.same
         );
-        out.line(Style::Strong, line);
+        out.push_line(Style::Strong, line);
     }
     out
 }
 
-fn difference(row: &PathChange) -> String {
+fn describe_difference(row: &PathChange) -> String {
     match (&row.before, &row.after) {
         (Some(before), Some(after)) if before == after => "needs".to_owned(),
         (Some(before), Some(after)) if before.size.is_some() && after.size.is_some() => {
-            format!("{} → {} ({})", before.text, after.text, change(before.size, after.size))
+            format!("{} → {} ({})", before.text, after.text, format_size_change(before.size, after.size))
         }
         (Some(before), Some(after)) => format!("{} → {}", before.text, after.text),
         (one, other) => one.iter().chain(other).map(|node| node.text.clone()).collect(),

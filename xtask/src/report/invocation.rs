@@ -57,18 +57,22 @@ impl Invocation {
             }
             Suggestion::HideFile(file) => {
                 let (directory, name) = file.rsplit_once('/').unwrap_or((".", file));
-                format!("mv {} {}", self.in_tree(file), self.in_tree(&format!("{directory}/.{name}")))
+                format!(
+                    "mv {} {}",
+                    self.quoted_tree_path(file),
+                    self.quoted_tree_path(&format!("{directory}/.{name}"))
+                )
             }
             Suggestion::RemoveLines { file, lines } => {
                 let ranges: Vec<String> =
                     lines.iter().map(|(first, last)| format!("{first},{last}d")).collect();
-                format!("sed -i {} {}", quote(&ranges.join(";")), self.in_tree(file))
+                format!("sed -i {} {}", quote(&ranges.join(";")), self.quoted_tree_path(file))
             }
             Suggestion::ChangeRelease => {
                 self.command_line(words(["bump-coreos", "latest"]).iter().chain(&self.source))
             }
             Suggestion::CopySymlinkTarget { link, then } => {
-                format!("{} && {}", self.copy_commands(link), self.hint(then))
+                format!("{} && {}", self.copy_target_commands(link), self.hint(then))
             }
         }
     }
@@ -88,7 +92,7 @@ impl Invocation {
     }
 
     /// The command with the options that say where images come from, and a positional argument.
-    pub fn command_about(&self, argument: &str) -> String {
+    pub fn command_with_argument(&self, argument: &str) -> String {
         let argument = match argument.starts_with('-') {
             true => words(["--", argument]),
             false => words([argument]),
@@ -116,15 +120,15 @@ impl Invocation {
     }
 
     /// A path of the tree as a word for the shell.
-    fn in_tree(&self, path: &str) -> String {
+    fn quoted_tree_path(&self, path: &str) -> String {
         let root = self.root.as_ref().map_or_else(String::new, |root| format!("{root}/"));
         quote_path(&format!("{root}{path}"))
     }
 
     /// Replaces a link by a copy of the file or directory that it points to. Links in a directory become copies as
     /// well: their targets are relative to the place of the original.
-    fn copy_commands(&self, link: &str) -> String {
-        let (there, copy) = (self.in_tree(link), self.in_tree(&format!("{link}.own")));
+    fn copy_target_commands(&self, link: &str) -> String {
+        let (there, copy) = (self.quoted_tree_path(link), self.quoted_tree_path(&format!("{link}.own")));
         format!("cp -RL {there} {copy} && rm {there} && mv {copy} {there}")
     }
 }

@@ -51,7 +51,7 @@ fn unescaped_document(report: &Report) -> Value {
     if !report.sizes.is_empty() {
         document["sizes"] = report.sizes.iter().map(manifest_sizes).collect();
         document["needs"] = report
-            .needs
+            .added_dependents
             .iter()
             .map(|need| {
                 json!({
@@ -60,7 +60,7 @@ fn unescaped_document(report: &Report) -> Value {
             })
             .collect();
     }
-    if let Some(changes) = &report.packages {
+    if let Some(changes) = &report.package_changes {
         document["packages"] = package_changes::to_json(changes);
     }
     if let Some(advisories) = &report.advisories {
@@ -77,9 +77,9 @@ fn image(image: &ImageOrigin) -> Value {
         "board": image.board.id(),
         "source": image.source,
         "digest": image.digest,
-        "signed_by": image.signature.as_ref().map(|signer| &signer.primary),
-        "signing_subkey": image.signature.as_ref().map(|signer| &signer.signing_key),
-        "signed_at": image.signature.as_ref().map(|signer| &signer.signed_at),
+        "signed_by": image.signer.as_ref().map(|signer| &signer.primary),
+        "signing_subkey": image.signer.as_ref().map(|signer| &signer.signing_key),
+        "signed_at": image.signer.as_ref().map(|signer| &signer.signed_at),
         "os_release": image.os_release,
     })
 }

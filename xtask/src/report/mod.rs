@@ -2,7 +2,7 @@
 
 pub mod added_dependents;
 pub(crate) mod advisories;
-pub(crate) mod commit;
+pub(crate) mod commit_message;
 pub(crate) mod github;
 pub mod html;
 pub(crate) mod image_diff;
@@ -17,7 +17,7 @@ pub(crate) mod styled_text;
 pub(crate) mod text;
 pub(crate) mod why;
 
-mod diff;
+mod edit_diff;
 #[cfg(test)]
 #[path = "tests/fixtures.rs"]
 pub(crate) mod fixtures;
@@ -25,7 +25,7 @@ mod problem_groups;
 mod summary;
 mod tables;
 
-pub use problem_groups::count;
+pub use problem_groups::count_with_noun;
 
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ use packages::changes::PackageChange;
 
 /// `--format`: the output format of the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum Format {
+pub enum OutputFormat {
     /// Text for a terminal.
     #[default]
     Text,
@@ -75,7 +75,7 @@ pub struct Report {
     /// The command line of the run, which its hints repeat.
     pub invocation: Invocation,
     /// The number of flavors in the tree.
-    pub flavors: usize,
+    pub flavor_count: usize,
     /// The fixes.
     pub fixes: Vec<Fix>,
     /// The remaining findings.
@@ -91,9 +91,9 @@ pub struct Report {
     /// Links to the files of the tree on the web.
     pub source_links: Option<source_links::SourceLinks>,
     /// The dependents of added paths ([`added_dependents::edges`]).
-    pub needs: Vec<added_dependents::DependencyEdge>,
+    pub added_dependents: Vec<added_dependents::DependencyEdge>,
     /// Package changes between the two releases; `None` if they are not known.
-    pub packages: Option<Vec<PackageChange>>,
+    pub package_changes: Option<Vec<PackageChange>>,
     /// Security fixes between the two releases; `None` if they were not requested.
     pub advisories: Option<advisories::AdvisoryReport>,
     /// The checks of smoketest.
@@ -118,7 +118,7 @@ pub struct ImageOrigin {
     /// SHA-256 of the `.cpio.gz`, as `sha256:HEX`.
     pub digest: String,
     /// The signer; `None` under `--unsigned`.
-    pub signature: Option<Signer>,
+    pub signer: Option<Signer>,
     /// The variables of its os-release.
     pub os_release: BTreeMap<String, String>,
 }
@@ -131,7 +131,7 @@ pub struct Check {
     /// The subject, such as `bin/bash`.
     pub subject: String,
     /// The outcome.
-    pub outcome: Outcome,
+    pub outcome: CheckOutcome,
     /// Details; after a failure with the manifest and the command.
     pub message: String,
     /// The manifest to look at after a failure, if there is one.
@@ -143,19 +143,19 @@ pub struct Check {
 /// The outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub enum Outcome {
+pub enum CheckOutcome {
     Pass,
     Fail,
     Skip,
 }
 
-impl Outcome {
+impl CheckOutcome {
     /// The word in JSON.
     pub fn id(self) -> &'static str {
         match self {
-            Outcome::Pass => "pass",
-            Outcome::Fail => "fail",
-            Outcome::Skip => "skip",
+            CheckOutcome::Pass => "pass",
+            CheckOutcome::Fail => "fail",
+            CheckOutcome::Skip => "skip",
         }
     }
 }
@@ -166,7 +166,7 @@ impl Report {
         match &self.error {
             Some(Error { kind: ErrorKind::Refused, .. }) => 3,
             Some(_) => 2,
-            None if self.has_open_findings() => 1,
+            None if self.has_open_problems() => 1,
             None if self.check && !self.plan.is_empty() => 1,
             None => 0,
         }
@@ -200,12 +200,12 @@ impl Report {
 
     /// The number of problems of the findings, by severity and fix.
     pub fn describe_problems(&self) -> String {
-        problem_groups::Counts::new(self).describe()
+        problem_groups::ProblemCounts::new(self).describe()
     }
 
-    fn has_open_findings(&self) -> bool {
+    fn has_open_problems(&self) -> bool {
         self.findings.iter().any(|finding| finding.severity != Severity::Advice)
-            || self.checks.iter().any(|check| check.outcome == Outcome::Fail)
+            || self.checks.iter().any(|check| check.outcome == CheckOutcome::Fail)
     }
 }
 
@@ -218,14 +218,14 @@ fn error_with_hint(error: &Error) -> String {
 }
 
 /// The first `max` names with commas, then `and N more`.
-fn first_names(names: impl ExactSizeIterator<Item = impl ToString>, max: usize) -> String {
+fn join_first_names(names: impl ExactSizeIterator<Item = impl ToString>, max: usize) -> String {
     let more = names.len().saturating_sub(max);
     let shown = names.take(max).map(|name| name.to_string()).collect::<Vec<_>>().join(", ");
     if more > 0 { format!("{shown} and {more} more") } else { shown }
 }
 
 /// A short form of a manifest's path: `stage1/usr_from_kvm/manifest-amd64-usr.d/ip.manifest` is `kvm/ip (amd64-usr)`.
-fn short(file: &str) -> String {
+fn short_manifest_name(file: &str) -> String {
     let parts = || {
         let rest = file.strip_prefix("stage1/usr_from_")?.strip_suffix(".manifest")?;
         let (flavor, rest) = rest.split_once('/')?;

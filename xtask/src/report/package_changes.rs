@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::count;
+use super::count_with_noun;
 use super::styled_text::{Style, StyledText};
 use packages::changes::PackageChange;
 
@@ -10,22 +10,22 @@ use packages::changes::PackageChange;
 pub(crate) fn render(changes: &[PackageChange]) -> StyledText {
     let mut out = StyledText::new();
     let Some(headline) = headline(changes) else { return out };
-    out.line(Style::Strong, headline);
-    let (taken, _) = taken_packages(changes);
+    out.push_line(Style::Strong, headline);
+    let (taken, _) = split_by_taken(changes);
     let width = taken.iter().map(|change| change.name.chars().count()).max().unwrap_or(0);
     for change in taken {
         out.push(Style::Plain, format!("  {:<width$}  {}", change.name, versions(change)));
         let flavors: Vec<&str> = change.flavors.iter().map(|flavor| flavor.as_str()).collect();
-        let files = count(change.taken.len(), "file");
-        out.line(Style::Faint, format!("  {files} in {}", flavors.join(", ")));
+        let files = count_with_noun(change.taken.len(), "file");
+        out.push_line(Style::Faint, format!("  {files} in {}", flavors.join(", ")));
     }
     out
 }
 
 /// `2 packages changed of which stage1 takes files, and 1 of which it takes none`; `None` without changes.
 pub(super) fn headline(changes: &[PackageChange]) -> Option<String> {
-    let (taken, others) = taken_packages(changes);
-    let packages = |number| count(number, "package");
+    let (taken, others) = split_by_taken(changes);
+    let packages = |number| count_with_noun(number, "package");
     Some(match (taken.len(), others) {
         (0, 0) => return None,
         (0, others) => format!("{} changed, none of which stage1 takes a file", packages(others)),
@@ -40,7 +40,7 @@ pub(super) fn headline(changes: &[PackageChange]) -> Option<String> {
 }
 
 /// The changes of packages of which the stage1 takes a file, and the number of the others.
-pub(super) fn taken_packages(changes: &[PackageChange]) -> (Vec<&PackageChange>, usize) {
+pub(super) fn split_by_taken(changes: &[PackageChange]) -> (Vec<&PackageChange>, usize) {
     let taken: Vec<&PackageChange> = changes.iter().filter(|change| !change.taken.is_empty()).collect();
     let others = changes.len() - taken.len();
     (taken, others)

@@ -23,28 +23,28 @@ pub(super) struct Problem<'r> {
 impl Problem<'_> {
     /// Whether `--fix` fixes all of it.
     pub(super) fn is_fixable(&self) -> bool {
-        self.all().all(|finding| finding.fixable)
+        self.findings().all(|finding| finding.fixable)
     }
 
     /// Whether the problem is fixed by `--fix --drop-missing` and not by `--fix`.
     fn is_droppable(&self) -> bool {
         !self.is_fixable()
             && self
-                .all()
+                .findings()
                 .all(|finding| finding.fixable || finding.suggestion == Suggestion::RunFixDropMissing)
     }
 
     fn severity(&self) -> Severity {
-        self.all().map(|finding| finding.severity).min().unwrap_or(self.main.severity)
+        self.findings().map(|finding| finding.severity).min().unwrap_or(self.main.severity)
     }
 
-    fn all(&self) -> impl Iterator<Item = &Finding> {
+    fn findings(&self) -> impl Iterator<Item = &Finding> {
         std::iter::once(self.main).chain(self.related.iter().copied())
     }
 }
 
 /// Problems with the same hint, and the hint, in the order of the first of each.
-pub(super) fn by_hint(
+pub(super) fn group_by_hint(
     report: &Report,
     is_shown: impl Fn(Severity) -> bool,
 ) -> Vec<(String, Vec<Problem<'_>>)> {
@@ -68,7 +68,7 @@ fn problems(report: &Report) -> Vec<Problem<'_>> {
     let others = findings().filter(|(_, finding)| may_follow_rename(finding));
     for (position, finding) in mains.chain(others) {
         let flavor = finding.flavor.as_str();
-        let same = index.by_identity.get(&identity(finding)).copied();
+        let same = index.by_key.get(&finding_key(finding)).copied();
         let Some(at) = same.or_else(|| index.cause(finding)) else {
             index.insert(finding, problems.len());
             problems.push((position, Problem { main: finding, related: Vec::new(), flavors: vec![flavor] }));
@@ -87,16 +87,16 @@ fn problems(report: &Report) -> Vec<Problem<'_>> {
 }
 
 /// The identity of a finding, without the flavor: the same finding in two flavors is one problem.
-type Identity<'r> = (Board, FindingKind, &'r str, Option<usize>, &'r str, &'r str);
+type FindingKey<'r> = (Board, FindingKind, &'r str, Option<usize>, &'r str, &'r str);
 
-fn identity(finding: &Finding) -> Identity<'_> {
+fn finding_key(finding: &Finding) -> FindingKey<'_> {
     (finding.board, finding.kind, &finding.file, finding.line, &finding.path, &finding.message)
 }
 
 /// Index of the problems by key; the first problem of a key stays.
 #[derive(Default)]
 struct ProblemIndex<'r> {
-    by_identity: BTreeMap<Identity<'r>, usize>,
+    by_key: BTreeMap<FindingKey<'r>, usize>,
     /// Missing files with one candidate, by board, manifest and candidate.
     by_new_name: BTreeMap<(Board, &'r str, &'r str), usize>,
     /// Missing libraries without candidates, by board, manifest and path.
@@ -105,7 +105,7 @@ struct ProblemIndex<'r> {
 
 impl<'r> ProblemIndex<'r> {
     fn insert(&mut self, finding: &'r Finding, at: usize) {
-        self.by_identity.entry(identity(finding)).or_insert(at);
+        self.by_key.entry(finding_key(finding)).or_insert(at);
         match finding.candidates.as_slice() {
             [new] if finding.kind == FindingKind::Missing => {
                 self.by_new_name.entry((finding.board, &finding.file, new)).or_insert(at);
@@ -142,7 +142,7 @@ fn may_follow_rename(finding: &Finding) -> bool {
 
 /// Numbers of problems by severity and fix.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Counts {
+pub(super) struct ProblemCounts {
     errors: usize,
     warnings: usize,
     suggestions: usize,
@@ -152,10 +152,11 @@ pub(super) struct Counts {
     is_bump: bool,
 }
 
-impl Counts {
-    pub(super) fn new(report: &Report) -> Counts {
+impl ProblemCounts {
+    pub(super) fn new(report: &Report) -> ProblemCounts {
         let is_bump = report.command == "bump-coreos";
-        let mut counts = Counts { accepted: report.accepted.len(), is_bump, ..Counts::default() };
+        let mut counts =
+            ProblemCounts { accepted: report.accepted.len(), is_bump, ..ProblemCounts::default() };
         for problem in problems(report) {
             match problem.severity() {
                 Severity::Error => counts.errors += 1,
@@ -175,7 +176,7 @@ impl Counts {
     pub(super) fn describe(self) -> String {
         let mut out = match self.errors + self.warnings {
             0 => "no problems".to_owned(),
-            all => format!("{} ({})", count(all, "problem"), self.by_severity()),
+            all => format!("{} ({})", count_with_noun(all, "problem"), self.by_severity()),
         };
         // A bump fixes without an option.
         let (fix, drop) = match self.is_bump {
@@ -190,7 +191,7 @@ impl Counts {
             out.push_str(&format!(", {} {word} with {drop}", self.droppable));
         }
         if self.suggestions > 0 {
-            out.push_str(&format!("; {}", count(self.suggestions, "suggestion")));
+            out.push_str(&format!("; {}", count_with_noun(self.suggestions, "suggestion")));
         }
         if self.accepted > 0 {
             out.push_str(&format!("; {} accepted", self.accepted));
@@ -201,12 +202,12 @@ impl Counts {
     fn by_severity(self) -> String {
         let severities = [(self.errors, "error"), (self.warnings, "warning")];
         let some = severities.into_iter().filter(|(number, _)| *number > 0);
-        some.map(|(number, noun)| count(number, noun)).collect::<Vec<_>>().join(", ")
+        some.map(|(number, noun)| count_with_noun(number, noun)).collect::<Vec<_>>().join(", ")
     }
 }
 
 /// `1 file`, `2 files`.
-pub fn count(number: usize, noun: &str) -> String {
+pub fn count_with_noun(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
@@ -226,7 +227,7 @@ mod tests {
     }
 
     fn describe(findings: &[Finding]) -> String {
-        Counts::new(&Report { findings: findings.to_vec(), ..Report::default() }).describe()
+        ProblemCounts::new(&Report { findings: findings.to_vec(), ..Report::default() }).describe()
     }
 
     #[test]
@@ -279,6 +280,6 @@ mod tests {
         };
         let report = Report { findings: vec![coreos, kvm], ..Report::default() };
         assert_eq!(problems(&report)[0].flavors, ["coreos", "kvm"]);
-        assert_eq!(Counts::new(&report).describe(), "no problems; 1 suggestion");
+        assert_eq!(ProblemCounts::new(&report).describe(), "no problems; 1 suggestion");
     }
 }

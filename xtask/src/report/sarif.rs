@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::source_links::encode;
-use super::{Check, Outcome, Report, error_with_hint};
+use super::source_links::percent_encode_path;
+use super::{Check, CheckOutcome, Report, error_with_hint};
 use manifest::finding::{Finding, FindingKind, Fix, Severity};
 use manifest::plan::edit_plan::FileEdit;
 use manifest::suggestion::Suggestion;
@@ -16,7 +16,10 @@ const SCHEMA: &str =
 
 /// The whole document: one run.
 pub(crate) fn document(report: &Report) -> Value {
-    let results: Vec<Value> = findings(report).chain(checks(report)).chain(edits(report)).collect();
+    let results: Vec<Value> = finding_results(report)
+        .chain(failed_check_results(report))
+        .chain(unwritten_edit_results(report))
+        .collect();
     let rules: Vec<Value> = RULES.iter().map(rule).collect();
     json!({
         "$schema": SCHEMA,
@@ -84,24 +87,24 @@ fn result(rule: &str, level: &str, message: &str, file: &str, line: Option<usize
         "ruleId": rule,
         "ruleIndex": index,
         "level": level,
-        "message": { "text": text(message) },
-        "locations": [{ "physicalLocation": location(file, line) }],
+        "message": { "text": readable(message) },
+        "locations": [{ "physicalLocation": physical_location(file, line) }],
     })
 }
 
-fn location(file: &str, line: Option<usize>) -> Value {
-    json!({ "artifactLocation": artifact(file), "region": { "startLine": line.unwrap_or(1) } })
+fn physical_location(file: &str, line: Option<usize>) -> Value {
+    json!({ "artifactLocation": artifact_location(file), "region": { "startLine": line.unwrap_or(1) } })
 }
 
-fn artifact(file: &str) -> Value {
-    json!({ "uri": encode(file), "uriBaseId": ROOT })
+fn artifact_location(file: &str) -> Value {
+    json!({ "uri": percent_encode_path(file), "uriBaseId": ROOT })
 }
 
-fn text(text: &str) -> String {
+fn readable(text: &str) -> String {
     lossless_text::readable(text).into_owned()
 }
 
-fn findings(report: &Report) -> impl Iterator<Item = Value> {
+fn finding_results(report: &Report) -> impl Iterator<Item = Value> {
     report.all_findings().map(|(finding, accepted)| {
         let level = match finding.severity {
             Severity::Error => "error",
@@ -115,19 +118,19 @@ fn findings(report: &Report) -> impl Iterator<Item = Value> {
         value["properties"] = json!({
             "board": finding.board.id(),
             "flavor": finding.flavor.as_str(),
-            "path": text(&finding.path),
-            "neededBy": finding.needed_by.iter().map(|by| text(by)).collect::<Vec<_>>(),
-            "candidates": finding.candidates.iter().map(|path| text(path)).collect::<Vec<_>>(),
-            "hint": text(&hint),
+            "path": readable(&finding.path),
+            "neededBy": finding.needed_by.iter().map(|by| readable(by)).collect::<Vec<_>>(),
+            "candidates": finding.candidates.iter().map(|path| readable(path)).collect::<Vec<_>>(),
+            "hint": readable(&hint),
         });
         if let Some(reason) = accepted {
             value["suppressions"] =
-                json!([{ "kind": "external", "status": "accepted", "justification": text(reason) }]);
+                json!([{ "kind": "external", "status": "accepted", "justification": readable(reason) }]);
         }
         if let Some(replacement) = replacement(finding) {
             value["fixes"] = json!([{
-                "description": { "text": text(&hint) },
-                "artifactChanges": [{ "artifactLocation": artifact(&finding.file), "replacements": [replacement] }],
+                "description": { "text": readable(&hint) },
+                "artifactChanges": [{ "artifactLocation": artifact_location(&finding.file), "replacements": [replacement] }],
             }]);
         }
         value
@@ -145,21 +148,23 @@ fn fingerprint(finding: &Finding) -> String {
 fn replacement(finding: &Finding) -> Option<Value> {
     let line = finding.line?;
     match (&finding.suggestion, finding.candidates.as_slice()) {
-        (Suggestion::RunFixDropMissing, []) => Some(json!({ "deletedRegion": whole_lines(line, line) })),
+        (Suggestion::RunFixDropMissing, []) => {
+            Some(json!({ "deletedRegion": whole_lines_region(line, line) }))
+        }
         (Suggestion::RunFix, [new]) if finding.kind == FindingKind::Missing => Some(json!({
-            "deletedRegion": whole_lines(line, line),
+            "deletedRegion": whole_lines_region(line, line),
             "insertedContent": { "text": format!("{}\n", lossless_text::escape_non_utf8(new)) },
         })),
         _ => None,
     }
 }
 
-fn whole_lines(first: usize, last: usize) -> Value {
+fn whole_lines_region(first: usize, last: usize) -> Value {
     json!({ "startLine": first, "startColumn": 1, "endLine": last + 1, "endColumn": 1 })
 }
 
-fn checks(report: &Report) -> impl Iterator<Item = Value> {
-    let is_failed = |check: &&Check| check.outcome == Outcome::Fail;
+fn failed_check_results(report: &Report) -> impl Iterator<Item = Value> {
+    let is_failed = |check: &&Check| check.outcome == CheckOutcome::Fail;
     report.checks.iter().filter(is_failed).map(|check| {
         let rule = match check.name {
             "build" => "check-build",
@@ -174,7 +179,7 @@ fn checks(report: &Report) -> impl Iterator<Item = Value> {
 }
 
 /// Under `--dry-run` and `--check`, the edits that were not written.
-fn edits(report: &Report) -> impl Iterator<Item = Value> {
+fn unwritten_edit_results(report: &Report) -> impl Iterator<Item = Value> {
     report.plan.edits.iter().filter(|_| report.dry_run).map(|edit| {
         let reason = |fix: &Fix| {
             let sides = [&fix.from, &fix.to].into_iter().flatten().cloned().collect::<Vec<_>>();
@@ -186,13 +191,13 @@ fn edits(report: &Report) -> impl Iterator<Item = Value> {
             reasons => reasons,
         };
         let mut value = result("would-change", "note", &message, &edit.path, None);
-        value["fixes"] = whole_file(edit);
+        value["fixes"] = whole_file_fixes(edit);
         value
     })
 }
 
 /// The file before, replaced by the file after. SARIF supports only text: a file that is not UTF-8 has no fix.
-fn whole_file(edit: &FileEdit) -> Value {
+fn whole_file_fixes(edit: &FileEdit) -> Value {
     let (Ok(before), Ok(after)) = (std::str::from_utf8(&edit.before), std::str::from_utf8(&edit.after))
     else {
         return json!([]);
@@ -202,7 +207,7 @@ fn whole_file(edit: &FileEdit) -> Value {
     json!([{
         "description": { "text": "The file after the change." },
         "artifactChanges": [{
-            "artifactLocation": artifact(&edit.path),
+            "artifactLocation": artifact_location(&edit.path),
             "replacements": [{ "deletedRegion": end, "insertedContent": { "text": after } }],
         }],
     }])
@@ -210,7 +215,7 @@ fn whole_file(edit: &FileEdit) -> Value {
 
 fn invocation(report: &Report) -> Value {
     let notification =
-        |error| json!({ "level": "error", "message": { "text": text(&error_with_hint(error)) } });
+        |error| json!({ "level": "error", "message": { "text": readable(&error_with_hint(error)) } });
     json!({
         "executionSuccessful": report.error.is_none(),
         "exitCode": report.exit_code(),

@@ -52,7 +52,7 @@ pub fn compare(before: TreeState<'_>, after: TreeState<'_>) -> Vec<ManifestSizes
         flavors.entry((listing.board, &listing.file)).or_default().push(listing.flavor.clone());
     }
     let compare_file = |((board, file), flavors): ((Board, &str), Vec<Flavor>)| {
-        let (old, new) = (sizes(before, board, file), sizes(after, board, file));
+        let (old, new) = (line_sizes(before, board, file), line_sizes(after, board, file));
         let all: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
         let size = |side: &BTreeMap<String, Option<u64>>, path: &str| side.get(path).copied().flatten();
         let path = |path: &&String| PathSize {
@@ -66,14 +66,14 @@ pub fn compare(before: TreeState<'_>, after: TreeState<'_>) -> Vec<ManifestSizes
 }
 
 /// The size of each line of one manifest.
-fn sizes(state: TreeState<'_>, board: Board, file: &str) -> BTreeMap<String, Option<u64>> {
+fn line_sizes(state: TreeState<'_>, board: Board, file: &str) -> BTreeMap<String, Option<u64>> {
     let tree = state.trees.get(&board);
     let text = state.sources.manifests.get(file).map(|bytes| lossless_text::from_bytes(bytes));
     let lines = text.iter().flat_map(|text| text.lines()).map(str::trim).filter(|line| !line.is_empty());
-    lines.map(|line| (line.to_owned(), tree.and_then(|tree| size(tree, line)))).collect()
+    lines.map(|line| (line.to_owned(), tree.and_then(|tree| line_size(tree, line)))).collect()
 }
 
-fn size(tree: &UsrTree, line: &str) -> Option<u64> {
+fn line_size(tree: &UsrTree, line: &str) -> Option<u64> {
     let path = UsrPath::new(line).ok()?;
     // Only symlinks of the parent directories are resolved: a listed symlink has no size of its own.
     let place = match path.parent() {
@@ -106,7 +106,7 @@ pub(super) fn total(manifest: &ManifestSizes) -> Total {
 }
 
 /// The root filesystem of each flavor and board: a path that several manifests list counts once.
-pub(super) fn rootfs(report: &Report) -> Vec<(Board, Flavor, Total)> {
+pub(super) fn rootfs_totals(report: &Report) -> Vec<(Board, Flavor, Total)> {
     let mut distinct: BTreeMap<(Board, &Flavor), BTreeMap<&str, &PathSize>> = BTreeMap::new();
     for manifest in &report.sizes {
         for flavor in &manifest.flavors {
@@ -145,7 +145,7 @@ pub(super) struct LibraryChange<'a> {
 }
 
 /// The libraries that fixes concern, by name.
-pub(super) fn libraries<'r>(report: &'r Report) -> Vec<LibraryChange<'r>> {
+pub(super) fn library_changes<'r>(report: &'r Report) -> Vec<LibraryChange<'r>> {
     let mut fixes: BTreeMap<&'r str, Vec<&'r Fix>> = BTreeMap::new();
     for fix in &report.fixes {
         let names = [&fix.to, &fix.from].into_iter().flatten();
@@ -154,7 +154,7 @@ pub(super) fn libraries<'r>(report: &'r Report) -> Vec<LibraryChange<'r>> {
         }
     }
     let mut needed_by: HashMap<&str, BTreeSet<&str>> = HashMap::new();
-    for need in report.needs.iter().filter(|need| need.name != "link") {
+    for need in report.added_dependents.iter().filter(|need| need.name != "link") {
         if let Some(name) = library_name(&need.to) {
             needed_by.entry(name).or_default().insert(&need.from);
         }
@@ -165,12 +165,12 @@ pub(super) fn libraries<'r>(report: &'r Report) -> Vec<LibraryChange<'r>> {
     }
     let change = |(name, fixes): (&'r str, Vec<&'r Fix>)| {
         let needed_by = needed_by.remove(name).unwrap_or_default().into_iter().collect();
-        LibraryChange { needed_by, ..library(&sizes, name, &fixes) }
+        LibraryChange { needed_by, ..library_change(&sizes, name, &fixes) }
     };
     fixes.into_iter().map(change).collect()
 }
 
-fn library<'a>(
+fn library_change<'a>(
     sizes: &HashMap<(&str, &str), &'a PathSize>,
     name: &'a str,
     fixes: &[&'a Fix],
@@ -211,7 +211,7 @@ fn library_name(path: &str) -> Option<&str> {
 }
 
 /// Bytes with a unit: `640 B`, `12.3 kB`, `1.9 MB`.
-pub(super) fn bytes(number: u64) -> String {
+pub(super) fn format_bytes(number: u64) -> String {
     match number {
         0..=999 => format!("{number} B"),
         1_000..=999_999 => format!("{:.1} kB", number as f64 / 1e3),
@@ -220,16 +220,16 @@ pub(super) fn bytes(number: u64) -> String {
 }
 
 /// Bytes that may be unknown.
-pub fn bytes_or_dash(number: Option<u64>) -> String {
-    number.map_or_else(|| "–".to_owned(), bytes)
+pub fn format_bytes_or_dash(number: Option<u64>) -> String {
+    number.map_or_else(|| "–".to_owned(), format_bytes)
 }
 
 /// `+12.3 kB`, `-1.9 MB`, `±0`, or a dash where one side is unknown.
-pub(super) fn change(before: Option<u64>, after: Option<u64>) -> String {
+pub(super) fn format_size_change(before: Option<u64>, after: Option<u64>) -> String {
     match (before, after) {
         (Some(before), Some(after)) if before == after => "±0".to_owned(),
-        (Some(before), Some(after)) if before < after => format!("+{}", bytes(after - before)),
-        (Some(before), Some(after)) => format!("-{}", bytes(before - after)),
+        (Some(before), Some(after)) if before < after => format!("+{}", format_bytes(after - before)),
+        (Some(before), Some(after)) => format!("-{}", format_bytes(before - after)),
         _ => "–".to_owned(),
     }
 }
@@ -285,7 +285,7 @@ mod tests {
         );
         let report = Report { sizes: compared, ..Report::default() };
         let totals: Vec<_> =
-            rootfs(&report).into_iter().map(|(_, flavor, t)| (flavor.to_string(), t)).collect();
+            rootfs_totals(&report).into_iter().map(|(_, flavor, t)| (flavor.to_string(), t)).collect();
         let both = Total { before: Some(13), after: Some(33) };
         assert_eq!(totals, [("coreos".to_owned(), both), ("kvm".to_owned(), both)]);
     }
@@ -302,16 +302,16 @@ mod tests {
 
     #[test]
     fn bytes_have_units() {
-        assert_eq!([640, 12_345, 1_912_345].map(bytes), ["640 B", "12.3 kB", "1.9 MB"]);
-        assert_eq!(change(Some(1), Some(1001)), "+1.0 kB");
-        assert_eq!(change(Some(1001), Some(1)), "-1.0 kB");
-        assert_eq!(change(None, Some(1)), "–");
+        assert_eq!([640, 12_345, 1_912_345].map(format_bytes), ["640 B", "12.3 kB", "1.9 MB"]);
+        assert_eq!(format_size_change(Some(1), Some(1001)), "+1.0 kB");
+        assert_eq!(format_size_change(Some(1001), Some(1)), "-1.0 kB");
+        assert_eq!(format_size_change(None, Some(1)), "–");
     }
 
     #[test]
     fn library_and_its_symlinks_are_one_change() {
         let report = crate::report::fixtures::bump();
-        let libraries: Vec<_> = libraries(&report)
+        let libraries: Vec<_> = library_changes(&report)
             .into_iter()
             .map(|library| (library.name, library.from, library.to, library.total, library.needed_by))
             .collect();

@@ -34,13 +34,15 @@ impl SourceLinks {
             host if host.split('.').any(|label| label == "gitlab") => "-/blob",
             _ => return None,
         };
-        Some(SourceLinks { base: format!("https://{host}/{path}/{blob}/{commit}/{}", encode(prefix)) })
+        Some(SourceLinks {
+            base: format!("https://{host}/{path}/{blob}/{commit}/{}", percent_encode_path(prefix)),
+        })
     }
 
     /// The link to a line of a file, or to the file.
     pub fn link(&self, file: &str, line: Option<usize>) -> String {
         let line = line.map(|line| format!("#L{line}")).unwrap_or_default();
-        format!("{}{}{line}", self.base, encode(file))
+        format!("{}{}{line}", self.base, percent_encode_path(file))
     }
 }
 
@@ -49,7 +51,7 @@ const NOT_IN_PATHS: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
 
 /// A path in an address.
-pub(super) fn encode(path: &str) -> String {
+pub(super) fn percent_encode_path(path: &str) -> String {
     percent_encode(&usr::lossless_text::to_bytes(path), NOT_IN_PATHS).to_string()
 }
 

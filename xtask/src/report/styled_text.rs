@@ -64,7 +64,7 @@ impl StyledText {
     }
 
     /// Adds a piece and ends the line.
-    pub fn line(&mut self, style: Style, text: impl Into<String>) {
+    pub fn push_line(&mut self, style: Style, text: impl Into<String>) {
         self.push(style, text);
         self.push(Style::Plain, "\n");
     }

@@ -1,8 +1,8 @@
 //! The summary line of a run: results, remaining problems, next step.
 
-use super::problem_groups::Counts;
+use super::problem_groups::ProblemCounts;
 use super::styled_text::Style;
-use super::{Outcome, Report, count};
+use super::{CheckOutcome, Report, count_with_noun};
 use manifest::finding::{Finding, FixKind, Severity};
 
 /// The line and its style; `None` if the output of a command or an error is sufficient.
@@ -14,28 +14,34 @@ pub(super) fn summary(report: &Report) -> Option<(Style, String)> {
         // It prints an earlier run, and has no result of its own.
         Report { command, .. } if command == "report" => None,
         _ if has_output && report.plan.is_empty() && report.findings.is_empty() => None,
-        _ => Some((style(report), format!("{}{}", result(report), next(report)))),
+        _ => Some((style(report), format!("{}{}", result_summary(report), next_step(report)))),
     }
 }
 
-fn result(report: &Report) -> String {
+fn result_summary(report: &Report) -> String {
     match &report.release {
         Some((_, to)) if report.command == "verify-manifests" && report.plan.is_empty() => {
-            let verb = if report.has_open_findings() { "do not match" } else { "match" };
-            format!("the manifests {verb} release {to}: {}", remaining(report))
+            let verb = if report.has_open_problems() { "do not match" } else { "match" };
+            format!("the manifests {verb} release {to}: {}", remaining_problems(report))
         }
         _ if report.uses_file_lists() => {
-            format!("{}; {}; dependencies were not checked", changes(report), remaining(report))
+            format!(
+                "{}; {}; dependencies were not checked",
+                changes_summary(report),
+                remaining_problems(report)
+            )
         }
         // These commands check nothing: "no problems" would be misleading.
-        _ if ["edit-manifest", "sort-manifests"].contains(&report.command.as_str()) => changes(report),
-        _ => format!("{}; {}", changes(report), remaining(report)),
+        _ if ["edit-manifest", "sort-manifests"].contains(&report.command.as_str()) => {
+            changes_summary(report)
+        }
+        _ => format!("{}; {}", changes_summary(report), remaining_problems(report)),
     }
 }
 
 /// The next command, if any.
-fn next(report: &Report) -> String {
-    if report.has_open_findings() || report.plan.is_empty() {
+fn next_step(report: &Report) -> String {
+    if report.has_open_problems() || report.plan.is_empty() {
         return String::new();
     }
     match report.command.as_str() {
@@ -49,7 +55,7 @@ fn next(report: &Report) -> String {
 }
 
 fn style(report: &Report) -> Style {
-    match (report.has_open_findings(), report.findings.iter().any(|f| f.severity == Severity::Error)) {
+    match (report.has_open_problems(), report.findings.iter().any(|f| f.severity == Severity::Error)) {
         (_, true) => Style::Error,
         (true, _) => Style::Warning,
         _ if report.uses_file_lists() => Style::Plain,
@@ -58,7 +64,7 @@ fn style(report: &Report) -> Style {
 }
 
 /// `2 files changed for release 1032.0.0 (3 added)`.
-pub(super) fn changes(report: &Report) -> String {
+pub(super) fn changes_summary(report: &Report) -> String {
     let release = match &report.release {
         Some((_, to)) => format!(" for release {to}"),
         None => String::new(),
@@ -72,7 +78,7 @@ pub(super) fn changes(report: &Report) -> String {
         counts if counts.is_empty() => String::new(),
         counts => format!(" ({counts})"),
     };
-    format!("{} {verb}{release}{kinds}", count(files, "file"))
+    format!("{} {verb}{release}{kinds}", count_with_noun(files, "file"))
 }
 
 /// `3 added, 1 renamed`.
@@ -92,8 +98,8 @@ fn fix_counts(report: &Report) -> String {
 }
 
 /// `4 problems (3 errors, 1 warning), 3 fixable with --fix; 2 suggestions`.
-pub(super) fn remaining(report: &Report) -> String {
-    let counts = Counts::new(report).describe();
+pub(super) fn remaining_problems(report: &Report) -> String {
+    let counts = ProblemCounts::new(report).describe();
     // Lists of names have no dependencies.
     if report.uses_file_lists() {
         counts.replacen("no problems", "no problems seen in the lists", 1)
@@ -104,14 +110,14 @@ pub(super) fn remaining(report: &Report) -> String {
 
 fn checks(report: &Report) -> (Style, String) {
     let number = |outcome| report.checks.iter().filter(|check| check.outcome == outcome).count();
-    let (failed, skipped) = (number(Outcome::Fail), number(Outcome::Skip));
+    let (failed, skipped) = (number(CheckOutcome::Fail), number(CheckOutcome::Skip));
     let skips = if skipped > 0 { format!(" ({skipped} skipped)") } else { String::new() };
     let all = report.checks.len();
     let is_problem = |finding: &Finding| finding.severity != Severity::Advice;
     let has_problems = report.findings.iter().any(is_problem);
-    let problems = if has_problems { format!("; {}", remaining(report)) } else { String::new() };
+    let problems = if has_problems { format!("; {}", remaining_problems(report)) } else { String::new() };
     match failed {
-        0 => (style(report), format!("{} passed{skips}{problems}", count(all - skipped, "check"))),
-        _ => (Style::Error, format!("{failed} of {} failed{skips}{problems}", count(all, "check"))),
+        0 => (style(report), format!("{} passed{skips}{problems}", count_with_noun(all - skipped, "check"))),
+        _ => (Style::Error, format!("{failed} of {} failed{skips}{problems}", count_with_noun(all, "check"))),
     }
 }

@@ -1,9 +1,9 @@
 //! The tables of a report, and the facts above and below them: what Markdown and HTML render, each in its own form.
 
 use super::advisories;
-use super::package_changes::taken_packages;
-use super::sizes::{Total, bytes_or_dash, change, libraries, rootfs, total};
-use super::{ImageOrigin, Report, count, short};
+use super::package_changes::split_by_taken;
+use super::sizes::{Total, format_bytes_or_dash, format_size_change, library_changes, rootfs_totals, total};
+use super::{ImageOrigin, Report, count_with_noun, short_manifest_name};
 use manifest::finding::FixKind;
 
 /// A table with a title.
@@ -43,12 +43,12 @@ impl Cell {
     }
 
     fn bytes(bytes: Option<u64>) -> Cell {
-        Cell::Number(bytes_or_dash(bytes), bytes.map(i128::from))
+        Cell::Number(format_bytes_or_dash(bytes), bytes.map(i128::from))
     }
 
     fn difference(Total { before, after }: Total) -> Cell {
         let exact = after.zip(before).map(|(after, before)| i128::from(after) - i128::from(before));
-        Cell::Number(change(before, after), exact)
+        Cell::Number(format_size_change(before, after), exact)
     }
 
     /// Most names in a cell.
@@ -67,7 +67,7 @@ impl Table {
     }
 
     /// A table with the number of its rows in the title.
-    fn counted(title: &str, columns: &[&'static str], rows: impl Iterator<Item = Vec<Cell>>) -> Table {
+    fn with_row_count(title: &str, columns: &[&'static str], rows: impl Iterator<Item = Vec<Cell>>) -> Table {
         let table = Table::new(title, columns, rows);
         Table { title: format!("{title} ({})", table.rows.len()), ..table }
     }
@@ -83,7 +83,7 @@ pub(super) fn title(report: &Report) -> String {
 }
 
 /// The command, the channel and the systemd version.
-pub(super) fn facts(report: &Report) -> String {
+pub(super) fn run_facts(report: &Report) -> String {
     let mut facts = vec![format!("cargo xtask {}", report.command)];
     facts.extend(report.channel.as_ref().map(|channel| format!("channel {channel}")));
     facts.extend(report.systemd.as_ref().map(|(from, to)| match from == to {
@@ -95,7 +95,7 @@ pub(super) fn facts(report: &Report) -> String {
 }
 
 /// The changed lines.
-pub(super) fn fixes(report: &Report) -> Table {
+pub(super) fn fixes_table(report: &Report) -> Table {
     let row = |fix: &manifest::finding::Fix| {
         let paths = [&fix.from, &fix.to].into_iter().flatten().cloned().collect();
         vec![
@@ -105,11 +105,11 @@ pub(super) fn fixes(report: &Report) -> Table {
             Cell::Manifest(fix.file.clone(), None),
         ]
     };
-    Table::counted("Changes", &["change", "path", "why", "manifest"], report.fixes.iter().map(row))
+    Table::with_row_count("Changes", &["change", "path", "why", "manifest"], report.fixes.iter().map(row))
 }
 
 /// The findings that the tree accepts.
-pub(super) fn accepted(report: &Report) -> Table {
+pub(super) fn accepted_table(report: &Report) -> Table {
     let rows = report.accepted.iter().map(|(finding, reason)| {
         vec![
             Cell::Kind(finding.kind.id(), "info"),
@@ -118,7 +118,7 @@ pub(super) fn accepted(report: &Report) -> Table {
             Cell::Manifest(finding.file.clone(), finding.line),
         ]
     });
-    Table::counted("Accepted findings", &["kind", "path", "reason", "where"], rows)
+    Table::with_row_count("Accepted findings", &["kind", "path", "reason", "where"], rows)
 }
 
 fn class_of(kind: FixKind) -> &'static str {
@@ -131,13 +131,13 @@ fn class_of(kind: FixKind) -> &'static str {
 }
 
 /// The libraries that were added, removed or replaced.
-pub(super) fn library_changes(report: &Report) -> Table {
+pub(super) fn library_changes_table(report: &Report) -> Table {
     let has_before = report.no_sizes_before.is_none();
     let columns: &[&str] = match has_before {
         true => &["library", "file before", "file after", "size", "difference", "needed by"],
         false => &["library", "file before", "file after", "size", "needed by"],
     };
-    let rows = libraries(report).into_iter().map(|library| {
+    let rows = library_changes(report).into_iter().map(|library| {
         let mut row: Vec<Cell> = [Some(library.name), library.from, library.to].map(Cell::path).into();
         row.push(match library.to {
             Some(_) => Cell::bytes(library.total.after),
@@ -147,12 +147,12 @@ pub(super) fn library_changes(report: &Report) -> Table {
         row.push(Cell::paths(library.needed_by.iter().copied()));
         row
     });
-    Table::counted("Libraries", columns, rows)
+    Table::with_row_count("Libraries", columns, rows)
 }
 
 /// Packages with a listed file, and the number of the others.
-pub(super) fn packages(report: &Report) -> Table {
-    let (taken, others) = taken_packages(report.packages.as_deref().unwrap_or_default());
+pub(super) fn package_changes_table(report: &Report) -> Table {
+    let (taken, others) = split_by_taken(report.package_changes.as_deref().unwrap_or_default());
     let rows = taken.into_iter().map(|change| {
         let flavors: Vec<&str> = change.flavors.iter().map(|flavor| flavor.as_str()).collect();
         vec![
@@ -164,12 +164,12 @@ pub(super) fn packages(report: &Report) -> Table {
         ]
     });
     let columns = ["package", "before", "after", "files in stage1", "flavors"];
-    let note = format!("{} changed of which stage1 takes no file.", count(others, "package"));
-    Table { note: (others > 0).then_some(note), ..Table::counted("Packages", &columns, rows) }
+    let note = format!("{} changed of which stage1 takes no file.", count_with_noun(others, "package"));
+    Table { note: (others > 0).then_some(note), ..Table::with_row_count("Packages", &columns, rows) }
 }
 
 /// The security fixes in packages of the stage1, with links to the upstream change logs.
-pub(super) fn security_fixes(report: &Report) -> Table {
+pub(super) fn security_fixes_table(report: &Report) -> Table {
     let columns = ["package", "fixes", "flavors", "change log"];
     let relevant = report.advisories.iter().flat_map(|advisories| advisories.relevant());
     let note = report.advisories.as_ref().filter(|advisories| advisories.found.is_ok());
@@ -188,7 +188,7 @@ pub(super) fn security_fixes(report: &Report) -> Table {
 }
 
 /// Bytes by flavor and manifest. Without sizes of the release before, their columns are left out and the reason is given.
-pub(super) fn sizes(report: &Report) -> Table {
+pub(super) fn sizes_table(report: &Report) -> Table {
     let has_before = report.no_sizes_before.is_none();
     let row = |name: Cell, board: &str, total: Total| {
         let mut row = vec![name, Cell::Text(board.to_owned())];
@@ -197,13 +197,12 @@ pub(super) fn sizes(report: &Report) -> Table {
         row.extend(has_before.then(|| Cell::difference(total)));
         row
     };
-    let flavors = rootfs(report).into_iter().map(|(board, flavor, total)| {
+    let flavors = rootfs_totals(report).into_iter().map(|(board, flavor, total)| {
         row(Cell::Sum(format!("root filesystem of {flavor}")), board.id(), total)
     });
-    let manifests = report
-        .sizes
-        .iter()
-        .map(|manifest| row(Cell::Text(short(&manifest.file)), manifest.board.id(), total(manifest)));
+    let manifests = report.sizes.iter().map(|manifest| {
+        row(Cell::Text(short_manifest_name(&manifest.file)), manifest.board.id(), total(manifest))
+    });
     let columns: &[&str] = match has_before {
         true => &["files of", "board", "before", "after", "difference"],
         false => &["files of", "board", "size"],
@@ -221,7 +220,7 @@ pub(super) fn provenance(image: &ImageOrigin) -> Vec<(&'static str, Cell)> {
         ("image", path(&image.source)),
         ("digest", path(&image.digest)),
     ];
-    match &image.signature {
+    match &image.signer {
         None => facts.push(("signed by", Cell::Text("not signed".to_owned()))),
         Some(signer) => {
             facts.extend(signer.user_id.iter().map(|name| ("signed by", Cell::Text(name.clone()))));

@@ -1,11 +1,11 @@
 //! The report as text: the diff with reasons, the remaining problems, a summary line.
 
-use super::diff::{annotated, applicable};
+use super::edit_diff::{render_annotated, render_patch};
 use super::package_changes;
-use super::problem_groups::{Problem, by_hint};
+use super::problem_groups::{Problem, group_by_hint};
 use super::styled_text::{Style, StyledText, wrap};
 use super::summary::summary;
-use super::{Check, Outcome, Report, first_names};
+use super::{Check, CheckOutcome, Report, join_first_names};
 use coreos_types::error::Error;
 use manifest::finding::{Finding, FindingKind, Severity};
 
@@ -20,50 +20,50 @@ pub(crate) struct Layout {
     pub complete: bool,
 }
 
-/// Renders the report without its error, which is printed to standard error ([`error`]).
+/// Renders the report without its error, which is printed to standard error ([`render_error`]).
 pub(crate) fn render(report: &Report, layout: Layout) -> StyledText {
     let mut out = StyledText::new();
     for line in &report.output {
-        out.line(Style::Plain, line);
+        out.push_line(Style::Plain, line);
     }
     out.append(report.styled_output.clone());
     if !layout.problems_only {
         for edit in &report.plan.edits {
             out.append(match layout.width {
-                Some(width) => annotated(report, edit, width),
-                None => applicable(report, edit),
+                Some(width) => render_annotated(report, edit, width),
+                None => render_patch(report, edit),
             });
         }
     }
     let has_diff = !report.plan.is_empty() && !layout.problems_only;
     if has_diff && !report.findings.is_empty() {
-        out.line(Style::Plain, "");
+        out.push_line(Style::Plain, "");
     }
     out.append(findings(report, layout));
     out.append(checks(&report.checks, layout));
     if !layout.problems_only {
-        out.append(package_changes::render(report.packages.as_deref().unwrap_or_default()));
+        out.append(package_changes::render(report.package_changes.as_deref().unwrap_or_default()));
         report.advisories.iter().for_each(|advisories| out.append(advisories.render()));
     }
     if let Some((style, line)) = summary(report).filter(|_| !layout.problems_only) {
         if !report.plan.is_empty() || !report.findings.is_empty() || !report.checks.is_empty() {
-            out.line(Style::Plain, "");
+            out.push_line(Style::Plain, "");
         }
         for (number, line) in line.lines().enumerate() {
             // The first line is a sentence, the second a command to paste.
-            out.line(style, if number == 0 { wrap(line, layout.width, "") } else { line.to_owned() });
+            out.push_line(style, if number == 0 { wrap(line, layout.width, "") } else { line.to_owned() });
         }
     }
     out
 }
 
 /// An error for standard error: message, causes, hint.
-pub(crate) fn error(error: &Error) -> StyledText {
+pub(crate) fn render_error(error: &Error) -> StyledText {
     let mut out = StyledText::styled(Style::Error, "error: ");
-    out.line(Style::Strong, indent_continuation_lines(&error.message));
+    out.push_line(Style::Strong, indent_continuation_lines(&error.message));
     for cause in &error.causes {
         out.push(Style::Faint, "  caused by: ");
-        out.line(Style::Plain, indent_continuation_lines(cause));
+        out.push_line(Style::Plain, indent_continuation_lines(cause));
     }
     if let Some(hint) = &error.hint {
         out.append(hint_line("  ", hint));
@@ -81,28 +81,28 @@ const MAX_SHOWN: usize = 10;
 
 /// The problems, those with the same hint together, and the hint once.
 fn findings(report: &Report, layout: Layout) -> StyledText {
-    let groups = by_hint(report, |severity| !layout.problems_only || severity != Severity::Advice);
+    let groups = group_by_hint(report, |severity| !layout.problems_only || severity != Severity::Advice);
     let mut out = StyledText::new();
     for (hint, group) in groups {
         let shown = if layout.complete { group.len() } else { MAX_SHOWN };
         for problem in group.iter().take(shown) {
-            out.append(one_problem(problem, report.flavors > 1, layout));
+            out.append(one_problem(problem, report.flavor_count > 1, layout));
         }
         let more = group.len().saturating_sub(shown);
         if more > 0 {
-            out.line(Style::Faint, format!("… and {more} more (-v shows all)"));
+            out.push_line(Style::Faint, format!("… and {more} more (-v shows all)"));
         }
         if group.len() > 1 {
-            out.line(Style::Faint, format!("    one command for these {}:", group.len()));
+            out.push_line(Style::Faint, format!("    one command for these {}:", group.len()));
         }
         out.append(hint_line("    ", &hint));
     }
     for (finding, reason) in report.accepted.iter().filter(|_| layout.complete) {
         let Finding { kind, path, flavor, .. } = finding;
         out.push(Style::Strong, file_and_line(finding));
-        out.line(Style::Faint, format!(" accepted[{}] {path} ({flavor})", kind.id()));
-        out.line(Style::Plain, wrap(&finding.message, layout.width, "    "));
-        out.line(Style::Faint, wrap(&format!("accepted: {}", reason.trim()), layout.width, "    "));
+        out.push_line(Style::Faint, format!(" accepted[{}] {path} ({flavor})", kind.id()));
+        out.push_line(Style::Plain, wrap(&finding.message, layout.width, "    "));
+        out.push_line(Style::Faint, wrap(&format!("accepted: {}", reason.trim()), layout.width, "    "));
     }
     out
 }
@@ -120,17 +120,17 @@ fn one_problem(problem: &Problem<'_>, has_flavors: bool, layout: Layout) -> Styl
     if has_flavors {
         out.push(Style::Faint, format!(" ({})", problem.flavors.join(", ")));
     }
-    out.line(Style::Plain, "");
-    out.line(Style::Plain, wrap(&finding.message, layout.width, "    "));
+    out.push_line(Style::Plain, "");
+    out.push_line(Style::Plain, wrap(&finding.message, layout.width, "    "));
     for (label, names) in [("needed by", &finding.needed_by), ("candidates", &finding.candidates)] {
         if !names.iter().all(|name| finding.message.contains(name.as_str())) {
-            let names = first_names(names.iter(), MAX_NAMES);
-            out.line(Style::Faint, format!("    {label}: {names}"));
+            let names = join_first_names(names.iter(), MAX_NAMES);
+            out.push_line(Style::Faint, format!("    {label}: {names}"));
         }
     }
     for related in &problem.related {
         let line = related.line.map_or_else(String::new, |line| format!("line {line}: "));
-        out.line(Style::Faint, wrap(&format!("also: {line}{}", related.message), layout.width, "    "));
+        out.push_line(Style::Faint, wrap(&format!("also: {line}{}", related.message), layout.width, "    "));
     }
     out
 }
@@ -147,7 +147,7 @@ const MAX_NAMES: usize = 4;
 
 fn hint_line(indent: &str, hint: &str) -> StyledText {
     let mut out = StyledText::styled(Style::Advice, format!("{indent}hint:"));
-    out.line(Style::Plain, format!(" {}", indent_continuation_lines(hint)));
+    out.push_line(Style::Plain, format!(" {}", indent_continuation_lines(hint)));
     out
 }
 
@@ -172,17 +172,17 @@ fn checks(checks: &[Check], layout: Layout) -> StyledText {
     for (name, group) in by_name {
         let line = |out: &mut StyledText, style, word: &str, what: &str| {
             out.push(style, word);
-            out.line(Style::Plain, format!(" {name:<7} {}", what.trim_end()));
+            out.push_line(Style::Plain, format!(" {name:<7} {}", what.trim_end()));
         };
         let (passed, others): (Vec<&Check>, Vec<&Check>) =
-            group.into_iter().partition(|check| check.outcome == Outcome::Pass);
+            group.into_iter().partition(|check| check.outcome == CheckOutcome::Pass);
         for check in others {
             match check.outcome {
-                Outcome::Fail => line(&mut out, Style::Error, "FAIL", &check.subject),
+                CheckOutcome::Fail => line(&mut out, Style::Error, "FAIL", &check.subject),
                 _ if layout.problems_only => continue,
                 _ => line(&mut out, Style::Warning, "skip", &check.subject),
             }
-            check.message.lines().for_each(|line| out.line(Style::Plain, format!("    {line}")));
+            check.message.lines().for_each(|line| out.push_line(Style::Plain, format!("    {line}")));
         }
         match passed.as_slice() {
             _ if layout.problems_only => {}
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn flavor_is_printed_if_the_tree_has_several() {
-        let report = Report { flavors: 2, ..fixtures::bump() };
+        let report = Report { flavor_count: 2, ..fixtures::bump() };
         assert!(render(&report, TERMINAL).to_string().contains("error[missing] bin/systemctl (coreos)\n"));
     }
 
@@ -263,7 +263,7 @@ mod tests {
                 an unknown key
               hint: cargo xtask fetch --signing-key FILE
         "#]]
-        .assert_eq(&error(&untrusted).to_string());
+        .assert_eq(&render_error(&untrusted).to_string());
     }
 
     #[test]

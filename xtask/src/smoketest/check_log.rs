@@ -3,7 +3,7 @@
 use super::RootfsUnderTest;
 use crate::context::Context;
 use crate::report::invocation::Invocation;
-use crate::report::{Check, Outcome, count};
+use crate::report::{Check, CheckOutcome, count_with_noun};
 use manifest::file::ManifestFile;
 use manifest::suggestion::Suggestion;
 
@@ -29,14 +29,14 @@ impl CheckLog<'_> {
 
     /// Records one of many checks that passed.
     pub(super) fn pass_quietly(&mut self, name: &'static str, subject: &str, message: &str) {
-        self.push(name, subject, Outcome::Pass, message);
+        self.push(name, subject, CheckOutcome::Pass, message);
     }
 
     /// Records and prints a skipped check.
     pub(super) fn skip(&mut self, name: &'static str, subject: &str, reason: &str) {
         let first = reason.lines().next().unwrap_or_default();
         self.context.term.stage("skipped", format!("{name} {subject}: {first}"));
-        self.push(name, subject, Outcome::Skip, reason);
+        self.push(name, subject, CheckOutcome::Skip, reason);
     }
 
     /// Records and prints a check that failed. `file` is the manifest that lists the subject, or should.
@@ -47,13 +47,13 @@ impl CheckLog<'_> {
             let manifest = self.parse(file);
             manifest.entries().find(|(_, entry)| *entry == subject).map(|(index, _)| index + 1)
         });
-        self.push(name, subject, Outcome::Fail, message);
+        self.push(name, subject, CheckOutcome::Fail, message);
         if let Some(check) = self.checks.last_mut() {
             (check.file, check.line) = (file, line);
         }
     }
 
-    fn push(&mut self, name: &'static str, subject: &str, outcome: Outcome, message: &str) {
+    fn push(&mut self, name: &'static str, subject: &str, outcome: CheckOutcome, message: &str) {
         let (subject, message) = (subject.to_owned(), message.to_owned());
         self.checks.push(Check { name, subject, outcome, message, file: None, line: None });
     }
@@ -113,7 +113,7 @@ pub(super) fn and_others(others: &[impl AsRef<str>]) -> String {
     let mut names: Vec<&str> = others.iter().take(MAX_NAMED).map(AsRef::as_ref).collect();
     let more = format!("{} more", others.len().saturating_sub(MAX_NAMED));
     names.extend(Some(more.as_str()).filter(|_| others.len() > MAX_NAMED));
-    format!("\nthe same for {}: {}", count(others.len(), "other path"), names.join(", "))
+    format!("\nthe same for {}: {}", count_with_noun(others.len(), "other path"), names.join(", "))
 }
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ pub fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut Report) 
         let images = images.insert(ImageSet::open(context, &flags.image, Some(context.pins.release()))?);
         report.images = images.origins();
         if is_static {
-            report.flavors = context.flavors();
+            report.flavor_count = context.flavors();
             check_manifests(context, images, (&flags.image, FixArgs::default()), report)?;
         }
     }

@@ -8,7 +8,7 @@ const RESET: &str = "\x1b[0m";
 pub(super) fn paint(text: &StyledText, colored: bool) -> Vec<u8> {
     let mut out = Vec::new();
     for (style, piece) in text.pieces() {
-        match code(style).filter(|_| colored) {
+        match sgr_sequence(style).filter(|_| colored) {
             Some(code) => {
                 // A colour that is left on at the end of a line would also paint what a program prints there.
                 let (line, end) = match piece.strip_suffix(b"\n") {
@@ -23,7 +23,7 @@ pub(super) fn paint(text: &StyledText, colored: bool) -> Vec<u8> {
     out
 }
 
-fn code(style: Style) -> Option<&'static str> {
+fn sgr_sequence(style: Style) -> Option<&'static str> {
     match style {
         Style::Plain => None,
         Style::Strong => Some("\x1b[1m"),
@@ -45,7 +45,7 @@ mod tests {
     #[test]
     fn styled_pieces_are_painted() {
         let mut text = StyledText::styled(Style::Added, "+lib64/libpam.so.0");
-        text.line(Style::Plain, " plain");
+        text.push_line(Style::Plain, " plain");
         text.push_verbatim(Style::Removed, "-bin/\u{10ffe9}\n");
         assert_eq!(
             paint(&text, true),

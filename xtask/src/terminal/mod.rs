@@ -15,7 +15,7 @@ use indicatif::{MultiProgress, ProgressDrawTarget};
 pub use self::progress::Progress;
 use crate::report::styled_text::{Style, StyledText};
 use crate::report::text::Layout;
-use crate::report::{Format, Report, github, json, sarif, text};
+use crate::report::{OutputFormat, Report, github, json, sarif, text};
 use crate::signals;
 use coreos_types::error::{Error, Result, ResultExt};
 
@@ -80,7 +80,7 @@ impl Environment {
         }
     }
 
-    fn colors(self, choice: ColorChoice, terminal: bool) -> bool {
+    fn use_colors(self, choice: ColorChoice, terminal: bool) -> bool {
         match choice {
             ColorChoice::Always => true,
             ColorChoice::Never => false,
@@ -92,7 +92,7 @@ impl Environment {
 /// Standard output and standard error. One per process, passed by reference; a clone prints to the same place.
 #[derive(Debug, Clone)]
 pub struct Term {
-    format: Format,
+    format: OutputFormat,
     verbosity: Verbosity,
     /// Columns of standard output, where it is a terminal.
     width: Option<usize>,
@@ -106,13 +106,13 @@ pub struct Term {
 
 impl Term {
     /// Creates a terminal from options and environment.
-    pub fn new(format: Format, color: ColorChoice, verbosity: Verbosity) -> Term {
+    pub fn new(format: OutputFormat, color: ColorChoice, verbosity: Verbosity) -> Term {
         Term::with_environment(Environment::read(), format, color, verbosity)
     }
 
     fn with_environment(
         around: Environment,
-        format: Format,
+        format: OutputFormat,
         color: ColorChoice,
         verbosity: Verbosity,
     ) -> Term {
@@ -122,14 +122,14 @@ impl Term {
             verbosity,
             started: Instant::now(),
             width: around.stdout_terminal.then(columns),
-            color_stdout: around.colors(color, around.stdout_terminal) && format == Format::Text,
-            color_stderr: around.colors(color, around.stderr_terminal),
+            color_stdout: around.use_colors(color, around.stdout_terminal) && format == OutputFormat::Text,
+            color_stderr: around.use_colors(color, around.stderr_terminal),
             bars: bars.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr())),
         }
     }
 
     /// The format of the result.
-    pub fn format(&self) -> Format {
+    pub fn format(&self) -> OutputFormat {
         self.format
     }
 
@@ -187,8 +187,8 @@ impl Term {
     /// Standard output cannot be written, except if its reader is gone (`EPIPE`).
     pub fn print_report(&self, report: &Report) -> Result<()> {
         match self.format {
-            Format::Text => self.result(&text::render(report, self.layout()))?,
-            format => print(document(format, report).as_bytes())?,
+            OutputFormat::Text => self.print_result(&text::render(report, self.layout()))?,
+            format => print_stdout(document(format, report).as_bytes())?,
         }
         if let Some(error) = &report.error {
             self.print_error(error);
@@ -204,9 +204,11 @@ impl Term {
             let message = format!("interrupted by {signal}; the tree has either all of the changes or none");
             let error = Error::failed(message).with_hint(format!("to resume the download: {command_line}"));
             match term.format {
-                Format::Text => term.print_interruption(&error),
+                OutputFormat::Text => term.print_interruption(&error),
                 // A failure to write cannot be reported.
-                format => _ = write(document(format, &Report { error: Some(error), ..report }).as_bytes()),
+                format => {
+                    _ = write_stdout(document(format, &Report { error: Some(error), ..report }).as_bytes())
+                }
             }
         }));
     }
@@ -217,7 +219,7 @@ impl Term {
     /// As [`Term::print_report`].
     pub fn print_usage(&self, is_help: bool, text: &StyledText) -> Result<()> {
         if is_help {
-            return self.result(text);
+            return self.print_result(text);
         }
         self.print_stderr(text);
         Ok(())
@@ -228,22 +230,22 @@ impl Term {
         if let Some(bars) = &self.bars {
             // A bar that is drawn once more would stay.
             bars.set_draw_target(ProgressDrawTarget::hidden());
-            progress::to_stderr(b"\r\x1b[J");
+            progress::write_stderr(b"\r\x1b[J");
         }
-        progress::to_stderr(&ansi::paint(&text::error(error), self.color_stderr));
+        progress::write_stderr(&ansi::paint(&text::render_error(error), self.color_stderr));
     }
 
     /// Writes a result to standard output.
     ///
     /// # Errors
     /// As [`Term::print_report`].
-    pub fn result(&self, text: &StyledText) -> Result<()> {
-        print(&ansi::paint(text, self.color_stdout))
+    pub fn print_result(&self, text: &StyledText) -> Result<()> {
+        print_stdout(&ansi::paint(text, self.color_stdout))
     }
 
     /// Prints an error with its causes and hint to standard error.
     pub fn print_error(&self, error: &Error) {
-        self.print_stderr(&text::error(error));
+        self.print_stderr(&text::render_error(error));
     }
 
     fn log(&self, style: Style, word: &str, what: &dyn fmt::Display) {
@@ -253,15 +255,15 @@ impl Term {
         if self.is_verbose() {
             line.push(Style::Faint, format!("  [{:.3} s]", self.started.elapsed().as_secs_f64()));
         }
-        line.line(Style::Plain, "");
+        line.push_line(Style::Plain, "");
         self.print_stderr(&line);
     }
 
     fn print_stderr(&self, text: &StyledText) {
         let painted = ansi::paint(text, self.color_stderr);
         match &self.bars {
-            Some(bars) => bars.suspend(|| progress::to_stderr(&painted)),
-            None => progress::to_stderr(&painted),
+            Some(bars) => bars.suspend(|| progress::write_stderr(&painted)),
+            None => progress::write_stderr(&painted),
         }
     }
 }
@@ -272,23 +274,23 @@ fn columns() -> usize {
 }
 
 /// The result as a script reads it; for people there is [`text::render`].
-fn document(format: Format, report: &Report) -> String {
+fn document(format: OutputFormat, report: &Report) -> String {
     match format {
-        Format::Json => format!("{:#}\n", json::document(report)),
-        Format::Github => github::render(report),
-        Format::Sarif => format!("{:#}\n", sarif::document(report)),
-        Format::Text => text::render(report, Layout::default()).to_string(),
+        OutputFormat::Json => format!("{:#}\n", json::document(report)),
+        OutputFormat::Github => github::render(report),
+        OutputFormat::Sarif => format!("{:#}\n", sarif::document(report)),
+        OutputFormat::Text => text::render(report, Layout::default()).to_string(),
     }
 }
 
-fn print(text: &[u8]) -> Result<()> {
-    match signals::print_result(|| write(text)) {
+fn print_stdout(text: &[u8]) -> Result<()> {
+    match signals::print_result(|| write_stdout(text)) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other.with_context(|| "cannot write to standard output"),
     }
 }
 
-fn write(text: &[u8]) -> io::Result<()> {
+fn write_stdout(text: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text).and_then(|()| stdout.flush())
 }
@@ -312,7 +314,7 @@ mod tests {
             (pipe, ColorChoice::Always, true),
             (terminal, ColorChoice::Never, false),
         ] {
-            let term = Term::with_environment(around, Format::Text, choice, Verbosity::Normal);
+            let term = Term::with_environment(around, OutputFormat::Text, choice, Verbosity::Normal);
             assert_eq!((term.color_stdout, term.color_stderr), (colored, colored), "{around:?} {choice:?}");
         }
     }
@@ -320,7 +322,8 @@ mod tests {
     #[test]
     fn document_has_no_color_on_a_terminal() {
         let terminal = Environment { stdout_terminal: true, stderr_terminal: true, ..Environment::default() };
-        let term = Term::with_environment(terminal, Format::Json, ColorChoice::Always, Verbosity::Normal);
+        let term =
+            Term::with_environment(terminal, OutputFormat::Json, ColorChoice::Always, Verbosity::Normal);
         assert!(!term.color_stdout && term.color_stderr);
     }
 
@@ -328,7 +331,7 @@ mod tests {
     fn bars_are_drawn_on_terminals_only() {
         let terminal = Environment { stderr_terminal: true, ..Environment::default() };
         let bars = |around, verbosity| {
-            Term::with_environment(around, Format::Text, ColorChoice::Auto, verbosity).bars.is_some()
+            Term::with_environment(around, OutputFormat::Text, ColorChoice::Auto, verbosity).bars.is_some()
         };
         assert!(bars(terminal, Verbosity::Normal));
         assert!(!bars(terminal, Verbosity::Quiet));

@@ -36,13 +36,13 @@ impl Progress {
     }
 
     /// Sets the total, once it is known.
-    pub fn expect(&self, total: u64) {
+    pub fn set_total(&self, total: u64) {
         self.bar.set_length(total);
         self.bar.set_style(style(true));
     }
 
     /// Sets the amount of an earlier run, which is excluded from the rate.
-    pub fn resume(&self, bytes: u64) {
+    pub fn set_resumed_bytes(&self, bytes: u64) {
         self.bar.set_position(bytes);
         self.bar.reset_eta();
     }
@@ -56,7 +56,7 @@ impl Progress {
         if last_line.elapsed() >= PAUSE {
             *last_line = Instant::now();
             let rate = self.bar.per_sec() as u64;
-            to_stderr(line(label, self.bar.position(), self.bar.length(), rate).as_bytes());
+            write_stderr(line(label, self.bar.position(), self.bar.length(), rate).as_bytes());
         }
     }
 
@@ -105,7 +105,7 @@ fn line(label: &str, done: u64, total: Option<u64>, rate: u64) -> String {
 }
 
 /// Writes to standard error. A failure is ignored, because it cannot be reported.
-pub(super) fn to_stderr(text: &[u8]) {
+pub(super) fn write_stderr(text: &[u8]) {
     let mut stderr = io::stderr().lock();
     let _ = stderr.write_all(text).and_then(|()| stderr.flush());
 }
@@ -128,8 +128,8 @@ mod tests {
     #[test]
     fn amounts_are_counted_without_a_terminal() {
         let progress = Progress::lines("download", None);
-        progress.expect(100);
-        progress.resume(40);
+        progress.set_total(100);
+        progress.set_resumed_bytes(40);
         progress.clone().advance(10);
         assert_eq!((progress.bar.position(), progress.bar.length()), (50, Some(100)));
     }

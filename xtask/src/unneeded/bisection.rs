@@ -10,7 +10,7 @@ use super::{bytes_of, describe, push_command};
 use crate::cli::{self, Command, Unneeded};
 use crate::context::Context;
 use crate::report::styled_text::{Style, StyledText};
-use crate::report::{Outcome, Report, count, sizes};
+use crate::report::{CheckOutcome, Report, count_with_noun, sizes};
 use crate::smoketest::smoketest;
 use crate::trusted_owners::TrustedOwners;
 use coreos_types::error::{Error, Result, ResultExt};
@@ -118,7 +118,7 @@ impl<'a> Bisection<'a> {
     fn test(&mut self, lines: &[&'a UnneededLine]) -> Result<Option<String>> {
         self.copy.write_without(&[&self.removed[..], lines].concat())?;
         self.runs += usize::from(!lines.is_empty());
-        let without = count(self.removed.len() + lines.len(), "line");
+        let without = count_with_noun(self.removed.len() + lines.len(), "line");
         self.context.term.stage("testing", format!("a clean build and boot without {without}"));
         let words =
             ["xtask", "smoketest", "--repo"].map(OsString::from).into_iter().chain([self.copy.path().into()]);
@@ -155,18 +155,19 @@ impl<'a> Bisection<'a> {
         removed: &[UnneededLine],
         tests: usize,
     ) -> StyledText {
-        let (size, all) = (sizes::bytes_or_dash(Some(bytes_of(removed))), count(all, "line"));
-        let tests = count(tests, "smoke test");
+        let (size, all) =
+            (sizes::format_bytes_or_dash(Some(bytes_of(removed))), count_with_noun(all, "line"));
+        let tests = count_with_noun(tests, "smoke test");
         let headline =
             format!("{}: {} of {all} can go, {size}, verified by {tests}", describe(group), removed.len());
         let mut out = StyledText::new();
-        out.line(Style::Strong, headline);
+        out.push_line(Style::Strong, headline);
         for (line, why) in self.failures.iter().filter(|(line, _)| line.category == group) {
-            out.line(Style::Warning, format!("  must stay: {}", line.path));
-            out.line(Style::Faint, format!("    {why}"));
+            out.push_line(Style::Warning, format!("  must stay: {}", line.path));
+            out.push_line(Style::Faint, format!("    {why}"));
         }
         for line in self.unverified.iter().filter(|line| line.category == group) {
-            out.line(Style::Faint, format!("  not decided, --max-boots is reached: {}", line.path));
+            out.push_line(Style::Faint, format!("  not decided, --max-boots is reached: {}", line.path));
         }
         push_command(&mut out, self.context, removed);
         out
@@ -195,12 +196,12 @@ fn failure(report: &Report, error: Option<&Error>) -> Option<String> {
     if let Some(finding) = report.findings.iter().find(|finding| finding.severity == Severity::Error) {
         return Some(finding.message.clone());
     }
-    if let Some(check) = report.checks.iter().find(|check| check.outcome == Outcome::Fail) {
+    if let Some(check) = report.checks.iter().find(|check| check.outcome == CheckOutcome::Fail) {
         let message = check.message.lines().next().unwrap_or_default();
         return Some(format!("{} {}: {message}", check.name, check.subject));
     }
     let mut boots = report.checks.iter().filter(|check| check.name == "run");
-    if boots.clone().any(|check| check.outcome == Outcome::Pass) {
+    if boots.clone().any(|check| check.outcome == CheckOutcome::Pass) {
         return None;
     }
     Some(boots.next().map_or_else(|| "nothing was booted".to_owned(), |check| check.message.clone()))

@@ -76,7 +76,7 @@ fn report(changes: usize) -> Report {
                 "https://alpha.release.core-os.net/amd64-usr/1032.0.0/coreos_production_pxe_image.cpio.gz"
                     .into(),
             digest: format!("sha256:{}", "0a".repeat(32)),
-            signature: Some(Signer {
+            signer: Some(Signer {
                 primary: "04127D0BFABEC8871FFB2CCE50E0885593D2DCB4".into(),
                 signing_key: "DBFC52DBB963767AD20BA90807FA9ED31CB5FA26".into(),
                 signed_at: "2016-04-28T10:00:00Z".into(),
@@ -93,7 +93,7 @@ fn report(changes: usize) -> Report {
             manifest(FILE, (0..changes.max(12)).map(path).collect()),
             manifest("stage1/usr_from_kvm/manifest-amd64-usr.d/sshd.manifest", (0..9).map(path).collect()),
         ],
-        needs: (0..changes)
+        added_dependents: (0..changes)
             .map(|n| DependencyEdge {
                 board: Board::Amd64,
                 from: format!("lib64/systemd/systemd-helper-{}", n % 20),

@@ -8,7 +8,7 @@ use manifest::finding::{Finding, FindingKind, Fix, FixKind, Severity};
 use manifest::plan::edit_plan::{EditPlan, FileEdit};
 use manifest::suggestion::Suggestion;
 use serde_json::{Value, json};
-use xtask::report::{Check, ImageOrigin, Outcome, Report, json::document};
+use xtask::report::{Check, CheckOutcome, ImageOrigin, Report, json::document};
 
 /// The JSON Schema of a run's document.
 pub(crate) fn schema() -> Value {
@@ -108,7 +108,7 @@ fn build_full_report() -> Report {
             board: Board::Amd64,
             source: "https://alpha.release.core-os.net/x".into(),
             digest: format!("sha256:{}", "0a".repeat(32)),
-            signature: Some(Signer {
+            signer: Some(Signer {
                 primary: "AB".repeat(20),
                 signing_key: "CD".repeat(20),
                 signed_at: "2016-04-28T10:00:00Z".into(),
@@ -155,7 +155,7 @@ fn build_reports() -> Vec<Report> {
         checks: vec![Check {
             name: "link",
             subject: "bin/x".into(),
-            outcome: Outcome::Skip,
+            outcome: CheckOutcome::Skip,
             message: "".into(),
             file: Some("stage1/x.manifest".into()),
             line: Some(7),

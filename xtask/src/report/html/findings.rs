@@ -4,15 +4,15 @@ use std::fmt::Write;
 
 use super::escape;
 use super::table::table;
-use crate::report::problem_groups::{Problem, by_hint};
+use crate::report::problem_groups::{Problem, group_by_hint};
 use crate::report::tables::Cell;
-use crate::report::{Report, count};
+use crate::report::{Report, count_with_noun};
 use manifest::finding::Severity;
 
 /// The problems of some severities; empty if there are none.
 pub(super) fn section(report: &Report, is_shown: impl Fn(Severity) -> bool) -> String {
     let mut out = String::new();
-    for (hint, group) in by_hint(report, is_shown) {
+    for (hint, group) in group_by_hint(report, is_shown) {
         let what = if group.len() > 1 { format!(" for these {}", group.len()) } else { String::new() };
         let rows: Vec<Vec<Cell>> = group.iter().map(row).collect();
         let (table, hint) = (table(report, &["kind", "path", "what", "where"], &rows), escape(&hint));
@@ -31,7 +31,7 @@ fn row(problem: &Problem<'_>) -> Vec<Cell> {
     };
     let mut what = finding.message.clone();
     if !problem.related.is_empty() {
-        let _ = write!(what, "; {} because of it", count(problem.related.len(), "further finding"));
+        let _ = write!(what, "; {} because of it", count_with_noun(problem.related.len(), "further finding"));
     }
     let _ = write!(what, " ({}, {})", finding.board, problem.flavors.join(", "));
     vec![

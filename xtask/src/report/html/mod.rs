@@ -14,9 +14,10 @@ use base64::engine::general_purpose::STANDARD;
 use super::Report;
 use super::added_dependents::MAX_EDGES;
 use super::package_changes;
-use super::summary::{changes, remaining};
+use super::summary::{changes_summary, remaining_problems};
 use super::tables::{
-    Cell, Table, accepted, facts, fixes, library_changes, packages, provenance, security_fixes, sizes, title,
+    Cell, Table, accepted_table, fixes_table, library_changes_table, package_changes_table, provenance,
+    run_facts, security_fixes_table, sizes_table, title,
 };
 use manifest::finding::Severity;
 use pxe_image::Digest;
@@ -41,13 +42,13 @@ pub fn render(report: &Report) -> String {
     let sections = [
         ("Problems".to_owned(), problems),
         (String::new(), advice),
-        with_title(accepted(report)),
-        with_title(security_fixes(report)),
-        with_title(packages(report)),
-        with_title(fixes(report)),
+        with_title(accepted_table(report)),
+        with_title(security_fixes_table(report)),
+        with_title(package_changes_table(report)),
+        with_title(fixes_table(report)),
         ("New dependencies".to_owned(), dependencies_section(report)),
-        with_title(library_changes(report)),
-        with_title(sizes(report)),
+        with_title(library_changes_table(report)),
+        with_title(sizes_table(report)),
         ("Size by file".to_owned(), treemap),
         ("Provenance".to_owned(), provenance_section(report)),
     ];
@@ -61,19 +62,19 @@ pub fn render(report: &Report) -> String {
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src '{}'; script-src '{}'; \
          base-uri 'none'; form-action 'none'\">\n<title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n{}\
          <script>{script}</script>\n</body>\n</html>\n",
-        source_hash(&style),
-        source_hash(&script),
+        csp_hash_source(&style),
+        csp_hash_source(&script),
         lossless_text::readable(&body)
     )
 }
 
 /// The hash of an inline element for a policy without `unsafe-inline` (CSP Level 3, section 2.3.1).
-fn source_hash(content: &str) -> String {
+fn csp_hash_source(content: &str) -> String {
     format!("sha256-{}", STANDARD.encode(Digest::sha256(content.as_bytes()).octets()))
 }
 
 /// The outcome in a word or two, and how it is coloured. "clean" is used only for a run without findings.
-fn outcome(report: &Report) -> (&'static str, &'static str) {
+fn status_label_and_class(report: &Report) -> (&'static str, &'static str) {
     let has_problems = report.findings.iter().any(|finding| finding.severity != Severity::Advice);
     match report.exit_code() {
         0 if report.findings.is_empty() => ("clean", "good"),
@@ -87,19 +88,21 @@ fn outcome(report: &Report) -> (&'static str, &'static str) {
 
 /// The title, the outcome, the facts and the error.
 fn page_header(report: &Report, title: &str) -> String {
-    let (word, class) = outcome(report);
+    let (word, class) = status_label_and_class(report);
     let mut out = format!("<header>\n<h1>{title}</h1>\n<p><span class=\"status {class}\">{word}</span> ");
     match report.error {
-        None => out.push_str(&escape(&format!("{}; {}.", changes(report), remaining(report)))),
+        None => {
+            out.push_str(&escape(&format!("{}; {}.", changes_summary(report), remaining_problems(report))))
+        }
         Some(_) => out.push_str("The run failed before it finished."),
     }
     out.push_str("</p>\n");
-    let packages = package_changes::headline(report.packages.as_deref().unwrap_or_default());
+    let packages = package_changes::headline(report.package_changes.as_deref().unwrap_or_default());
     let fixes = report.advisories.as_ref().map(|found| format!("{} (a hint, not signed)", found.headline()));
     for line in packages.into_iter().chain(fixes) {
         let _ = writeln!(out, "<p>{}.</p>", escape(&line));
     }
-    let _ = writeln!(out, "<p class=\"soft\">{}</p>", escape(&facts(report)));
+    let _ = writeln!(out, "<p class=\"soft\">{}</p>", escape(&run_facts(report)));
     if let Some(error) = &report.error {
         let _ = write!(out, "<div class=\"stopped\"><p><b>{}</b></p>", escape(&error.message));
         out.extend(error.causes.iter().map(|cause| format!("<p>caused by: {}</p>", escape(cause))));
@@ -111,11 +114,11 @@ fn page_header(report: &Report, title: &str) -> String {
 }
 
 fn dependencies_section(report: &Report) -> String {
-    if report.needs.is_empty() {
+    if report.added_dependents.is_empty() {
         return String::new();
     }
-    let shown = &report.needs[..report.needs.len().min(MAX_EDGES)];
-    let more = match report.needs.len() - shown.len() {
+    let shown = &report.added_dependents[..report.added_dependents.len().min(MAX_EDGES)];
+    let more = match report.added_dependents.len() - shown.len() {
         0 => String::new(),
         more => format!("<p class=\"soft\">… and {more} more; the table of libraries has all.</p>\n"),
     };
@@ -216,21 +219,21 @@ mod tests {
         let page = render(&fixtures::bump());
         assert!(!page.contains("unsafe-inline") && !page.contains(" style="), "{page}");
         let style = page.split_once("<style>").and_then(|(_, rest)| rest.split_once("</style>")).unwrap().0;
-        assert!(page.contains(&format!("style-src '{}'", source_hash(style))));
+        assert!(page.contains(&format!("style-src '{}'", csp_hash_source(style))));
         // echo -n abc | openssl dgst -sha256 -binary | base64
-        assert_eq!(source_hash("abc"), "sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=");
+        assert_eq!(csp_hash_source("abc"), "sha256-ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=");
     }
 
     #[test]
     fn run_without_findings_is_clean() {
         let mut report = fixtures::bump();
-        assert_eq!(outcome(&report).0, "problems");
+        assert_eq!(status_label_and_class(&report).0, "problems");
         report.findings[0].severity = Severity::Advice;
-        assert_eq!(outcome(&report).0, "no problems");
+        assert_eq!(status_label_and_class(&report).0, "no problems");
         report.findings.clear();
-        assert_eq!(outcome(&report).0, "clean");
+        assert_eq!(status_label_and_class(&report).0, "clean");
         report.check = true;
-        assert_eq!(outcome(&report).0, "would change");
+        assert_eq!(status_label_and_class(&report).0, "would change");
     }
 
     #[test]

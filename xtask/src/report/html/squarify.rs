@@ -18,17 +18,19 @@ pub(super) fn squarify(sizes: &[f64], area: Tile) -> Vec<Tile> {
     while from < areas.len() {
         let side = rest.width.min(rest.height);
         let mut to = from + 1;
-        while to < areas.len() && worst(&areas[from..=to], side) <= worst(&areas[from..to], side) {
+        while to < areas.len()
+            && worst_aspect_ratio(&areas[from..=to], side) <= worst_aspect_ratio(&areas[from..to], side)
+        {
             to += 1;
         }
-        rest = place(&areas[from..to], rest, &mut tiles);
+        rest = place_row(&areas[from..to], rest, &mut tiles);
         from = to;
     }
     tiles
 }
 
 /// The largest ratio of long to short side among the tiles of a row along `side`.
-fn worst(row: &[f64], side: f64) -> f64 {
+fn worst_aspect_ratio(row: &[f64], side: f64) -> f64 {
     let sum: f64 = row.iter().sum();
     let thickness = sum / side;
     row.iter()
@@ -37,7 +39,7 @@ fn worst(row: &[f64], side: f64) -> f64 {
 }
 
 /// Places a row along the short side of `rest`, and returns the remaining area.
-fn place(row: &[f64], rest: Tile, tiles: &mut Vec<Tile>) -> Tile {
+fn place_row(row: &[f64], rest: Tile, tiles: &mut Vec<Tile>) -> Tile {
     let sum: f64 = row.iter().sum();
     let upright = rest.width >= rest.height;
     let thickness = sum / if upright { rest.height } else { rest.width };

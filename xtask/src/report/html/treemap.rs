@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use super::escape;
 use super::squarify::{Tile, squarify};
-use crate::report::sizes::{ManifestSizes, bytes, total};
-use crate::report::{Report, short};
+use crate::report::sizes::{ManifestSizes, format_bytes, total};
+use crate::report::{Report, short_manifest_name};
 use manifest::finding::{Fix, FixKind};
 
 /// The section with one area per manifest and, inside, one tile per file, in proportion to the bytes after the change;
@@ -18,21 +18,21 @@ pub(super) fn render(report: &Report) -> (String, String) {
         number += 1;
         format!("t{}", number - 1)
     };
-    for Area { manifest, size, tile, tiles: files, kinds } in areas(report) {
-        let name = escape(&format!("{} {}", short(&manifest.file), bytes(size)));
+    for ManifestArea { manifest, size, tile, tiles: files, kinds } in areas(report) {
+        let name = escape(&format!("{} {}", short_manifest_name(&manifest.file), format_bytes(size)));
         let _ = writeln!(
             tiles,
             "<div class=\"manifest {}\"><b title=\"{name}\">{name}</b><div class=\"inside\">",
-            class(position(tile, AREA))
+            class(css_position(tile, AREA))
         );
         for (path, size, inner) in files {
             let kind = kinds.get(path).copied().unwrap_or_default();
-            let title = escape(&format!("{path} {}", bytes(size)));
+            let title = escape(&format!("{path} {}", format_bytes(size)));
             let label = escape(path.rsplit('/').next().unwrap_or(path));
             let _ = write!(
                 tiles,
                 "<div class=\"tile {} {kind}\" title=\"{title}\"><span>{label}</span></div>",
-                class(position(inner, tile))
+                class(css_position(inner, tile))
             );
         }
         tiles.push_str("</div></div>\n");
@@ -49,7 +49,7 @@ pub(super) fn render(report: &Report) -> (String, String) {
 const AREA: Tile = Tile { x: 0.0, y: 0.0, width: 160.0, height: 90.0 };
 
 /// The area of a manifest and of its files: path, bytes, tile.
-struct Area<'a> {
+struct ManifestArea<'a> {
     manifest: &'a ManifestSizes,
     size: u64,
     tile: Tile,
@@ -57,17 +57,22 @@ struct Area<'a> {
     kinds: BTreeMap<&'a str, &'static str>,
 }
 
-fn areas(report: &Report) -> Vec<Area<'_>> {
+fn areas(report: &Report) -> Vec<ManifestArea<'_>> {
     let sizes = report.sizes.iter().map(|manifest| (manifest, total(manifest).after.unwrap_or(0)));
     let mut manifests: Vec<(&ManifestSizes, u64)> = sizes.filter(|(_, size)| *size > 0).collect();
     manifests.sort_by_key(|(manifest, size)| (std::cmp::Reverse(*size), &manifest.file));
     let sizes: Vec<f64> = manifests.iter().map(|(_, size)| *size as f64).collect();
     let tiles = squarify(&sizes, AREA);
     let areas = manifests.into_iter().zip(tiles);
-    areas.map(|((manifest, size), tile)| area(report, manifest, size, tile)).collect()
+    areas.map(|((manifest, size), tile)| manifest_area(report, manifest, size, tile)).collect()
 }
 
-fn area<'a>(report: &'a Report, manifest: &'a ManifestSizes, size: u64, tile: Tile) -> Area<'a> {
+fn manifest_area<'a>(
+    report: &'a Report,
+    manifest: &'a ManifestSizes,
+    size: u64,
+    tile: Tile,
+) -> ManifestArea<'a> {
     let sizes = manifest.paths.iter().filter_map(|size| Some((size.path.as_str(), size.after?)));
     let mut paths: Vec<(&str, u64)> = sizes.filter(|(_, bytes)| *bytes > 0).collect();
     paths.sort_by_key(|(path, size)| (std::cmp::Reverse(*size), *path));
@@ -83,11 +88,11 @@ fn area<'a>(report: &'a Report, manifest: &'a ManifestSizes, size: u64, tile: Ti
         Some((fix.to.as_deref()?, class))
     };
     let fixes = report.fixes.iter().filter(|fix| fix.file == manifest.file);
-    Area { manifest, size, tile, tiles, kinds: fixes.filter_map(kind).collect() }
+    ManifestArea { manifest, size, tile, tiles, kinds: fixes.filter_map(kind).collect() }
 }
 
 /// A tile in percent of the area around it.
-fn position(tile: Tile, area: Tile) -> String {
+fn css_position(tile: Tile, area: Tile) -> String {
     format!(
         "left:{:.3}%;top:{:.3}%;width:{:.3}%;height:{:.3}%",
         tile.x / area.width * 100.0,

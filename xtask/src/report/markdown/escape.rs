@@ -6,7 +6,8 @@ use usr::lossless_text::one_line;
 /// written as a code span.
 pub(super) fn inline(text: &str) -> String {
     let text = one_line(text);
-    let words = text.split(' ').map(|word| if is_reference(word) { cell_code(word) } else { escaped(word) });
+    let words =
+        text.split(' ').map(|word| if is_reference(word) { cell_code_span(word) } else { escaped(word) });
     words.collect::<Vec<_>>().join(" ")
 }
 
@@ -34,23 +35,23 @@ fn escaped(text: &str) -> String {
 }
 
 /// A code span that holds any text.
-pub(super) fn code(text: &str) -> String {
+pub(super) fn code_span(text: &str) -> String {
     if text.is_empty() {
         return String::new();
     }
-    let fence = "`".repeat(longest_run(text) + 1);
+    let fence = "`".repeat(longest_backtick_run(text) + 1);
     let pad = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
     format!("{fence}{pad}{}{pad}{fence}", one_line(text))
 }
 
 /// A code span in a table, where a bar ends the cell even in a code span.
-pub(super) fn cell_code(text: &str) -> String {
-    code(text).replace('|', "\\|")
+pub(super) fn cell_code_span(text: &str) -> String {
+    code_span(text).replace('|', "\\|")
 }
 
 /// A code block with a fence longer than any in the text.
 pub(super) fn code_block(language: &str, text: &str) -> String {
-    let fence = "`".repeat(longest_run(text).max(2) + 1);
+    let fence = "`".repeat(longest_backtick_run(text).max(2) + 1);
     let end = if text.ends_with('\n') { "" } else { "\n" };
     format!("{fence}{language}\n{text}{end}{fence}\n")
 }
@@ -67,7 +68,7 @@ pub(super) fn mermaid_text(text: &str) -> String {
     out
 }
 
-fn longest_run(text: &str) -> usize {
+fn longest_backtick_run(text: &str) -> usize {
     text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
 }
 
@@ -79,10 +80,10 @@ mod tests {
     fn names_are_not_markup() {
         assert_eq!(inline("a|b <i> *x* \n$y$"), "a\\|b &lt;i&gt; \\*x\\* \\\\n\\$y\\$");
         assert_eq!(inline("![x](y) # z"), "\\!\\[x\\](y) \\# z");
-        assert_eq!(code("a`b|c"), "``a`b|c``");
-        assert_eq!(cell_code("a`b|c"), "``a`b\\|c``");
-        assert_eq!(code("`a"), "`` `a ``");
-        assert_eq!(code("a\n```\nb"), "````a\\n```\\nb````");
+        assert_eq!(code_span("a`b|c"), "``a`b|c``");
+        assert_eq!(cell_code_span("a`b|c"), "``a`b\\|c``");
+        assert_eq!(code_span("`a"), "`` `a ``");
+        assert_eq!(code_span("a\n```\nb"), "````a\\n```\\nb````");
     }
 
     #[test]

@@ -4,16 +4,17 @@
 
 mod escape;
 
-use self::escape::{cell_code, code, code_block, inline, mermaid_text};
+use self::escape::{cell_code_span, code_block, code_span, inline, mermaid_text};
 use super::added_dependents::{DependencyEdge, MAX_EDGES};
-use super::package_changes::{self, taken_packages};
-use super::problem_groups::{Problem, by_hint};
-use super::sizes::{Total, bytes_or_dash, change, rootfs};
-use super::summary::{changes, remaining};
+use super::package_changes::{self, split_by_taken};
+use super::problem_groups::{Problem, group_by_hint};
+use super::sizes::{Total, format_bytes_or_dash, format_size_change, rootfs_totals};
+use super::summary::{changes_summary, remaining_problems};
 use super::tables::{
-    Cell, Table, accepted, facts, fixes, library_changes, packages, provenance, security_fixes, sizes, title,
+    Cell, Table, accepted_table, fixes_table, library_changes_table, package_changes_table, provenance,
+    run_facts, security_fixes_table, sizes_table, title,
 };
-use super::{Check, Outcome, Report, count, first_names, short};
+use super::{Check, CheckOutcome, Report, count_with_noun, join_first_names, short_manifest_name};
 use manifest::finding::Severity;
 use packages::changes::PackageChange;
 use usr::lossless_text;
@@ -26,23 +27,23 @@ const MAX_ROWS: usize = 150;
 
 /// Renders the whole document: remaining work first, everything else folded.
 pub(crate) fn render(report: &Report) -> String {
-    let problems = grouped(report, "- [ ] ", |severity| severity != Severity::Advice);
-    let suggestions = grouped(report, "- ", |severity| severity == Severity::Advice);
+    let problems = problem_list(report, "- [ ] ", |severity| severity != Severity::Advice);
+    let suggestions = problem_list(report, "- ", |severity| severity == Severity::Advice);
     let mut out = heading(report);
     for section in [
         error_section(report),
-        titled("", &sizes_in_short(report)),
-        titled("", &versions_in_short(report)),
+        titled("", &rootfs_sizes_summary(report)),
+        titled("", &packages_and_advisories_summary(report)),
         titled("### Problems\n\n", &problems),
-        checks(report),
+        checks_section(report),
         folded("Suggestions", &suggestions),
-        table(report, &accepted(report)),
-        table(report, &fixes(report)),
+        table(report, &accepted_table(report)),
+        table(report, &fixes_table(report)),
         dependencies_section(report),
-        table(report, &library_changes(report)),
-        table(report, &packages(report)),
-        table(report, &security_fixes(report)),
-        table(report, &sizes(report)),
+        table(report, &library_changes_table(report)),
+        table(report, &package_changes_table(report)),
+        table(report, &security_fixes_table(report)),
+        table(report, &sizes_table(report)),
         provenance_section(report),
     ] {
         out.push_str(&section);
@@ -57,9 +58,9 @@ pub(crate) fn render(report: &Report) -> String {
 }
 
 fn heading(report: &Report) -> String {
-    let mut out = format!("## {}\n\n{}\n", inline(&title(report)), inline(&facts(report)));
+    let mut out = format!("## {}\n\n{}\n", inline(&title(report)), inline(&run_facts(report)));
     if report.error.is_none() && report.checks.is_empty() {
-        out.push_str(&format!("\n{}; **{}**.\n", changes(report), remaining(report)));
+        out.push_str(&format!("\n{}; **{}**.\n", changes_summary(report), remaining_problems(report)));
     }
     out
 }
@@ -68,40 +69,40 @@ fn error_section(report: &Report) -> String {
     let Some(error) = &report.error else { return String::new() };
     let mut out = format!("\n> **Failed:** {}\n", inline(&error.to_string()));
     if let Some(hint) = &error.hint {
-        out.push_str(&format!(">\n> Hint: {}\n", code(hint)));
+        out.push_str(&format!(">\n> Hint: {}\n", code_span(hint)));
     }
     out
 }
 
 /// One line per flavor: its size and the difference.
-fn sizes_in_short(report: &Report) -> String {
+fn rootfs_sizes_summary(report: &Report) -> String {
     let mut out = String::new();
-    for (board, flavor, Total { before, after }) in rootfs(report) {
+    for (board, flavor, Total { before, after }) in rootfs_totals(report) {
         let difference = match &report.no_sizes_before {
-            None => format!(" ({})", change(before, after)),
+            None => format!(" ({})", format_size_change(before, after)),
             Some(_) => String::new(),
         };
         out.push_str(&format!(
             "- root filesystem of {} on {board}: {}{difference}\n",
             inline(flavor.as_str()),
-            bytes_or_dash(after)
+            format_bytes_or_dash(after)
         ));
     }
     out
 }
 
 /// Packages and security fixes, one line each.
-fn versions_in_short(report: &Report) -> String {
-    let changes = report.packages.as_deref().unwrap_or_default();
+fn packages_and_advisories_summary(report: &Report) -> String {
+    let changes = report.package_changes.as_deref().unwrap_or_default();
     let name = |change: &&PackageChange| {
-        let name = code(change.name.rsplit('/').next().unwrap_or(&change.name));
+        let name = code_span(change.name.rsplit('/').next().unwrap_or(&change.name));
         format!("{name} {}", inline(&package_changes::versions(change).replace("->", "→")))
     };
     let mut out = String::new();
     if let Some(headline) = package_changes::headline(changes) {
-        let names: Vec<String> = taken_packages(changes).0.iter().map(name).collect();
+        let names: Vec<String> = split_by_taken(changes).0.iter().map(name).collect();
         let colon = if names.is_empty() { "" } else { ": " };
-        out.push_str(&format!("- {headline}{colon}{}\n", first_names(names.iter(), 4)));
+        out.push_str(&format!("- {headline}{colon}{}\n", join_first_names(names.iter(), 4)));
     }
     if let Some(advisories) = &report.advisories {
         let headline = inline(&advisories.headline());
@@ -116,8 +117,8 @@ fn titled(title: &str, body: &str) -> String {
 }
 
 /// Problems as list items; those with the same hint together, and the hint once.
-fn grouped(report: &Report, mark: &str, is_shown: impl Fn(Severity) -> bool) -> String {
-    let (mut groups, mut rows, mut all) = (by_hint(report, is_shown), MAX_ROWS, 0);
+fn problem_list(report: &Report, mark: &str, is_shown: impl Fn(Severity) -> bool) -> String {
+    let (mut groups, mut rows, mut all) = (group_by_hint(report, is_shown), MAX_ROWS, 0);
     for (_, group) in &mut groups {
         all += group.len();
         group.truncate(rows);
@@ -127,7 +128,7 @@ fn grouped(report: &Report, mark: &str, is_shown: impl Fn(Severity) -> bool) -> 
     for (hint, group) in groups.into_iter().filter(|(_, group)| !group.is_empty()) {
         out.extend(group.iter().map(|problem| problem_item(report, problem, mark)));
         let what = if group.len() > 1 { format!(" for these {}", group.len()) } else { String::new() };
-        out.push_str(&format!("\n  hint{what}: {}\n\n", code(&hint)));
+        out.push_str(&format!("\n  hint{what}: {}\n\n", code_span(&hint)));
     }
     out + &more_rows_note(all)
 }
@@ -136,31 +137,31 @@ fn problem_item(report: &Report, problem: &Problem<'_>, mark: &str) -> String {
     let finding = problem.main;
     let related = match problem.related.len() {
         0 => String::new(),
-        number => format!("; {} because of it", count(number, "further finding")),
+        number => format!("; {} because of it", count_with_noun(number, "further finding")),
     };
     format!(
         "{mark}**{}** {}: {}{related} ({}, {}) {}\n",
         finding.kind.id(),
-        code(&finding.path),
+        code_span(&finding.path),
         inline(&finding.message),
         finding.board,
         inline(&problem.flavors.join(", ")),
-        place(report, &finding.file, finding.line)
+        linked_location(report, &finding.file, finding.line)
     )
 }
 
 /// Results of the smoke test: each failed check, and the number of passed ones.
-fn checks(report: &Report) -> String {
+fn checks_section(report: &Report) -> String {
     if report.checks.is_empty() {
         return String::new();
     }
     let number = |outcome| report.checks.iter().filter(|check| check.outcome == outcome).count();
-    let [passed, failed, skipped] = [Outcome::Pass, Outcome::Fail, Outcome::Skip].map(number);
+    let [passed, failed, skipped] = [CheckOutcome::Pass, CheckOutcome::Fail, CheckOutcome::Skip].map(number);
     let mut out = format!("\n### Checks\n\n{passed} passed, {failed} failed, {skipped} skipped.\n");
-    let is_failed = |check: &&Check| check.outcome == Outcome::Fail;
+    let is_failed = |check: &&Check| check.outcome == CheckOutcome::Fail;
     for check in report.checks.iter().filter(is_failed).take(MAX_ROWS) {
-        let title = format!("**{}** {}", check.name, code(&check.subject));
-        let place = check.file.iter().map(|file| format!(" {}", place(report, file, check.line)));
+        let title = format!("**{}** {}", check.name, code_span(&check.subject));
+        let place = check.file.iter().map(|file| format!(" {}", linked_location(report, file, check.line)));
         let message = lossless_text::readable(&check.message);
         out.push_str(&format!("\n{title}{}\n\n{}", place.collect::<String>(), code_block("", &message)));
     }
@@ -168,9 +169,9 @@ fn checks(report: &Report) -> String {
 }
 
 /// A file and line, linked where the repository is known.
-fn place(report: &Report, file: &str, line: Option<usize>) -> String {
+fn linked_location(report: &Report, file: &str, line: Option<usize>) -> String {
     let number = line.map(|line| format!(":{line}")).unwrap_or_default();
-    let text = code(&format!("{file}{number}"));
+    let text = code_span(&format!("{file}{number}"));
     match &report.source_links {
         Some(links) => format!("[{text}]({})", links.link(file, line)),
         None => text,
@@ -178,10 +179,10 @@ fn place(report: &Report, file: &str, line: Option<usize>) -> String {
 }
 
 fn dependencies_section(report: &Report) -> String {
-    if report.needs.is_empty() {
+    if report.added_dependents.is_empty() {
         return String::new();
     }
-    folded("New dependencies", &format!("```mermaid\n{}```\n", mermaid(&report.needs)))
+    folded("New dependencies", &format!("```mermaid\n{}```\n", mermaid(&report.added_dependents)))
 }
 
 /// A flowchart from top to bottom; nodes are numbered in the order in which they are named.
@@ -248,19 +249,19 @@ fn table(report: &Report, table: &Table) -> String {
 
 fn cell(report: &Report, cell: &Cell) -> String {
     let paths = |paths: &[String], separator| {
-        paths.iter().map(|path| cell_code(path)).collect::<Vec<_>>().join(separator)
+        paths.iter().map(|path| cell_code_span(path)).collect::<Vec<_>>().join(separator)
     };
     match cell {
         Cell::Text(text) | Cell::Number(text, _) => inline(text),
         Cell::Sum(text) => format!("**{}**", inline(text)),
         Cell::Kind(kind, _) => (*kind).to_owned(),
-        Cell::Path(path) => cell_code(path),
+        Cell::Path(path) => cell_code_span(path),
         Cell::Paths(names, 0) => paths(names, ", "),
         Cell::Paths(names, more) => format!("{}, and {more} more", paths(names, ", ")),
         Cell::Change(names) => paths(names, " → "),
         Cell::Manifest(file, line) => match &report.source_links {
-            Some(links) => format!("[{}]({})", inline(&short(file)), links.link(file, *line)),
-            None => inline(&short(file)),
+            Some(links) => format!("[{}]({})", inline(&short_manifest_name(file)), links.link(file, *line)),
+            None => inline(&short_manifest_name(file)),
         },
         Cell::Links(links) => {
             let link = |link: &String| format!("<{}>", link.replace('|', "%7C"));

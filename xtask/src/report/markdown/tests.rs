@@ -103,7 +103,7 @@ fn hostile_names_stay_in_their_place() {
     report.fixes[0].to = Some(hostile.into());
     report.fixes[0].reason = hostile.into();
     (report.findings[0].path, report.findings[0].message) = (hostile.into(), hostile.into());
-    report.needs[0].to = hostile.into();
+    report.added_dependents[0].to = hostile.into();
     report.images[0].source = hostile.into();
     let body = render(&report);
     let lines = |start: &str| body.lines().filter(|line| line.starts_with(start)).count();
@@ -134,7 +134,7 @@ fn packages_of_stage1_are_listed() {
         flavors: [].into(),
     };
     let packages = vec![package("sys-libs/pam", &["lib64/libpam.so.0"]), package("app/other", &[])];
-    let body = render(&Report { packages: Some(packages), ..fixtures::bump() });
+    let body = render(&Report { package_changes: Some(packages), ..fixtures::bump() });
     assert!(body.contains("| `sys-libs/pam` | `1.5.3` | `1.6.1` | `lib64/libpam.so.0` |"), "{body}");
     assert!(
         body.contains("1 package changed of which stage1 takes no file.") && !body.contains("app/other"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::added_dependents::DependencyEdge;
 use super::sizes::{ManifestSizes, PathSize};
-use super::{Check, ImageOrigin, Outcome, Report, Signer};
+use super::{Check, CheckOutcome, ImageOrigin, Report, Signer};
 use coreos_types::board::Board;
 use coreos_types::channel::Channel;
 use coreos_types::flavor::Flavor;
@@ -84,7 +84,7 @@ pub(crate) fn bump() -> Report {
             board: Board::Amd64,
             source: "https://alpha.release.core-os.net/amd64-usr/1032.0.0/x.cpio.gz".into(),
             digest: format!("sha256:{}", "0a".repeat(32)),
-            signature: Some(Signer {
+            signer: Some(Signer {
                 primary: "04127D0BFABEC8871FFB2CCE50E0885593D2DCB4".into(),
                 signing_key: "DBFC52DBB963767AD20BA90807FA9ED31CB5FA26".into(),
                 signed_at: "2016-04-28T10:00:00Z".into(),
@@ -103,7 +103,7 @@ pub(crate) fn bump() -> Report {
                 size("lib64/libz.so.1.2.8", Some(88_000), None),
             ],
         }],
-        needs: vec![DependencyEdge {
+        added_dependents: vec![DependencyEdge {
             board: Board::Amd64,
             from: "lib64/systemd/systemd".into(),
             to: "lib64/libpam.so.0".into(),
@@ -128,23 +128,23 @@ pub(crate) fn smoketest() -> Report {
         subject: subject.into(),
         outcome,
         message: message.into(),
-        file: (outcome == Outcome::Fail)
+        file: (outcome == CheckOutcome::Fail)
             .then(|| "stage1/usr_from_coreos/manifest-amd64-usr.d/bash.manifest".into()),
         line: None,
     };
     Report {
         command: "smoketest".into(),
         checks: vec![
-            check("build", "3 flavors", Outcome::Pass, ""),
+            check("build", "3 flavors", CheckOutcome::Pass, ""),
             check(
                 "link",
                 "bin/bash",
-                Outcome::Fail,
+                CheckOutcome::Fail,
                 "libtinfo.so.6 is not found\nhint: cargo xtask verify-manifests --fix",
             ),
-            check("link", "bin/ls", Outcome::Pass, ""),
-            check("link", "bin/cat", Outcome::Pass, ""),
-            check("run", "coreos", Outcome::Skip, "--no-run"),
+            check("link", "bin/ls", CheckOutcome::Pass, ""),
+            check("link", "bin/cat", CheckOutcome::Pass, ""),
+            check("run", "coreos", CheckOutcome::Skip, "--no-run"),
         ],
         ..Report::default()
     }

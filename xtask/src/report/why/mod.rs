@@ -1,13 +1,13 @@
 //! Manifest lines and dependents of a path, and how the loader finds each.
 
+mod dependency_graph;
 mod render;
-mod survey;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-pub(crate) use self::render::{dot, mermaid, to_json, tree};
-use self::survey::Survey;
+use self::dependency_graph::DependencyGraph;
+pub(crate) use self::render::{dot, mermaid, render_tree, to_json};
 use coreos_types::board::Board;
 use manifest::plan::bump::ImageTrees;
 use manifest::plan::stage1_sources::Stage1Sources;
@@ -16,24 +16,24 @@ use usr::tree::{Node, NodeKind, Target, UsrTree};
 
 /// The answer, one per board.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Why {
+pub(crate) struct WhyAnswer {
     /// The subject as typed.
     pub subject: String,
-    pub boards: Vec<BoardWhy>,
+    pub boards: Vec<BoardAnswer>,
 }
 
 /// The answer for one board.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct BoardWhy {
+pub(crate) struct BoardAnswer {
     pub board: Board,
     /// The files that the subject resolves to.
     pub targets: Vec<UsrPath>,
     /// Every name of a target: its path, and the symlinks that resolve to it.
     pub names: BTreeMap<UsrPath, Vec<UsrPath>>,
     /// The dependencies of all listed files.
-    survey: Survey,
+    graph: DependencyGraph,
     /// Paths that the subject names and that resolve to no file of the image.
-    pub absent: BTreeMap<UsrPath, Absent>,
+    pub absent: BTreeMap<UsrPath, AbsentPath>,
     /// The subject as a soname that listed files need and the image does not have.
     pub missing: Option<UnresolvedName>,
 }
@@ -59,7 +59,7 @@ pub(crate) struct Edge {
 
 /// A path that does not resolve to a file of the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Absent {
+pub(crate) struct AbsentPath {
     /// `not in the image`, or the end of its symlinks.
     pub how: String,
     /// The manifest lines of the path.
@@ -73,7 +73,7 @@ pub(crate) struct UnresolvedName {
     pub searched: Arc<[String]>,
 }
 
-impl BoardWhy {
+impl BoardAnswer {
     /// Whether the subject is unknown.
     pub(crate) fn is_unknown(&self) -> bool {
         self.targets.is_empty() && self.absent.is_empty() && self.missing.is_none()
@@ -81,25 +81,25 @@ impl BoardWhy {
 }
 
 /// Answers for every board.
-pub(crate) fn why(subject: &str, sources: &Stage1Sources, trees: &ImageTrees<'_>) -> Why {
+pub(crate) fn answer_why(subject: &str, sources: &Stage1Sources, trees: &ImageTrees<'_>) -> WhyAnswer {
     let answer = |(&board, &tree): (&Board, &&UsrTree)| {
-        let survey = Survey::new(board, sources, tree);
-        let (targets, absent) = named(subject, tree, &survey.lines);
-        let names = targets.iter().map(|target| (target.clone(), aliases(target, tree))).collect();
-        let missing = survey.missing.get(subject).filter(|_| targets.is_empty()).cloned();
-        BoardWhy { board, targets, names, survey, absent, missing }
+        let graph = DependencyGraph::new(board, sources, tree);
+        let (targets, absent) = resolve_subject(subject, tree, &graph.lines);
+        let names = targets.iter().map(|target| (target.clone(), target_names(target, tree))).collect();
+        let missing = graph.missing.get(subject).filter(|_| targets.is_empty()).cloned();
+        BoardAnswer { board, targets, names, graph, absent, missing }
     };
-    Why { subject: subject.to_owned(), boards: trees.iter().map(answer).collect() }
+    WhyAnswer { subject: subject.to_owned(), boards: trees.iter().map(answer).collect() }
 }
 
 /// The files that a subject names, symlinks followed, and the paths that resolve to no file.
-fn named(
+fn resolve_subject(
     subject: &str,
     tree: &UsrTree,
     lines: &BTreeMap<UsrPath, Vec<ManifestLine>>,
-) -> (Vec<UsrPath>, BTreeMap<UsrPath, Absent>) {
+) -> (Vec<UsrPath>, BTreeMap<UsrPath, AbsentPath>) {
     let (mut files, mut absent) = (BTreeSet::new(), BTreeMap::new());
-    for path in paths(subject, tree, lines) {
+    for path in subject_paths(subject, tree, lines) {
         let listed = lines.get(&path).cloned().unwrap_or_default();
         let how = match tree.resolve(&path).end {
             Target::Node(node) => {
@@ -112,13 +112,17 @@ fn named(
             Target::UsrRoot | Target::OutsideUsr => "points outside the image".to_owned(),
             Target::TooManySymlinks => "symlink loop".to_owned(),
         };
-        absent.insert(path, Absent { how, listed });
+        absent.insert(path, AbsentPath { how, listed });
     }
     (files.into_iter().collect(), absent)
 }
 
 /// The path itself, or every path of the image and the manifests with the file name `subject`.
-fn paths(subject: &str, tree: &UsrTree, lines: &BTreeMap<UsrPath, Vec<ManifestLine>>) -> BTreeSet<UsrPath> {
+fn subject_paths(
+    subject: &str,
+    tree: &UsrTree,
+    lines: &BTreeMap<UsrPath, Vec<ManifestLine>>,
+) -> BTreeSet<UsrPath> {
     if subject.contains('/') {
         return UsrPath::from_rootfs_path(subject).or_else(|_| UsrPath::new(subject)).into_iter().collect();
     }
@@ -127,7 +131,7 @@ fn paths(subject: &str, tree: &UsrTree, lines: &BTreeMap<UsrPath, Vec<ManifestLi
 }
 
 /// The target and every symlink that resolves to it.
-fn aliases(target: &UsrPath, tree: &UsrTree) -> Vec<UsrPath> {
+fn target_names(target: &UsrPath, tree: &UsrTree) -> Vec<UsrPath> {
     let is_name_of_target = |path: &UsrPath| tree.resolve(path).end.node() == Some(target);
     let is_alias = |(path, node): &(&UsrPath, &Node)| {
         *path == target || (matches!(node.kind, NodeKind::Symlink(_)) && is_name_of_target(path))

@@ -5,35 +5,35 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::{Absent, BoardWhy, Edge, ManifestLine, Why};
+use super::{AbsentPath, BoardAnswer, Edge, ManifestLine, WhyAnswer};
 use crate::report::styled_text::{Style, StyledText};
 use usr::path::UsrPath;
 
 /// A tree: where the file is listed, and its dependents, transitively. `(*)` marks a file that was shown above.
-pub(crate) fn tree(why: &Why) -> StyledText {
+pub(crate) fn render_tree(why: &WhyAnswer) -> StyledText {
     let mut out = StyledText::new();
     for board in &why.boards {
         if board.is_unknown() {
             out.push(Style::Strong, &why.subject);
-            out.line(
+            out.push_line(
                 Style::Plain,
                 format!(" is not in the {} image, and no listed file needs it", board.board),
             );
         }
         for target in &board.targets {
             out.push(Style::Strong, target.as_str());
-            out.line(Style::Faint, format!(" ({})", board.board));
+            out.push_line(Style::Faint, format!(" ({})", board.board));
             push_branches(&mut out, "", &target_branches(board, target));
         }
         for (path, absent) in &board.absent {
             out.push(Style::Strong, path.as_str());
             out.push(Style::Faint, format!(" ({}): ", board.board));
-            out.line(Style::Error, &absent.how);
+            out.push_line(Style::Error, &absent.how);
             push_branches(&mut out, "", &[absent_branch(path, absent)]);
         }
         if let Some(missing) = &board.missing {
             out.push(Style::Strong, &why.subject);
-            out.line(Style::Error, format!(" is not in the {} image", board.board));
+            out.push_line(Style::Error, format!(" is not in the {} image", board.board));
             let searched = missing.searched.iter().map(|place| Branch::leaf(place)).collect();
             let dependent = |by| dependent_branch(board, by, "", &mut BTreeSet::new());
             let by = missing.needed_by.iter().map(dependent).collect();
@@ -59,7 +59,7 @@ impl Branch {
     }
 }
 
-fn absent_branch(path: &UsrPath, absent: &Absent) -> Branch {
+fn absent_branch(path: &UsrPath, absent: &AbsentPath) -> Branch {
     if absent.listed.is_empty() {
         return Branch::heading("not listed", Vec::new());
     }
@@ -73,7 +73,7 @@ fn listed_at(path: &UsrPath, places: &str) -> Branch {
     branch
 }
 
-fn target_branches(board: &BoardWhy, target: &UsrPath) -> Vec<Branch> {
+fn target_branches(board: &BoardAnswer, target: &UsrPath) -> Vec<Branch> {
     let names = board.names.get(target).map(Vec::as_slice).unwrap_or_default();
     let (listed, unlisted): (Vec<&UsrPath>, Vec<&UsrPath>) =
         names.iter().partition(|name| !places(board, name).is_empty());
@@ -86,12 +86,17 @@ fn target_branches(board: &BoardWhy, target: &UsrPath) -> Vec<Branch> {
     branches.into_iter().filter(|branch| !branch.below.is_empty()).chain([needed]).collect()
 }
 
-fn dependent_branches(board: &BoardWhy, target: &UsrPath, shown: &mut BTreeSet<UsrPath>) -> Vec<Branch> {
-    let edges = board.survey.needed_by.get(target).into_iter().flatten().filter(|edge| edge.by != *target);
+fn dependent_branches(board: &BoardAnswer, target: &UsrPath, shown: &mut BTreeSet<UsrPath>) -> Vec<Branch> {
+    let edges = board.graph.needed_by.get(target).into_iter().flatten().filter(|edge| edge.by != *target);
     edges.map(|edge| dependent_branch(board, &edge.by, &reason(edge), shown)).collect()
 }
 
-fn dependent_branch(board: &BoardWhy, by: &UsrPath, reason: &str, shown: &mut BTreeSet<UsrPath>) -> Branch {
+fn dependent_branch(
+    board: &BoardAnswer,
+    by: &UsrPath,
+    reason: &str,
+    shown: &mut BTreeSet<UsrPath>,
+) -> Branch {
     let mut branch = Branch::leaf(by.as_str());
     branch.label.push(Style::Faint, reason);
     if places(board, by).is_empty() {
@@ -99,7 +104,7 @@ fn dependent_branch(board: &BoardWhy, by: &UsrPath, reason: &str, shown: &mut BT
     }
     if shown.insert(by.clone()) {
         branch.below = dependent_branches(board, by, shown);
-    } else if board.survey.needed_by.contains_key(by) {
+    } else if board.graph.needed_by.contains_key(by) {
         branch.label.push(Style::Faint, " (*)");
     }
     branch
@@ -111,8 +116,8 @@ fn reason(edge: &Edge) -> String {
 }
 
 /// `FILE:LINE`, several with commas.
-fn places(board: &BoardWhy, path: &UsrPath) -> String {
-    board.survey.listed.get(path).map_or_else(String::new, |places| join_places(places))
+fn places(board: &BoardAnswer, path: &UsrPath) -> String {
+    board.graph.listed.get(path).map_or_else(String::new, |places| join_places(places))
 }
 
 fn join_places(places: &[ManifestLine]) -> String {
@@ -125,18 +130,18 @@ fn push_branches(out: &mut StyledText, indent: &str, branches: &[Branch]) {
             if at + 1 == branches.len() { ("└── ", "    ") } else { ("├── ", "│   ") };
         out.push(Style::Faint, format!("{indent}{mark}"));
         out.append(branch.label.clone());
-        out.line(Style::Plain, "");
+        out.push_line(Style::Plain, "");
         push_branches(out, &format!("{indent}{below}"), &branch.below);
     }
 }
 
 /// The edges from the targets up, each once.
-fn edges_above(board: &BoardWhy) -> BTreeSet<(UsrPath, &Edge)> {
+fn edges_above(board: &BoardAnswer) -> BTreeSet<(UsrPath, &Edge)> {
     let mut found = BTreeSet::new();
     let mut seen: BTreeSet<&UsrPath> = board.targets.iter().collect();
     let mut next: Vec<&UsrPath> = board.targets.iter().collect();
     while let Some(target) = next.pop() {
-        for edge in board.survey.needed_by.get(target).into_iter().flatten() {
+        for edge in board.graph.needed_by.get(target).into_iter().flatten() {
             found.insert((target.clone(), edge));
             if seen.insert(&edge.by) {
                 next.push(&edge.by);
@@ -147,7 +152,7 @@ fn edges_above(board: &BoardWhy) -> BTreeSet<(UsrPath, &Edge)> {
 }
 
 /// A graph for Graphviz (graphviz.org, "DOT Language"): an arrow points from a dependent to its dependency.
-pub(crate) fn dot(why: &Why) -> String {
+pub(crate) fn dot(why: &WhyAnswer) -> String {
     let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
     let mut out = String::from("digraph why {\n  rankdir=LR;\n  node [shape=box, fontname=monospace];\n");
     for board in &why.boards {
@@ -171,7 +176,7 @@ pub(crate) fn dot(why: &Why) -> String {
 }
 
 /// A flowchart for mermaid.
-pub(crate) fn mermaid(why: &Why) -> String {
+pub(crate) fn mermaid(why: &WhyAnswer) -> String {
     let quoted = |text: &str| text.replace('#', "#35;").replace('"', "#quot;");
     let mut out = String::from("flowchart LR\n");
     for (number, board) in why.boards.iter().enumerate() {
@@ -195,14 +200,14 @@ pub(crate) fn mermaid(why: &Why) -> String {
 }
 
 /// The key `why` of the JSON document.
-pub(crate) fn to_json(why: &Why) -> Value {
+pub(crate) fn to_json(why: &WhyAnswer) -> Value {
     let rows = |places: &[ManifestLine]| -> Vec<Value> {
         places.iter().map(|place| json!({ "file": place.file, "line": place.line })).collect()
     };
-    let places = |board: &BoardWhy, path: &UsrPath| {
-        board.survey.listed.get(path).map_or_else(Vec::new, |places| rows(places))
+    let places = |board: &BoardAnswer, path: &UsrPath| {
+        board.graph.listed.get(path).map_or_else(Vec::new, |places| rows(places))
     };
-    let board_json = |board: &BoardWhy| {
+    let board_json = |board: &BoardAnswer| {
         let names = board.targets.iter().filter_map(|target| board.names.get(target)).flatten();
         json!({
             "board": board.board.id(),

@@ -57,9 +57,9 @@ fn sources() -> Stage1Sources {
     }
 }
 
-fn answer(subject: &str) -> Why {
+fn answer(subject: &str) -> WhyAnswer {
     let image = image();
-    why(subject, &sources(), &ImageTrees::from([(Board::Amd64, &image)]))
+    answer_why(subject, &sources(), &ImageTrees::from([(Board::Amd64, &image)]))
 }
 
 fn check(text: impl ToString, expected: Expect) {
@@ -69,7 +69,7 @@ fn check(text: impl ToString, expected: Expect) {
 #[test]
 fn soname_lists_transitive_dependents() {
     check(
-        tree(&answer("libpam.so.0")),
+        render_tree(&answer("libpam.so.0")),
         expect![[r#"
             lib64/libpam.so.0.84.1 (amd64-usr)
             ├── listed
@@ -84,7 +84,7 @@ fn soname_lists_transitive_dependents() {
                     └── bin/login: libmisc.so.1, the board's directory /usr/lib64 (*)
         "#]],
     );
-    assert_eq!(tree(&answer("libpam.so.0")), tree(&answer("/lib64/libpam.so")));
+    assert_eq!(render_tree(&answer("libpam.so.0")), render_tree(&answer("/lib64/libpam.so")));
 }
 
 #[test]
@@ -114,8 +114,8 @@ fn dlopened_libraries_and_started_programs_have_dependents() {
     let mut sources = sources();
     sources.manifests.get_mut(FILE).unwrap().extend(b"lib64/systemd/systemd\n");
     for subject in ["lib64/libmount.so.1", "systemd-executor"] {
-        let answer = why(subject, &sources, &ImageTrees::from([(Board::Amd64, &image)]));
-        let text = tree(&answer).to_string();
+        let answer = answer_why(subject, &sources, &ImageTrees::from([(Board::Amd64, &image)]));
+        let text = render_tree(&answer).to_string();
         assert!(text.contains("needed by\n    └── lib64/systemd/systemd: "), "{subject}: {text}");
     }
 }
@@ -123,7 +123,7 @@ fn dlopened_libraries_and_started_programs_have_dependents() {
 #[test]
 fn missing_soname_shows_where_it_was_searched() {
     check(
-        tree(&answer("libnowhere.so.1")),
+        render_tree(&answer("libnowhere.so.1")),
         expect![[r#"
             libnowhere.so.1 is not in the amd64-usr image
             ├── searched
@@ -141,7 +141,7 @@ fn missing_soname_shows_where_it_was_searched() {
 #[test]
 fn unknown_name_is_reported() {
     check(
-        tree(&answer("libother.so.1")),
+        render_tree(&answer("libother.so.1")),
         expect![[r#"
             libother.so.1 is not in the amd64-usr image, and no listed file needs it
         "#]],
@@ -151,7 +151,7 @@ fn unknown_name_is_reported() {
 #[test]
 fn missing_path_shows_its_line() {
     check(
-        tree(&answer("/usr/bin/gone")),
+        render_tree(&answer("/usr/bin/gone")),
         expect![[r#"
             bin/gone (amd64-usr): not in the image
             └── listed
@@ -159,13 +159,13 @@ fn missing_path_shows_its_line() {
         "#]],
     );
     check(
-        tree(&answer("lost")),
+        render_tree(&answer("lost")),
         expect![[r#"
             bin/lost (amd64-usr): points to sbin/lost, which is not in the image
             └── not listed
         "#]],
     );
-    assert_eq!(tree(&answer("gone")), tree(&answer("bin/gone")));
+    assert_eq!(render_tree(&answer("gone")), render_tree(&answer("bin/gone")));
 }
 
 #[test]

@@ -17,7 +17,7 @@ use xtask::demo::example;
 use xtask::http::{Client, ClientConfig, MAX_IMAGE_LEN, RetryPolicy};
 use xtask::keyring::Keyring;
 use xtask::release_dir::ReleaseDir;
-use xtask::report::Format;
+use xtask::report::OutputFormat;
 use xtask::terminal::{ColorChoice, Term, Verbosity};
 
 use super::IMAGE;
@@ -37,7 +37,7 @@ impl CacheSite {
         release::publish(&mut site, &example::image_before().unwrap(), &certificate).unwrap();
         let home = tempfile::tempdir().unwrap();
         fs::write(home.path().join("key.asc"), certificate.armored().unwrap()).unwrap();
-        let term = Term::new(Format::Text, ColorChoice::Never, Verbosity::Quiet);
+        let term = Term::new(OutputFormat::Text, ColorChoice::Never, Verbosity::Quiet);
         CacheSite { home, server: Server::start(site).unwrap(), certificate, term }
     }
 

@@ -11,32 +11,34 @@ use manifest::plan::edit_plan::FileEdit;
 use usr::lossless_text;
 
 /// The diff of one file as it can be applied, after its reasons.
-pub(super) fn applicable(report: &Report, edit: &FileEdit) -> StyledText {
+pub(super) fn render_patch(report: &Report, edit: &FileEdit) -> StyledText {
     let diff = edit.diff();
     let lines: Vec<&str> = diff.split_terminator('\n').collect();
     let reasons = Reasons::new(report, edit, &lines);
     let mut out = StyledText::new();
     for line in lines.iter().skip(HEADER) {
         if let Some(reason) = reasons.for_line(line) {
-            out.line(Style::Faint, lossless_text::one_line(&reason_comment(line, reason)));
+            out.push_line(Style::Faint, lossless_text::one_line(&reason_comment(line, reason)));
         }
     }
     // Piped output may still reach a terminal, which would interpret control characters in a name.
     if lines.iter().any(|line| lossless_text::has_unsafe_chars(line.strip_suffix('\r').unwrap_or(line))) {
         let note = "# this diff has control characters and cannot be applied (--format json has it)";
-        out.line(Style::Faint, note);
-        lines.iter().for_each(|line| out.line(Style::Plain, format!("# {}", lossless_text::one_line(line))));
+        out.push_line(Style::Faint, note);
+        lines
+            .iter()
+            .for_each(|line| out.push_line(Style::Plain, format!("# {}", lossless_text::one_line(line))));
         return out;
     }
     for (number, line) in lines.iter().enumerate() {
-        out.push_verbatim(style(number, line), format!("{line}\n"));
+        out.push_verbatim(line_style(number, line), format!("{line}\n"));
     }
     out
 }
 
 /// The diff of one file for a terminal of `width` columns. A reason that does not fit at the side of its line is
 /// above it.
-pub(super) fn annotated(report: &Report, edit: &FileEdit, width: usize) -> StyledText {
+pub(super) fn render_annotated(report: &Report, edit: &FileEdit, width: usize) -> StyledText {
     let diff = edit.diff();
     let lines: Vec<&str> = diff.split_terminator('\n').collect();
     let reasons = Reasons::new(report, edit, &lines);
@@ -48,14 +50,17 @@ pub(super) fn annotated(report: &Report, edit: &FileEdit, width: usize) -> Style
         let shown = lossless_text::one_line(line);
         match reasons.for_line(line).filter(|_| number >= HEADER) {
             Some(reason) if column + GAP + 2 + columns(reason) <= width => {
-                out.push(style(number, line), shown);
-                out.line(Style::Faint, format!("{:gap$}# {reason}", "", gap = column - columns(line) + GAP));
+                out.push(line_style(number, line), shown);
+                out.push_line(
+                    Style::Faint,
+                    format!("{:gap$}# {reason}", "", gap = column - columns(line) + GAP),
+                );
             }
             Some(reason) => {
-                out.line(Style::Faint, wrap(reason, Some(width), " # "));
-                out.line(style(number, line), shown);
+                out.push_line(Style::Faint, wrap(reason, Some(width), " # "));
+                out.push_line(line_style(number, line), shown);
             }
-            None => out.line(style(number, line), shown),
+            None => out.push_line(line_style(number, line), shown),
         }
     }
     out
@@ -76,7 +81,7 @@ const HEADER: usize = 2;
 /// Columns between a line and its reason.
 const GAP: usize = 4;
 
-fn style(number: usize, line: &str) -> Style {
+fn line_style(number: usize, line: &str) -> Style {
     match line.as_bytes().first() {
         _ if number < HEADER => Style::Strong,
         Some(b'+') => Style::Added,
@@ -143,7 +148,7 @@ mod tests {
 
     fn terminal(width: usize) -> String {
         let report = fixtures::bump();
-        report.plan.edits.iter().map(|edit| annotated(&report, edit, width).to_string()).collect()
+        report.plan.edits.iter().map(|edit| render_annotated(&report, edit, width).to_string()).collect()
     }
 
     #[test]
@@ -184,7 +189,7 @@ mod tests {
         for line in ["bin/\u{1b}[2K", "bin/a\rb", "bin/\u{202e}"] {
             let mut edit = report.plan.edits[1].clone();
             edit.after.extend(format!("{line}\n").bytes());
-            let text = applicable(&report, &edit).to_string();
+            let text = render_patch(&report, &edit).to_string();
             assert!(text.lines().all(|line| line.starts_with("# ")), "{text}");
             assert!(!lossless_text::has_unsafe_chars(&text), "{text}");
         }
@@ -196,7 +201,7 @@ mod tests {
         let mut edit = report.plan.edits[1].clone();
         edit.after.extend(b"bin/\xe9\r\n");
         let bytes: Vec<u8> =
-            applicable(&report, &edit).pieces().flat_map(|(_, piece)| piece.into_owned()).collect();
+            render_patch(&report, &edit).pieces().flat_map(|(_, piece)| piece.into_owned()).collect();
         assert!(bytes.windows(8).any(|part| part.starts_with(b"+bin/\xe9\r\n")));
     }
 
@@ -215,6 +220,6 @@ mod tests {
             +lib64/libpam.so.0
             +lib64/libz.so.1.2.11
         "#]]
-        .assert_eq(&applicable(&report, &report.plan.edits[1]).to_string());
+        .assert_eq(&render_patch(&report, &report.plan.edits[1]).to_string());
     }
 }

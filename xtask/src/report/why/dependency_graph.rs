@@ -15,7 +15,7 @@ use usr::tree::UsrTree;
 
 /// The dependency graph of the listed files of a board.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Survey {
+pub(super) struct DependencyGraph {
     /// The line that lists each path or a directory above it.
     pub(super) listed: BTreeMap<UsrPath, Vec<ManifestLine>>,
     /// The lines that name each path, whether or not the image has it.
@@ -26,19 +26,19 @@ pub(super) struct Survey {
     pub(super) missing: BTreeMap<String, UnresolvedName>,
 }
 
-impl Survey {
-    pub(super) fn new(board: Board, sources: &Stage1Sources, tree: &UsrTree) -> Survey {
-        let mut survey = Survey::default();
-        let paths = survey.list(board, sources, tree);
+impl DependencyGraph {
+    pub(super) fn new(board: Board, sources: &Stage1Sources, tree: &UsrTree) -> DependencyGraph {
+        let mut graph = DependencyGraph::default();
+        let paths = graph.add_listed_paths(board, sources, tree);
         let loader = DynamicLoader::new(tree, board, DynamicLoader::systemd_directories(tree), None);
         for path in &paths {
             match tree.file_info(path.as_str()) {
                 Some(FileInfo::Elf(elf)) if elf.dynamic && elf.machine == board.elf_machine() => {
-                    survey.link(&loader.load(path));
-                    survey.dlopen(&loader, path, &elf.dlopen);
+                    graph.add_load_result(&loader.load(path));
+                    graph.add_dlopen_notes(&loader, path, &elf.dlopen);
                     for (row, chain) in unlisted_execs::started_by(tree, path, &elf.exec_paths) {
                         let program = chain.last().cloned();
-                        survey.add(program, path, row.program, row.source.to_owned());
+                        graph.add_edge(program, path, row.program, row.source.to_owned());
                     }
                 }
                 _ => {}
@@ -46,13 +46,13 @@ impl Survey {
         }
         for reference in find_exec_references(tree, &paths) {
             let program = reference.target(tree);
-            survey.add(program, &reference.referrer, &reference.directive, String::new());
+            graph.add_edge(program, &reference.referrer, &reference.directive, String::new());
         }
-        survey
+        graph
     }
 
     /// Adds a direct dependency, if it was found.
-    fn add(&mut self, needed: Option<UsrPath>, by: &UsrPath, reference: &str, how: String) {
+    fn add_edge(&mut self, needed: Option<UsrPath>, by: &UsrPath, reference: &str, how: String) {
         if let Some(needed) = needed {
             let edge = Edge { by: by.clone(), reference: reference.to_owned(), how };
             self.needed_by.entry(needed).or_default().insert(edge);
@@ -60,16 +60,21 @@ impl Survey {
     }
 
     /// Adds the first library of each `.note.dlopen` entry that the image has.
-    fn dlopen(&mut self, loader: &DynamicLoader<'_>, by: &UsrPath, notes: &[DlopenNote]) {
+    fn add_dlopen_notes(&mut self, loader: &DynamicLoader<'_>, by: &UsrPath, notes: &[DlopenNote]) {
         for note in notes {
             let found = note.sonames.iter().find_map(|name| Some((name, loader.dlopen(by, name)?)));
             if let Some((name, object)) = found {
-                self.add(Some(object.path), by, name, format!("dlopen(3) for {}", note.feature));
+                self.add_edge(Some(object.path), by, name, format!("dlopen(3) for {}", note.feature));
             }
         }
     }
 
-    fn list(&mut self, board: Board, sources: &Stage1Sources, tree: &UsrTree) -> BTreeSet<UsrPath> {
+    fn add_listed_paths(
+        &mut self,
+        board: Board,
+        sources: &Stage1Sources,
+        tree: &UsrTree,
+    ) -> BTreeSet<UsrPath> {
         let manifests = sources.parse_manifests();
         let mut paths = BTreeSet::new();
         sources.for_each_selection(board, tree, |selection| {
@@ -89,15 +94,15 @@ impl Survey {
         paths
     }
 
-    fn link(&mut self, load: &LoadResult) {
+    fn add_load_result(&mut self, load: &LoadResult) {
         for need in &load.needs {
             if let Some(object) = need.object.and_then(|at| load.objects.get(at)) {
-                self.add(Some(object.path.clone()), &need.needed_by, &need.name, object.how.to_string());
+                self.add_edge(Some(object.path.clone()), &need.needed_by, &need.name, object.how.to_string());
             }
         }
         for object in load.objects.iter().filter(|object| object.how == FoundVia::Interp) {
             let (path, how) = (Some(object.path.clone()), object.how.to_string());
-            self.add(path, &object.needed_by, &object.requested_name, how);
+            self.add_edge(path, &object.needed_by, &object.requested_name, how);
         }
         for missing in &load.missing {
             let known = self.missing.entry(missing.name.clone()).or_default();

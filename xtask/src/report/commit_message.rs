@@ -4,13 +4,13 @@
 
 use std::fmt::Write;
 
-use super::{Report, short};
+use super::{Report, short_manifest_name};
 use coreos_types::signer::Signer;
 use manifest::finding::{Fix, FixKind};
 use usr::lossless_text;
 
 /// Subject with the vendor's name, blank line, and the fixes by kind.
-pub(crate) fn message(report: &Report, vendor: &str) -> String {
+pub(crate) fn commit_message(report: &Report, vendor: &str) -> String {
     let mut out = subject(report, vendor);
     out.push('\n');
     for (kind, heading) in [
@@ -29,7 +29,7 @@ pub(crate) fn message(report: &Report, vendor: &str) -> String {
     for image in &report.images {
         let source = escape_mentions(&image.source);
         let _ = write!(out, "\nImage of {}: {source}\n{}\n", image.board, escape_mentions(&image.digest));
-        if let Some(signer) = &image.signature {
+        if let Some(signer) = &image.signer {
             let Signer { primary, signing_key, signed_at, .. } = signer;
             let signed_at = escape_mentions(signed_at);
             let _ = writeln!(out, "signed {signed_at} by {primary} ({} {signing_key})", signer.key_kind());
@@ -62,8 +62,11 @@ fn push_line(out: &mut String, fix: &Fix) {
         (Some(path), None) | (None, Some(path)) => path.clone(),
         (None, None) => String::new(),
     };
-    let (file, what, reason) =
-        (escape_mentions(&short(&fix.file)), escape_mentions(&what), escape_mentions(&fix.reason));
+    let (file, what, reason) = (
+        escape_mentions(&short_manifest_name(&fix.file)),
+        escape_mentions(&what),
+        escape_mentions(&fix.reason),
+    );
     let _ = writeln!(out, "- {file}: {what} ({reason})");
 }
 
@@ -109,7 +112,7 @@ mod tests {
             Image of amd64-usr: https://alpha.release.core-os.net/amd64-usr/1032.0.0/x.cpio.gz
             sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a
             signed 2016-04-28T10:00:00Z by 04127D0BFABEC8871FFB2CCE50E0885593D2DCB4 (subkey DBFC52DBB963767AD20BA90807FA9ED31CB5FA26)
-        "#]].assert_eq(&message(&fixtures::bump(), "CoreOS"));
+        "#]].assert_eq(&commit_message(&fixtures::bump(), "CoreOS"));
     }
 
     #[test]
@@ -120,7 +123,7 @@ mod tests {
         );
         let mut report = fixtures::bump();
         report.fixes[0].reason = "x\n\nCloses #1\n".into();
-        assert!(!message(&report, "CoreOS").contains("\nCloses"));
+        assert!(!commit_message(&report, "CoreOS").contains("\nCloses"));
     }
 
     #[test]
