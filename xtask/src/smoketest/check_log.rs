@@ -11,14 +11,14 @@ use manifest::suggestion::Suggestion;
 pub(super) struct CheckLog<'a> {
     pub(super) context: &'a Context<'a>,
     /// The command line that fixes the manifests.
-    pub(super) fix: Invocation,
+    pub(super) fix_invocation: Invocation,
     pub(super) checks: Vec<Check>,
 }
 
 impl CheckLog<'_> {
     /// A suggestion as the last line of a message.
-    pub(super) fn hint(&self, suggestion: &Suggestion) -> String {
-        format!("hint: {}", self.fix.hint(suggestion))
+    pub(super) fn hint_line(&self, suggestion: &Suggestion) -> String {
+        format!("hint: {}", self.fix_invocation.hint(suggestion))
     }
 
     /// Records and prints a passed check.
@@ -44,7 +44,7 @@ impl CheckLog<'_> {
         let first = message.lines().next().unwrap_or_default();
         self.context.term.warn(format!("{name} {subject}: {first}"));
         let line = file.as_ref().and_then(|file| {
-            let manifest = self.parse(file);
+            let manifest = self.parse_manifest(file);
             manifest.entries().find(|(_, entry)| *entry == subject).map(|(index, _)| index + 1)
         });
         self.push(name, subject, CheckOutcome::Fail, message);
@@ -59,37 +59,37 @@ impl CheckLog<'_> {
     }
 
     /// The entries of a flavor's manifests, each with its manifest.
-    pub(super) fn entries(&self, tested: &RootfsUnderTest) -> Vec<(String, String)> {
+    pub(super) fn manifest_entries(&self, tested: &RootfsUnderTest) -> Vec<(String, String)> {
         let of_file = |file: &String| {
-            let manifest = self.parse(file);
+            let manifest = self.parse_manifest(file);
             manifest.entries().map(|(_, entry)| (entry.to_owned(), file.clone())).collect::<Vec<_>>()
         };
-        self.manifests(tested).flat_map(of_file).collect()
+        self.flavor_manifests(tested).flat_map(of_file).collect()
     }
 
     /// The manifest that should list a path: bash's for bash, journald's for the units of journald, systemd's for the
     /// rest.
-    pub(super) fn manifest_for(&self, tested: &RootfsUnderTest, path: &str) -> String {
+    pub(super) fn suggested_manifest(&self, tested: &RootfsUnderTest, path: &str) -> String {
         let word = match path {
             "bin/bash" => "bash",
             unit if unit.contains("/system/") => "journald",
             _ => "systemd",
         };
-        let named = self.manifests(tested).find(|file| file.ends_with(&format!("/{word}.manifest")));
+        let named = self.flavor_manifests(tested).find(|file| file.ends_with(&format!("/{word}.manifest")));
         let (flavor, board) = (&tested.flavor, tested.rootfs.board);
         let default = || format!("stage1/usr_from_{flavor}/manifest-{board}.d");
-        named.or_else(|| self.manifests(tested).next()).cloned().unwrap_or_else(default)
+        named.or_else(|| self.flavor_manifests(tested).next()).cloned().unwrap_or_else(default)
     }
 
     /// The manifest that lists a path, else the one that should list it.
     pub(super) fn listing_manifest(&self, tested: &RootfsUnderTest, path: &str) -> String {
-        let lists = |file: &&String| self.parse(file).entries().any(|(_, entry)| entry == path);
-        let listing = self.manifests(tested).find(lists).cloned();
-        listing.unwrap_or_else(|| self.manifest_for(tested, path))
+        let lists = |file: &&String| self.parse_manifest(file).entries().any(|(_, entry)| entry == path);
+        let listing = self.flavor_manifests(tested).find(lists).cloned();
+        listing.unwrap_or_else(|| self.suggested_manifest(tested, path))
     }
 
     /// The manifests of a flavor on a board, by their real paths.
-    fn manifests(&self, tested: &RootfsUnderTest) -> impl Iterator<Item = &String> {
+    fn flavor_manifests(&self, tested: &RootfsUnderTest) -> impl Iterator<Item = &String> {
         let (board, flavor) = (tested.rootfs.board, tested.flavor.clone());
         let listings = self.context.sources.listings.iter();
         listings
@@ -97,7 +97,7 @@ impl CheckLog<'_> {
             .map(|listing| &listing.file)
     }
 
-    fn parse(&self, file: &str) -> ManifestFile {
+    fn parse_manifest(&self, file: &str) -> ManifestFile {
         ManifestFile::parse(self.context.sources.manifests.get(file).map_or(&[][..], Vec::as_slice))
     }
 }

@@ -8,28 +8,28 @@ use crate::trusted_owners::effective_uid;
 use coreos_types::error::{Error, Result, ResultExt};
 
 /// Directories that are searched for programs, whatever the caller's environment.
-pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(super) const STANDARD_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Whether this process is root.
 pub(super) fn is_root() -> bool {
     effective_uid() == 0
 }
 
-/// The first program of this name in `$PATH`, else in [`PATH`].
-pub(super) fn find_in_path(name: &str) -> Option<PathBuf> {
+/// The first program of this name in `$PATH`, else in [`STANDARD_PATH`].
+pub(super) fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    let directories = std::env::split_paths(&path).chain(std::env::split_paths(PATH));
+    let directories = std::env::split_paths(&path).chain(std::env::split_paths(STANDARD_PATH));
     directories.map(|directory| directory.join(name)).find(|program| program.is_file())
 }
 
 /// The programs among `names` that are not installed, as a reason; `None` if all are.
-pub(super) fn missing_programs(names: &[&str]) -> Option<String> {
-    let missing: Vec<&str> = names.iter().copied().filter(|name| find_in_path(name).is_none()).collect();
+pub(super) fn missing_programs_reason(names: &[&str]) -> Option<String> {
+    let missing: Vec<&str> = names.iter().copied().filter(|name| find_program(name).is_none()).collect();
     (!missing.is_empty()).then(|| format!("not installed: {}", missing.join(", ")))
 }
 
 /// Runs a command with its standard output in a new file.
-pub(super) fn write_output(command: &mut Command, path: &Path) -> Result<()> {
+pub(super) fn run_into_file(command: &mut Command, path: &Path) -> Result<()> {
     command.stdin(Stdio::null()).stdout(no_follow::replace_file(path)?).stderr(Stdio::piped());
     let output = command.spawn().and_then(Child::wait_with_output);
     let output = output.with_context(|| format!("cannot run {}", command.get_program().display()))?;

@@ -6,7 +6,7 @@ use std::thread::available_parallelism;
 use super::RootfsUnderTest;
 use super::check_log::{self, CheckLog};
 use crate::report::Report;
-use crate::smoketest::loader_run::{self, LinkCheck, LinkOutcome, LinkResult, LoaderRunner};
+use crate::smoketest::loader_run::{self, LinkOutcome, LinkResult, LinkResults, LoaderRunner};
 use coreos_types::error::{Error, Result};
 use manifest::finding::{Finding, Severity};
 use manifest::suggestion::Suggestion;
@@ -67,7 +67,7 @@ fn record_good(name: &str, linked: &LinkResult, checks: &mut CheckLog<'_>) {
 /// Skips the problems of accepted findings: a file without others counts as one that links.
 fn skip_accepted(
     name: &str,
-    linked: &mut LinkCheck,
+    linked: &mut LinkResults,
     accepted: &[(Finding, String)],
     checks: &mut CheckLog<'_>,
 ) {
@@ -109,14 +109,14 @@ fn record_problems(
     for (problem, files) in by_problem {
         let first = files[0].file.as_str();
         let manifest = checks.listing_manifest(tested, first);
-        let links = files.iter().flat_map(|file| &file.links).map(UsrPath::as_str);
+        let links = files.iter().flat_map(|file| &file.missing_symlinks).map(UsrPath::as_str);
         let links: Vec<&str> = links.filter(|link| problem.contains(*link)).collect();
         // No change of a manifest fixes a loader that fails.
         let is_crash = problem.starts_with("the loader ");
         let hint = match &links[..] {
             _ if is_crash => String::new(),
-            [] => format!("\n{}", checks.hint(&Suggestion::RunFix)),
-            links => format!("\n{}", checks.hint(&Suggestion::add(&manifest, links.iter().copied()))),
+            [] => format!("\n{}", checks.hint_line(&Suggestion::RunFix)),
+            links => format!("\n{}", checks.hint_line(&Suggestion::add(&manifest, links.iter().copied()))),
         };
         let mut message = problem.to_owned();
         if !is_crash && files.iter().any(|file| !is_known(file, problem)) {

@@ -41,26 +41,26 @@ struct RootfsUnderTest {
     flavor: Flavor,
     /// The unpacked image, if the build left one.
     squashfs: Option<PathBuf>,
-    rkt: Option<PathBuf>,
+    rkt_program: Option<PathBuf>,
     /// The directory for logs and files of a boot.
-    work: PathBuf,
+    work_directory: PathBuf,
 }
 
 impl RootfsUnderTest {
-    fn read(path: &Path, flavor: Flavor, work: PathBuf) -> Result<RootfsUnderTest> {
+    fn read(path: &Path, flavor: Flavor, work_directory: PathBuf) -> Result<RootfsUnderTest> {
         let mut rootfs = Rootfs::read(path)?;
-        let image_files = build::rootfs_before_rkt(path).map(|path| Rootfs::read(&path)).transpose()?;
+        let image_files = build::find_image_rootfs(path).map(|path| Rootfs::read(&path)).transpose()?;
         if let Some(image_files) = &image_files {
-            rootfs = rootfs.with_build_files(image_files);
+            rootfs = rootfs.mark_build_files(image_files);
         }
-        Ok(RootfsUnderTest { rootfs, image_files, flavor, squashfs: None, rkt: None, work })
+        Ok(RootfsUnderTest { rootfs, image_files, flavor, squashfs: None, rkt_program: None, work_directory })
     }
 
     fn name(&self) -> String {
         format!("{} {}", self.rootfs.board, self.flavor)
     }
 
-    fn files_from_image(&self) -> &Rootfs {
+    fn image_rootfs(&self) -> &Rootfs {
         self.image_files.as_ref().unwrap_or(&self.rootfs)
     }
 }
@@ -78,14 +78,14 @@ pub fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut Report) 
     report.invocation = context.command_invocation(&["verify-manifests", "--fix"]);
     let build = Build {
         tree: context.tree.root(),
-        flavors: boards.iter().map(|&board| (board, flavors(context, board))).collect(),
+        manifest_flavors: boards.iter().map(|&board| (board, manifest_flavors(context, board))).collect(),
         boards,
-        selected: selected_flavors(flags)?,
+        selected_flavors: selected_flavors(flags)?,
         systemd: context.pins.systemd(),
         configure: [&context.settings.configure[..], &flags.configure].concat(),
         make: [&context.settings.make[..], &flags.make].concat(),
     };
-    build.check_flavors()?;
+    build.check_selected_flavors()?;
     let is_static = !flags.no_static && flags.rootfs.is_none();
     let is_built = !flags.no_build && flags.rootfs.is_none();
     let mut images = None;
@@ -101,7 +101,7 @@ pub fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut Report) 
         // The tree's Makefile runs as this user, and so may programs that it built.
         TrustedOwners::from_env().check_tree(context.tree.root())?;
     }
-    let mut checks = CheckLog { context, fix: report.invocation.clone(), checks: Vec::new() };
+    let mut checks = CheckLog { context, fix_invocation: report.invocation.clone(), checks: Vec::new() };
     let outcome = if report.findings.iter().any(|finding| finding.severity == Severity::Error) {
         skip_after_errors(flags, report, &mut checks);
         Ok(())
@@ -128,7 +128,7 @@ fn parse_flavor(word: &str) -> Option<Flavor> {
     Flavor::from_dir_name(&format!("usr_from_{word}")).filter(|_| is_name)
 }
 
-fn flavors(context: &Context<'_>, board: Board) -> BTreeSet<Flavor> {
+fn manifest_flavors(context: &Context<'_>, board: Board) -> BTreeSet<Flavor> {
     let listings = context.sources.listings.iter().filter(|listing| listing.board == board);
     listings.map(|listing| listing.flavor.clone()).collect()
 }
@@ -140,7 +140,7 @@ fn skip_after_errors(flags: &Smoketest, report: &Report, checks: &mut CheckLog<'
     // `--fix --drop-missing` includes `--fix`, so it is preferred.
     let fixes = [&Suggestion::RunFixDropMissing, &Suggestion::RunFix];
     let best = fixes.into_iter().find(|fix| suggestions.contains(fix)).or(suggestions.first().copied());
-    let hint = best.map(|suggestion| checks.hint(suggestion)).unwrap_or_default();
+    let hint = best.map(|suggestion| checks.hint_line(suggestion)).unwrap_or_default();
     let problems = report.describe_problems();
     let anyway = checks.context.rerun(&["--no-static"], &["no_static"]);
     let name = if flags.no_build { "link" } else { "build" };
@@ -156,7 +156,7 @@ fn run_checks(
 ) -> Result<()> {
     let context = checks.context;
     let tested = match &flags.rootfs {
-        Some(path) => vec![load_rootfs(build, path)?],
+        Some(path) => vec![read_given_rootfs(build, path)?],
         None => {
             match to_build {
                 None => checks.skip("build", "make", "--no-build"),
@@ -188,22 +188,22 @@ fn run_checks(
 /// The results of the last build, per flavor and board. A flavor that has manifests and was not built is named.
 fn find_rootfses(build: &Build<'_>, checks: &mut CheckLog<'_>) -> Result<Vec<RootfsUnderTest>> {
     let mut tested = Vec::new();
-    for board in build.boards() {
+    for board in build.buildable_boards() {
         let directory = build.build_directory(board);
         let before = tested.len();
-        for flavor in build.flavors(board) {
+        for flavor in build.flavors_to_build(board) {
             let path = directory.join(format!("aci-for-{flavor}-flavor/rootfs"));
             if !path.join("usr").is_dir() {
                 let subject = format!("{board} {flavor}");
                 checks.skip("rootfs", &subject, "the build made no root filesystem of it");
                 continue;
             }
-            let work = build.log_directory()?.join(format!("{board}-{flavor}"));
+            let work_directory = build.create_log_directory()?.join(format!("{board}-{flavor}"));
             let is_file = |path: &PathBuf| path.is_file();
             tested.push(RootfsUnderTest {
                 squashfs: Some(directory.join("tmp/coreos-common/usr.squashfs")).filter(is_file),
-                rkt: Some(directory.join("target/bin/rkt")).filter(is_file),
-                ..RootfsUnderTest::read(&path, flavor, work)?
+                rkt_program: Some(directory.join("target/bin/rkt")).filter(is_file),
+                ..RootfsUnderTest::read(&path, flavor, work_directory)?
             });
         }
         if tested.len() == before {
@@ -219,11 +219,11 @@ fn find_rootfses(build: &Build<'_>, checks: &mut CheckLog<'_>) -> Result<Vec<Roo
 }
 
 /// The root filesystem of `--rootfs`; its flavor is the target of its `flavor` symlink.
-fn load_rootfs(build: &Build<'_>, path: &Path) -> Result<RootfsUnderTest> {
+fn read_given_rootfs(build: &Build<'_>, path: &Path) -> Result<RootfsUnderTest> {
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let link = std::fs::read_link(path.join("flavor")).ok();
     let word = link.as_deref().and_then(Path::to_str).unwrap_or("coreos");
     let flavor = parse_flavor(word).or_else(|| parse_flavor("coreos"));
     let flavor = flavor.ok_or_else(|| Error::failed(format!("{} has no flavor", path.display())))?;
-    RootfsUnderTest::read(&path, flavor, build.log_directory()?.join("given"))
+    RootfsUnderTest::read(&path, flavor, build.create_log_directory()?.join("given"))
 }

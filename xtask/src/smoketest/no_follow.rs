@@ -11,7 +11,7 @@ use coreos_types::shell::quote;
 ///
 /// # Errors
 /// `directory` is not below `tree`; an existing path is not a directory.
-pub(super) fn create_dir(tree: &Path, directory: &Path) -> Result<()> {
+pub(super) fn create_dir_all(tree: &Path, directory: &Path) -> Result<()> {
     let below = directory
         .strip_prefix(tree)
         .map_err(|_| Error::failed(format!("{} is not in {}", directory.display(), tree.display())))?;
@@ -45,7 +45,7 @@ pub(super) fn replace_file(path: &Path) -> Result<File> {
 }
 
 /// Removes a file, or a directory with its content; a symlink is removed, not followed.
-pub(super) fn remove(path: &Path) -> Result<()> {
+pub(super) fn remove_all_if_exists(path: &Path) -> Result<()> {
     let removed = match fs::symlink_metadata(path) {
         Ok(found) if found.is_dir() => fs::remove_dir_all(path),
         Ok(_) => fs::remove_file(path),
@@ -71,12 +71,12 @@ mod tests {
         for link in ["build", "build/work", "build/work/deep"] {
             fs::create_dir_all(tree.join(link).parent().unwrap()).unwrap();
             symlink(&outside, tree.join(link)).unwrap();
-            let error = create_dir(&tree, &tree.join("build/work/deep")).unwrap_err();
+            let error = create_dir_all(&tree, &tree.join("build/work/deep")).unwrap_err();
             assert!(error.message.contains(&format!("{link} is a symlink")), "{error:?}");
             fs::remove_dir_all(&tree).unwrap();
         }
         fs::create_dir(&tree).unwrap();
-        create_dir(&tree, &tree.join("build/work")).unwrap();
+        create_dir_all(&tree, &tree.join("build/work")).unwrap();
         for (name, make) in [("link", true), ("hard", false)] {
             let path = tree.join("build/work").join(name);
             if make {
@@ -88,8 +88,8 @@ mod tests {
             assert_eq!(fs::read_to_string(&path).unwrap(), "log");
         }
         symlink(&outside, tree.join("build/files")).unwrap();
-        remove(&tree.join("build/files")).unwrap();
+        remove_all_if_exists(&tree.join("build/files")).unwrap();
         assert_eq!(fs::read_to_string(outside.join("file")).unwrap(), "precious");
-        assert!(create_dir(&tree, &outside).is_err());
+        assert!(create_dir_all(&tree, &outside).is_err());
     }
 }

@@ -11,7 +11,7 @@ use usr::path::UsrPath;
 use usr::tree::{NodeKind, Target};
 
 /// The manifest of each listed path.
-type Listed = BTreeMap<UsrPath, String>;
+type ManifestByPath = BTreeMap<UsrPath, String>;
 
 /// A problem of one path.
 struct Mismatch {
@@ -32,12 +32,13 @@ impl Mismatch {
 
 /// Compares the files from the image; returns whether none differs.
 pub(super) fn check(tested: &RootfsUnderTest, checks: &mut CheckLog<'_>) -> Result<bool> {
-    let taken = tested.files_from_image();
-    let entries = checks.entries(tested).into_iter();
-    let listed: Listed = entries.filter_map(|(line, file)| Some((UsrPath::new(&line).ok()?, file))).collect();
-    let mut mismatches = missing(tested, &listed, checks);
-    mismatches.extend(unlisted(tested, &listed));
-    mismatches.extend(dangling(tested, &listed, checks));
+    let taken = tested.image_rootfs();
+    let entries = checks.manifest_entries(tested).into_iter();
+    let listed: ManifestByPath =
+        entries.filter_map(|(line, file)| Some((UsrPath::new(&line).ok()?, file))).collect();
+    let mut mismatches = find_missing(tested, &listed, checks);
+    mismatches.extend(find_unlisted(tested, &listed));
+    mismatches.extend(find_dangling_links(tested, &listed, checks));
     if let Some(squashfs) = &tested.squashfs {
         let differences = compare::compare_with_image(taken, squashfs, listed.keys())?;
         mismatches.extend(differences.iter().map(|(path, message)| Mismatch::new(path, message)));
@@ -61,8 +62,8 @@ pub(super) fn check(tested: &RootfsUnderTest, checks: &mut CheckLog<'_>) -> Resu
     Ok(false)
 }
 
-fn missing(tested: &RootfsUnderTest, listed: &Listed, checks: &CheckLog<'_>) -> Vec<Mismatch> {
-    let tree = &tested.files_from_image().tree;
+fn find_missing(tested: &RootfsUnderTest, listed: &ManifestByPath, checks: &CheckLog<'_>) -> Vec<Mismatch> {
+    let tree = &tested.image_rootfs().tree;
     let absent = listed.iter().filter(|(path, _)| tree.get(path.as_str()).is_none());
     let hint = format!("hint: {}", checks.context.rerun(&[], &["no_build"]));
     let message = |file| format!("listed in {file}, and the root filesystem does not have it");
@@ -71,7 +72,7 @@ fn missing(tested: &RootfsUnderTest, listed: &Listed, checks: &CheckLog<'_>) -> 
 
 /// Paths that no manifest lists. The directories above a listed path are expected, and so is the content of a listed
 /// directory (`unsquashfs -ef`).
-fn unlisted(tested: &RootfsUnderTest, listed: &Listed) -> Vec<Mismatch> {
+fn find_unlisted(tested: &RootfsUnderTest, listed: &ManifestByPath) -> Vec<Mismatch> {
     let ancestors = |path: &UsrPath| std::iter::successors(path.parent(), UsrPath::parent);
     let above: BTreeSet<UsrPath> = listed.keys().flat_map(ancestors).collect();
     let is_expected = |path: &UsrPath| {
@@ -79,13 +80,17 @@ fn unlisted(tested: &RootfsUnderTest, listed: &Listed) -> Vec<Mismatch> {
             || above.contains(path)
             || ancestors(path).any(|up| listed.contains_key(&up))
     };
-    let paths = tested.files_from_image().tree.iter().map(|(path, _)| path);
+    let paths = tested.image_rootfs().tree.iter().map(|(path, _)| path);
     let unlisted = paths.filter(|path| !is_expected(path));
     unlisted.map(|path| Mismatch::new(path, "it is there, and no manifest lists it")).collect()
 }
 
 /// Links with a target below `/usr` that is not in the root filesystem. Other targets are provided by the pod.
-fn dangling(tested: &RootfsUnderTest, listed: &Listed, checks: &CheckLog<'_>) -> Vec<Mismatch> {
+fn find_dangling_links(
+    tested: &RootfsUnderTest,
+    listed: &ManifestByPath,
+    checks: &CheckLog<'_>,
+) -> Vec<Mismatch> {
     let tree = &tested.rootfs.tree;
     let of_image = tree.iter().filter(|(path, _)| !tested.rootfs.build_files.contains(*path));
     of_image
@@ -96,11 +101,11 @@ fn dangling(tested: &RootfsUnderTest, listed: &Listed, checks: &CheckLog<'_>) ->
                 Target::TooManySymlinks => "itself".to_owned(),
                 _ => return None,
             };
-            let manifest = || checks.manifest_for(tested, &target);
+            let manifest = || checks.suggested_manifest(tested, &target);
             let file = listed.get(path).cloned().unwrap_or_else(manifest);
             let message =
                 format!("dangling link: {target} is not in the root filesystem, and {file} does not list it");
-            Some(Mismatch::new(path, message).with_hint(checks.hint(&Suggestion::RunFix)))
+            Some(Mismatch::new(path, message).with_hint(checks.hint_line(&Suggestion::RunFix)))
         })
         .collect()
 }

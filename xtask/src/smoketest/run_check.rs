@@ -8,7 +8,7 @@ use super::check_log::CheckLog;
 use super::{host, no_follow};
 use crate::cli::Smoketest;
 use crate::context::Context;
-use crate::smoketest::boot::{Boot, BootOutcome, diagnosis::MissingItem, nspawn, rkt, vm};
+use crate::smoketest::boot::{Boot, BootOutcome, diagnosis::MissingItem, namespaces, rkt, vm};
 use coreos_types::error::{Error, Result};
 use coreos_types::systemd_version::SystemdVersion;
 use manifest::suggestion::Suggestion;
@@ -31,7 +31,7 @@ pub(super) fn check(
             checks.skip("run", &what, "a board of another machine");
             continue;
         }
-        if tested.rkt.is_some() && !flags.vm && tested.flavor.as_str() != "coreos" {
+        if tested.rkt_program.is_some() && !flags.vm && tested.flavor.as_str() != "coreos" {
             checks.skip("run", &what, "rkt runs the coreos flavor; --vm boots this one");
             continue;
         }
@@ -66,19 +66,19 @@ pub(super) fn check(
 }
 
 fn run_once(context: &Context<'_>, tested: &RootfsUnderTest, flags: &Smoketest) -> Result<BootOutcome> {
-    let work = &tested.work;
-    no_follow::create_dir(context.tree.root(), work)?;
+    let work_directory = &tested.work_directory;
+    no_follow::create_dir_all(context.tree.root(), work_directory)?;
     let limit = Duration::from_secs(flags.timeout);
-    let boot = Boot { rootfs: &tested.rootfs, systemd: systemd(tested), work, limit };
-    match &tested.rkt {
+    let boot = Boot { rootfs: &tested.rootfs, systemd: read_systemd_version(tested), work_directory, limit };
+    match &tested.rkt_program {
         _ if flags.vm => vm::run(&boot),
         Some(rkt) => rkt::run(&boot, rkt, flags.app.as_deref()),
-        None => nspawn::run(&boot),
+        None => namespaces::run(&boot),
     }
 }
 
 /// The systemd version in the root filesystem, as recorded by the build.
-fn systemd(tested: &RootfsUnderTest) -> Option<SystemdVersion> {
+fn read_systemd_version(tested: &RootfsUnderTest) -> Option<SystemdVersion> {
     let path = tested.rootfs.path.join("systemd-version");
     // A pipe might never be closed.
     let is_line = fs::symlink_metadata(&path).is_ok_and(|file| file.is_file() && file.len() < 100);
@@ -89,7 +89,7 @@ fn systemd(tested: &RootfsUnderTest) -> Option<SystemdVersion> {
 fn manifest_of(tested: &RootfsUnderTest, item: &MissingItem, checks: &CheckLog<'_>) -> String {
     match &item.found_at {
         Some(found) => checks.listing_manifest(tested, found.file.as_str()),
-        None => checks.manifest_for(tested, &item.what),
+        None => checks.suggested_manifest(tested, &item.what),
     }
 }
 
@@ -99,13 +99,13 @@ fn describe_missing(tested: &RootfsUnderTest, item: &MissingItem, checks: &Check
     let Some(UnreachableLibrary { file, way }) = found_at else {
         let is_needed = what.contains(".so") || !what.contains('/');
         let suggestion = if is_needed { Suggestion::RunFix } else { Suggestion::add(&manifest, [what]) };
-        let hint = checks.hint(&suggestion);
+        let hint = checks.hint_line(&suggestion);
         return format!("{what} is missing ({why}): {manifest} does not list it\n{hint}\n");
     };
     let Some(MissingSymlink { directory, link }) = way else {
         return format!("{what} was not found ({why}), although it exists: {file}\n");
     };
-    let hint = checks.hint(&Suggestion::add(&manifest, [link.as_str()]));
+    let hint = checks.hint_line(&Suggestion::add(&manifest, [link.as_str()]));
     format!(
         "{what} was not found ({why}): it is {file}, which {directory} reaches only through {link}: {manifest} does not \
          list that\n{hint}\n"

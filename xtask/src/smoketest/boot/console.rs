@@ -47,7 +47,7 @@ impl ConsoleLog {
 ///
 /// # Errors
 /// A command that cannot be started, a log that cannot be written, a child that outlives its lifeline.
-pub(super) fn run_until_exit(
+pub(super) fn run_with_limits(
     command: &mut Command,
     marker: &str,
     limit: Duration,
@@ -80,14 +80,14 @@ pub(super) fn run_until_exit(
         }
     };
     drop(child.stdin.take());
-    let status = wait(&mut child, &lines, &name)?;
+    let status = wait_or_kill(&mut child, &lines, &name)?;
     console.status = ended.then_some(status);
     console.took = started.elapsed();
     Ok(console)
 }
 
 /// Waits for the child. Further output is discarded, so that the child never blocks.
-fn wait(child: &mut Child, lines: &Receiver<(usize, String)>, name: &str) -> Result<ExitStatus> {
+fn wait_or_kill(child: &mut Child, lines: &Receiver<(usize, String)>, name: &str) -> Result<ExitStatus> {
     let deadline = Instant::now() + CLEAN_UP_TIMEOUT;
     loop {
         while lines.try_recv().is_ok() && Instant::now() < deadline {}
@@ -114,7 +114,7 @@ fn spawn_reader(child: &mut Child) -> Receiver<(usize, String)> {
             && len > 0
         {
             // The terminal shows the NUL that it was sent first.
-            let text = strip_ansi(&String::from_utf8_lossy(&line)).trim_start_matches("^@").to_owned();
+            let text = strip_control(&String::from_utf8_lossy(&line)).trim_start_matches("^@").to_owned();
             if sender.send((len, text)).is_err() {
                 return;
             }
@@ -125,7 +125,7 @@ fn spawn_reader(child: &mut Child) -> Receiver<(usize, String)> {
 }
 
 /// A console line without control sequences (ECMA-48) and control characters.
-fn strip_ansi(line: &str) -> String {
+fn strip_control(line: &str) -> String {
     let text = console::strip_ansi_codes(line).replace('\t', " ");
     text.chars().filter(|c| !c.is_control()).collect()
 }
@@ -137,16 +137,16 @@ mod tests {
 
     #[test]
     fn control_sequences_are_removed() {
-        assert_eq!(strip_ansi("\u{1b}[0;1;31mred\u{1b}[0m\r\n"), "red");
-        assert_eq!(strip_ansi("\u{1b}]8;;file://x\u{1b}\\link\u{1b}]8;;\u{7}."), "link.");
-        assert_eq!(strip_ansi("a\tb\u{0}\u{1b}"), "a b");
+        assert_eq!(strip_control("\u{1b}[0;1;31mred\u{1b}[0m\r\n"), "red");
+        assert_eq!(strip_control("\u{1b}]8;;file://x\u{1b}\\link\u{1b}]8;;\u{7}."), "link.");
+        assert_eq!(strip_control("a\tb\u{0}\u{1b}"), "a b");
     }
 
     #[test]
     fn marker_and_exit_status_are_recorded() {
         let home = tempfile::tempdir().unwrap();
         let log = home.path().join("log");
-        let console = run_until_exit(
+        let console = run_with_limits(
             Command::new("sh").args(["-c", "echo a; echo token; exit 3"]),
             "token",
             Duration::from_secs(10),
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn hang_ends_at_the_limit() {
         let home = tempfile::tempdir().unwrap();
-        let console = run_until_exit(
+        let console = run_with_limits(
             Command::new("sh").args(["-c", "echo a; read x; echo cut"]),
             "token",
             Duration::from_millis(300),
@@ -179,7 +179,7 @@ mod tests {
         for flood in ["cat /dev/zero", "yes", "yes ''"] {
             let mut command = Command::new("sh");
             command.args(["-c", &format!("{flood} & read -r _; kill $!; wait")]);
-            let console = run_until_exit(&mut command, "marker", Duration::from_secs(60), &log).unwrap();
+            let console = run_with_limits(&mut command, "marker", Duration::from_secs(60), &log).unwrap();
             assert!(console.overflow && console.status.is_none(), "{flood}");
             assert!(console.lines.iter().all(|line| line.len() <= MAX_LINE_LEN as usize), "{flood}");
             assert!(std::fs::metadata(&log).unwrap().len() < 2 * MAX_LOG_LEN as u64, "{flood}");

@@ -32,7 +32,7 @@ const EXECUTOR_SINCE: u32 = 255;
 /// Missing files that every boot requires.
 pub fn missing_essentials(rootfs: &Rootfs) -> Vec<MissingItem> {
     let mut missing = missing_systemd_files(rootfs, &[("systemd", "it is process 1")]);
-    if rootfs.first_of(&[rootfs.loader()]).is_none() {
+    if rootfs.first_existing(&[rootfs.loader()]).is_none() {
         missing.push(MissingItem::new(rootfs.loader(), "every program is started by it"));
     }
     missing
@@ -42,8 +42,9 @@ pub fn missing_essentials(rootfs: &Rootfs) -> Vec<MissingItem> {
 pub fn diagnose(rootfs: &Rootfs, systemd: Option<SystemdVersion>, lines: &[String]) -> Vec<MissingItem> {
     let complaints = lines
         .iter()
-        .filter_map(|line| find_unreachable_library(rootfs, line).or_else(|| parse_complaint(line)));
-    let with_path = |item: MissingItem| MissingItem { what: manifest_path(rootfs, &item.what), ..item };
+        .filter_map(|line| parse_unreachable_library(rootfs, line).or_else(|| parse_missing_item(line)));
+    let with_path =
+        |item: MissingItem| MissingItem { what: resolve_parent_links(rootfs, &item.what), ..item };
     let mut items: BTreeSet<MissingItem> = complaints.map(with_path).collect();
     let mut needs = vec![
         ("systemd-journald", "all output goes through it"),
@@ -55,7 +56,7 @@ pub fn diagnose(rootfs: &Rootfs, systemd: Option<SystemdVersion>, lines: &[Strin
         needs.push(("systemd-executor", "systemd 255 and later start every service through it"));
     }
     items.extend(missing_systemd_files(rootfs, &needs));
-    if rootfs.first_of(&["bin/bash", "bin/sh"]).is_none() {
+    if rootfs.first_existing(&["bin/bash", "bin/sh"]).is_none() {
         items.insert(MissingItem::new("bin/bash", "the app is a shell"));
     }
     let mut items: Vec<MissingItem> = items.into_iter().collect();
@@ -69,7 +70,7 @@ pub fn diagnose(rootfs: &Rootfs, systemd: Option<SystemdVersion>, lines: &[Strin
 }
 
 /// The path as in manifests: with the symlinks in its directory resolved.
-fn manifest_path(rootfs: &Rootfs, what: &str) -> String {
+fn resolve_parent_links(rootfs: &Rootfs, what: &str) -> String {
     let resolved = || {
         let path = UsrPath::new(what).ok()?;
         let directory = rootfs.tree.resolve(&path.parent()?).end.node()?.clone();
@@ -85,17 +86,17 @@ fn missing_systemd_files(rootfs: &Rootfs, needs: &[(&str, &str)]) -> Vec<Missing
         Board::Arm64 => "lib/systemd",
     };
     let is_there = |file: &str| {
-        rootfs.first_of(&[&format!("lib/systemd/{file}"), &format!("lib64/systemd/{file}")]).is_some()
+        rootfs.first_existing(&[&format!("lib/systemd/{file}"), &format!("lib64/systemd/{file}")]).is_some()
     };
     let absent = needs.iter().filter(|(file, _)| !is_there(file));
     absent.map(|(file, why)| MissingItem::new(format!("{home}/{file}"), *why)).collect()
 }
 
 /// A library that a console line reports as missing, and that the root filesystem has.
-fn find_unreachable_library(rootfs: &Rootfs, line: &str) -> Option<MissingItem> {
+fn parse_unreachable_library(rootfs: &Rootfs, line: &str) -> Option<MissingItem> {
     let (who, name) = parse_loader_error(line)?;
     let there = pid1_check::find_unreachable_library(rootfs, &UsrPath::from_rootfs_path(who).ok()?, name)?;
-    Some(MissingItem { found_at: Some(there), ..parse_complaint(line)? })
+    Some(MissingItem { found_at: Some(there), ..parse_missing_item(line)? })
 }
 
 /// The program and the library of a loader error.
@@ -105,7 +106,7 @@ fn parse_loader_error(line: &str) -> Option<(&str, &str)> {
 }
 
 /// The missing item that a console line reports. The texts are those of glibc and systemd.
-fn parse_complaint(line: &str) -> Option<MissingItem> {
+fn parse_missing_item(line: &str) -> Option<MissingItem> {
     let item = |what: &str, why: &str| Some(MissingItem::new(what, why));
     if let Some((who, name)) = parse_loader_error(line) {
         return item(name, &format!("{who} needs it"));
@@ -160,7 +161,7 @@ mod tests {
             ),
             ("Startup finished in 59ms.", None),
         ] {
-            assert_eq!(parse_complaint(line).map(|item| item.what).as_deref(), what, "{line}");
+            assert_eq!(parse_missing_item(line).map(|item| item.what).as_deref(), what, "{line}");
         }
     }
 }

@@ -1,14 +1,14 @@
 //! Boots a built root filesystem: its own systemd as process 1, and an app that prints a marker through the journal.
 //!
-//! Three methods: [`nspawn`] is rkt's own, in namespaces of this machine; [`vm`] needs no root and keeps the
+//! Three methods: [`namespaces`] is rkt's own, in namespaces of this machine; [`vm`] needs no root and keeps the
 //! image's code in a virtual machine; [`rkt`] is rkt itself. The exit status alone is not sufficient: a stage1 without a
 //! journal ends with 0 and prints nothing.
 
 mod console;
 pub mod diagnosis;
-pub mod nspawn;
+pub mod namespaces;
+pub mod overlay;
 pub mod rkt;
-pub mod units;
 pub mod vm;
 
 use std::fs;
@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use self::console::ConsoleLog;
-use super::host::{is_root, missing_programs};
+use super::host::{is_root, missing_programs_reason};
 use super::no_follow;
 use super::rootfs::Rootfs;
 use coreos_types::error::{Result, ResultExt};
@@ -31,7 +31,7 @@ pub struct Boot<'a> {
     /// The version of its systemd, if known.
     pub systemd: Option<SystemdVersion>,
     /// A directory for the log and the files of the boot.
-    pub work: &'a Path,
+    pub work_directory: &'a Path,
     /// Longest duration.
     pub limit: Duration,
 }
@@ -65,23 +65,23 @@ pub enum BootOutcome {
 
 impl Boot<'_> {
     /// The failure for a root filesystem without an essential file, which is not booted.
-    fn cannot_start(&self) -> Option<BootOutcome> {
+    fn essentials_failure(&self) -> Option<BootOutcome> {
         let missing = diagnosis::missing_essentials(self.rootfs);
-        let (method, why, log) = ("boot".to_owned(), "the boot cannot start".to_owned(), self.log());
+        let (method, why, log) = ("boot".to_owned(), "the boot cannot start".to_owned(), self.log_path());
         (!missing.is_empty()).then(|| BootOutcome::Failed { method, why, missing, tail: Vec::new(), log })
     }
 
-    fn log(&self) -> PathBuf {
-        self.work.join("boot.log")
+    fn log_path(&self) -> PathBuf {
+        self.work_directory.join("boot.log")
     }
 
     /// Writes the files that overlay the root filesystem, and returns their directory.
     fn write_overlay(&self, nonce: &str) -> Result<PathBuf> {
-        let home = self.work.join("files");
-        no_follow::remove(&home)?;
-        let shell = self.rootfs.first_of(&["bin/bash", "bin/sh"]).unwrap_or("bin/bash");
-        let has_journalctl = self.rootfs.first_of(&["bin/journalctl"]).is_some();
-        for (path, text) in units::overlay_files(self.systemd, nonce, shell, has_journalctl) {
+        let home = self.work_directory.join("files");
+        no_follow::remove_all_if_exists(&home)?;
+        let shell = self.rootfs.first_existing(&["bin/bash", "bin/sh"]).unwrap_or("bin/bash");
+        let has_journalctl = self.rootfs.first_existing(&["bin/journalctl"]).is_some();
+        for (path, text) in overlay::overlay_files(self.systemd, nonce, shell, has_journalctl) {
             let path = home.join(path);
             let made = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, text));
             made.with_path("cannot write", &path)?;
@@ -100,10 +100,16 @@ impl Boot<'_> {
             (false, None) => format!("no marker and no end within {seconds} s"),
             (false, Some(status)) => format!("the boot ended ({status}), and the marker was not printed"),
         };
-        self.failed(method, why, console, self.log())
+        self.diagnose_failure(method, why, console, self.log_path())
     }
 
-    fn failed(&self, method: String, why: String, console: &ConsoleLog, log: PathBuf) -> BootOutcome {
+    fn diagnose_failure(
+        &self,
+        method: String,
+        why: String,
+        console: &ConsoleLog,
+        log: PathBuf,
+    ) -> BootOutcome {
         let mut missing = diagnosis::missing_essentials(self.rootfs);
         for item in diagnosis::diagnose(self.rootfs, self.systemd, &console.lines) {
             if !missing.iter().any(|known| known.what == item.what) {
@@ -131,7 +137,7 @@ struct Supervisor<'a> {
     hierarchy: &'static str,
     nonce: String,
     /// The name of its cgroup.
-    group: String,
+    cgroup: String,
 }
 
 impl Supervisor<'_> {
@@ -154,8 +160,8 @@ impl Supervisor<'_> {
         let mut reasons = Vec::new();
         for hierarchy in hierarchies {
             let nonce = nonce();
-            let group = format!("xtask-smoketest-{nonce}{suffix}");
-            match run(&Supervisor { boot, script, hierarchy, nonce, group })? {
+            let cgroup = format!("xtask-smoketest-{nonce}{suffix}");
+            match run(&Supervisor { boot, script, hierarchy, nonce, cgroup })? {
                 BootOutcome::Unsupported(reason) => reasons.push(reason),
                 outcome => return Ok(outcome),
             }
@@ -170,7 +176,7 @@ impl Supervisor<'_> {
             .args(["unshare", "--mount", "--propagation", "private", "sh", "-euc", self.script, "boot", step])
             .env("BOOT_SCRIPT", self.script)
             .env("BOOT_CGROUP", self.hierarchy)
-            .env("BOOT_GROUP", &self.group)
+            .env("BOOT_GROUP", &self.cgroup)
             .env("LC_ALL", "C");
         command
     }
@@ -183,8 +189,8 @@ impl Supervisor<'_> {
         log: &Path,
         evaluate: impl FnOnce(&ConsoleLog) -> BootOutcome,
     ) -> Result<BootOutcome> {
-        let marker = units::marker(&self.nonce);
-        let console = console::run_until_exit(&mut command, &marker, self.boot.limit, log);
+        let marker = overlay::marker(&self.nonce);
+        let console = console::run_with_limits(&mut command, &marker, self.boot.limit, log);
         let status = console.as_ref().ok().and_then(|console| console.status?.code());
         if status.is_none() {
             let mut clean = self.command("clean");
@@ -203,7 +209,7 @@ fn unsupported_reason() -> Option<String> {
     if !is_root() {
         return Some("a boot in namespaces needs root; --vm does not".into());
     }
-    let missing = missing_programs(&["setsid", "unshare", "setpriv", "script", "mount"])?;
+    let missing = missing_programs_reason(&["setsid", "unshare", "setpriv", "script", "mount"])?;
     Some(format!("{missing} (util-linux, bsdutils)"))
 }
 

@@ -1,7 +1,7 @@
 //! A boot in a virtual machine: the root filesystem as initramfs, the machine's own kernel, a serial console.
 //!
 //! It needs no root, and this machine's cgroups and namespaces do not matter: closest to the kvm flavor. The image's
-//! code runs in the guest alone, without network and disks, with [`MEMORY`] at most.
+//! code runs in the guest alone, without network and disks, with [`MEMORY_MIB`] at most.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,9 +9,9 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use super::{Boot, BootOutcome, console, nonce, units};
+use super::{Boot, BootOutcome, console, nonce, overlay};
 use crate::smoketest::host;
-use crate::smoketest::rootfs::SYSTEMD;
+use crate::smoketest::rootfs::SYSTEMD_PATHS;
 use coreos_types::error::{Error, Result, ResultExt};
 
 /// The variable with the path of the kernel, if no kernel is installed in the usual places.
@@ -23,7 +23,7 @@ const KVM_PROBE_TIMEOUT: Duration = Duration::from_secs(8);
 /// The exit status of a supervisor after a signal.
 const EXIT_TERMINATED: i32 = 143;
 /// Memory of the guest, in MiB.
-const MEMORY: &str = "1024";
+const MEMORY_MIB: &str = "1024";
 
 /// Boots in qemu, with KVM if KVM works.
 ///
@@ -32,7 +32,7 @@ const MEMORY: &str = "1024";
 pub fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
     let arch = boot.rootfs.board.uname_machine();
     let qemu = format!("qemu-system-{arch}");
-    if let Some(missing) = host::missing_programs(&[&qemu, "cpio", "setpriv"]) {
+    if let Some(missing) = host::missing_programs_reason(&[&qemu, "cpio", "setpriv"]) {
         return Ok(BootOutcome::Unsupported(missing));
     }
     let Some(kernel) = find_kernel() else {
@@ -40,7 +40,7 @@ pub fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
             "no readable kernel in /boot or /usr/lib/modules; set {KERNEL_VARIABLE} to the path of one"
         )));
     };
-    if let Some(outcome) = boot.cannot_start() {
+    if let Some(outcome) = boot.essentials_failure() {
         return Ok(outcome);
     }
     let machine = Machine { qemu, kernel, arch };
@@ -49,11 +49,12 @@ pub fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
     let initramfs = build_initramfs(boot, &nonce)?;
     let append = format!(
         "systemd.unit={} systemd.log_target=console systemd.log_color=no systemd.show_status=no",
-        units::APP_UNIT
+        overlay::APP_UNIT
     );
     let mut command = machine.command(why_not_kvm.map_or("kvm", |_| "tcg"), &append);
     command.arg("-initrd").arg(&initramfs);
-    let console = console::run_until_exit(&mut command, &units::marker(&nonce), boot.limit, &boot.log());
+    let console =
+        console::run_with_limits(&mut command, &overlay::marker(&nonce), boot.limit, &boot.log_path());
     let _ = fs::remove_file(&initramfs);
     let accelerator = why_not_kvm.map_or("KVM".to_owned(), |reason| format!("emulation ({reason})"));
     let method = format!("booted by {} with {}, {accelerator}", machine.qemu, machine.kernel.display());
@@ -79,8 +80,8 @@ impl Machine {
             return Ok(Some("/dev/kvm cannot be opened"));
         }
         if KVM_WORKS.get().is_none() {
-            let (mut command, log) = (self.command("kvm", ""), boot.work.join("kvm.log"));
-            let console = console::run_until_exit(&mut command, "Linux version", KVM_PROBE_TIMEOUT, &log)?;
+            let (mut command, log) = (self.command("kvm", ""), boot.work_directory.join("kvm.log"));
+            let console = console::run_with_limits(&mut command, "Linux version", KVM_PROBE_TIMEOUT, &log)?;
             if console.status.is_some_and(|status| matches!(status.code(), None | Some(EXIT_TERMINATED))) {
                 return Err(Error::failed("the supervisor of qemu was killed"));
             }
@@ -98,7 +99,7 @@ impl Machine {
             command.args(["-machine", "virt", "-cpu", "max"]);
         }
         command
-            .args(["-accel", accelerator, "-serial", "stdio", "-m", MEMORY, "-no-reboot", "-kernel"])
+            .args(["-accel", accelerator, "-serial", "stdio", "-m", MEMORY_MIB, "-no-reboot", "-kernel"])
             .arg(&self.kernel)
             .args(["-append", &format!("console={console} loglevel=6 panic=-1 {append}")]);
         command
@@ -128,13 +129,13 @@ fn build_initramfs(boot: &Boot<'_>, nonce: &str) -> Result<PathBuf> {
         let path = files.join(directory);
         fs::create_dir_all(&path).with_path("cannot create", &path)?;
     }
-    let init = boot.rootfs.first_of(&SYSTEMD).unwrap_or_default();
+    let init = boot.rootfs.first_existing(&SYSTEMD_PATHS).unwrap_or_default();
     let link = files.join("init");
     std::os::unix::fs::symlink(format!("usr/{init}"), &link).with_path("cannot create", &link)?;
-    let out = boot.work.join("initramfs.cpio");
+    let out = boot.work_directory.join("initramfs.cpio");
     let mut pack = Command::new("sh");
     pack.args(["-euc", PACK_INITRAMFS, "pack"]).arg(&boot.rootfs.path).arg(&files);
-    host::write_output(&mut pack, &out)?;
+    host::run_into_file(&mut pack, &out)?;
     Ok(out)
 }
 

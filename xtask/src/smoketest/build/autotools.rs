@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use super::{Build, FLAVORS_OPTION, join, read_build_file};
+use super::{Build, FLAVORS_OPTION, join_flavors, read_build_file};
 use coreos_types::board::Board;
 use coreos_types::error::{Error, Result};
 use coreos_types::shell::quote;
@@ -21,7 +21,7 @@ const OPTIONAL_FEATURES: [&str; 2] = ["tpm", "sdjournal"];
 ///
 /// # Errors
 /// The path has a blank or a character that they interpret.
-pub(super) fn check_tree_path(tree: &Path) -> Result<()> {
+pub(super) fn check_quotable_path(tree: &Path) -> Result<()> {
     let text = tree.to_string_lossy();
     let is_plain = |c: &char| c.is_alphanumeric() || "/._-+@,^".contains(*c);
     let Some(special) = text.chars().find(|c| !is_plain(c)) else { return Ok(()) };
@@ -47,7 +47,7 @@ impl Build<'_> {
 
     /// The arguments of `configure`. The image that was verified comes last: no other argument replaces it.
     fn configure_arguments(&self, board: Board, image: &Path) -> Vec<String> {
-        let mut arguments = vec![format!("{FLAVORS_OPTION}{}", join(&self.flavors(board)))];
+        let mut arguments = vec![format!("{FLAVORS_OPTION}{}", join_flavors(&self.flavors_to_build(board)))];
         let text = read_build_file(&self.tree.join("configure.ac")).unwrap_or_default();
         let known = OPTIONAL_FEATURES.iter().filter(|name| text.contains(&format!("AC_ARG_ENABLE([{name}]")));
         arguments.extend(known.map(|name| format!("--enable-{name}=auto")));
@@ -92,8 +92,11 @@ mod tests {
         Build {
             tree,
             boards: vec![Board::Amd64],
-            flavors: BTreeMap::from([(Board::Amd64, ["coreos", "kvm"].iter().map(flavor).collect())]),
-            selected: selected.iter().map(flavor).collect(),
+            manifest_flavors: BTreeMap::from([(
+                Board::Amd64,
+                ["coreos", "kvm"].iter().map(flavor).collect(),
+            )]),
+            selected_flavors: selected.iter().map(flavor).collect(),
             systemd: SystemdVersion(252),
             configure: configure.iter().map(|&word| word.to_owned()).collect(),
             make: Vec::new(),
@@ -102,9 +105,9 @@ mod tests {
 
     #[test]
     fn paths_that_make_cannot_quote_are_refused() {
-        assert_eq!(check_tree_path(Path::new("/home/me/rkt-1.30.0+git")), Ok(()));
+        assert_eq!(check_quotable_path(Path::new("/home/me/rkt-1.30.0+git")), Ok(()));
         for path in ["/home/o'brien/rkt", "/a b", "/a:b", "/$(x)", "/a#b", "/a%b", "/a\nb"] {
-            let error = check_tree_path(Path::new(path)).unwrap_err();
+            let error = check_quotable_path(Path::new(path)).unwrap_err();
             assert!(error.message.contains("interpret") && error.hint.is_some(), "{error:?}");
         }
     }

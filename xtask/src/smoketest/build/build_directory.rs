@@ -10,15 +10,15 @@ use coreos_types::flavor::Flavor;
 
 /// The directory with the files that rkt's build took from the image for the root filesystem at `path`, which is
 /// `BUILDDIR/aci-for-FLAVOR-flavor/rootfs`.
-pub(in crate::smoketest) fn rootfs_before_rkt(path: &Path) -> Option<PathBuf> {
+pub(in crate::smoketest) fn find_image_rootfs(path: &Path) -> Option<PathBuf> {
     let directory = path.parent()?;
-    let flavor = flavor_of(directory.file_name()?.to_str()?)?;
+    let flavor = flavor_of_aci_dir(directory.file_name()?.to_str()?)?;
     let rootfs = directory.parent()?.join(format!("tmp/usr_from_{flavor}/cbu/rootfs"));
     Some(rootfs).filter(|rootfs| rootfs.join("usr").is_dir())
 }
 
 /// The flavor in `aci-for-FLAVOR-flavor`.
-fn flavor_of(name: &str) -> Option<Flavor> {
+fn flavor_of_aci_dir(name: &str) -> Option<Flavor> {
     let word = name.strip_prefix("aci-for-").and_then(|rest| rest.strip_suffix("-flavor"))?;
     Flavor::from_dir_name(&format!("usr_from_{word}"))
 }
@@ -26,7 +26,7 @@ fn flavor_of(name: &str) -> Option<Flavor> {
 impl Build<'_> {
     /// The build directory of a board. rkt names it after its version; others may be left from other versions.
     pub(in crate::smoketest) fn build_directory(&self, board: Board) -> PathBuf {
-        if !self.is_rkt() {
+        if !self.uses_autotools() {
             return self.tree.join(format!("stage1/build-{board}"));
         }
         let argument = self.make.iter().rev().find_map(|word| word.strip_prefix("BUILDDIR="));
@@ -36,7 +36,7 @@ impl Build<'_> {
         let all: Vec<PathBuf> = build_rkt_directories(self.tree);
         let configured =
             self.configured_version().map(|version| self.tree.join(format!("build-rkt-{version}")));
-        let newest = || all.iter().max_by_key(|directory| built_at(directory)).cloned();
+        let newest = || all.iter().max_by_key(|directory| newest_rootfs_time(directory)).cloned();
         configured
             .filter(|directory| all.contains(directory))
             .or_else(newest)
@@ -67,9 +67,9 @@ fn build_rkt_directories(tree: &Path) -> Vec<PathBuf> {
 }
 
 /// When the newest root filesystem of a build directory was made.
-fn built_at(directory: &Path) -> Option<SystemTime> {
+fn newest_rootfs_time(directory: &Path) -> Option<SystemTime> {
     let entries = fs::read_dir(directory).ok()?.flatten();
-    let is_flavor = |name: &str| flavor_of(name).is_some();
+    let is_flavor = |name: &str| flavor_of_aci_dir(name).is_some();
     let rootfses = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_flavor));
     rootfses.filter_map(|entry| fs::metadata(entry.path().join("rootfs")).ok()?.modified().ok()).max()
 }

@@ -10,7 +10,7 @@ use super::logged_commands::FailedCommand;
 
 /// Why a build failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::smoketest) enum Cause {
+pub(in crate::smoketest) enum FailureCause {
     /// A manifest lists a path that the image does not have.
     PathNotInImage,
     /// A program is not installed.
@@ -42,34 +42,34 @@ const LAST_LINES: usize = 30;
 impl FailedCommand {
     /// The last lines that the command printed.
     pub(in crate::smoketest) fn last_lines(&self) -> Vec<&str> {
-        let lines: Vec<&str> = self.output.lines().filter(|line| !line.trim().is_empty()).collect();
+        let lines: Vec<&str> = self.output_tail.lines().filter(|line| !line.trim().is_empty()).collect();
         lines[lines.len().saturating_sub(LAST_LINES)..].to_vec()
     }
 
     /// Finds the cause in the output.
-    pub(in crate::smoketest) fn cause(&self, build: &Build<'_>) -> Cause {
-        let flavors = build.flavors.values().flatten().map(|flavor| flavor.as_str().to_owned());
-        diagnose(build.tree, &flavors.collect::<Vec<_>>(), &self.output)
+    pub(in crate::smoketest) fn cause(&self, build: &Build<'_>) -> FailureCause {
+        let flavors = build.manifest_flavors.values().flatten().map(|flavor| flavor.as_str().to_owned());
+        find_cause(build.tree, &flavors.collect::<Vec<_>>(), &self.output_tail)
     }
 }
 
-fn diagnose(tree: &Path, flavors: &[String], output: &str) -> Cause {
+fn find_cause(tree: &Path, flavors: &[String], output: &str) -> FailureCause {
     // This tree's build and rkt's name the paths that are listed and missing with these words.
     if output.contains("not in the image") || output.contains("are missing from") {
-        return Cause::PathNotInImage;
+        return FailureCause::PathNotInImage;
     }
     if output.to_ascii_lowercase().contains("no space left on device") {
-        return Cause::NoSpace;
+        return FailureCause::NoSpace;
     }
     if output.contains("go.mod file not found") || output.contains("cannot find main module") {
-        return Cause::GoModules;
+        return FailureCause::GoModules;
     }
     let joined = |name: &str| {
         !flavors.iter().any(|flavor| flavor == name) && flavors.iter().any(|f| name.starts_with(f.as_str()))
     };
-    let makefiles = Regex::new(MAKEFILE).ok();
+    let makefiles = Regex::new(MISSING_MAKEFILE_REGEX).ok();
     if makefiles.is_some_and(|regex| regex.captures_iter(output).any(|found| joined(&found[1]))) {
-        return Cause::FlavorsJoined;
+        return FailureCause::FlavorsJoined;
     }
     if let Some(network) = find_failed_download(tree, flavors, output) {
         return network;
@@ -78,34 +78,34 @@ fn diagnose(tree: &Path, flavors: &[String], output: &str) -> Cause {
         let found = Regex::new(pattern).ok()?.captures(output)?;
         found.iter().skip(1).flatten().next().map(|group| group.as_str().trim().to_owned())
     };
-    if let Some(program) = first(NOT_INSTALLED) {
-        return Cause::ProgramNotInstalled(program);
+    if let Some(program) = first(NOT_INSTALLED_REGEX) {
+        return FailureCause::ProgramNotInstalled(program);
     }
-    if let Some(message) = first(CONFIGURE) {
-        return Cause::Configure(message);
+    if let Some(message) = first(CONFIGURE_ERROR_REGEX) {
+        return FailureCause::Configure(message);
     }
     if output.contains("No rule to make target") {
-        return Cause::StaleBuild;
+        return FailureCause::StaleBuild;
     }
-    Cause::Unknown
+    FailureCause::Unknown
 }
 
 /// A download that failed: by the program's message, else by its exit status in a recipe that downloads.
-fn find_failed_download(tree: &Path, flavors: &[String], output: &str) -> Option<Cause> {
-    let recipe = Regex::new(RECIPE).ok()?.captures(output);
+fn find_failed_download(tree: &Path, flavors: &[String], output: &str) -> Option<FailureCause> {
+    let recipe = Regex::new(FAILED_RECIPE_REGEX).ok()?.captures(output);
     let makefile = recipe.as_ref().map(|found| &found[1]);
     let text = makefile.and_then(|path| fs::read_to_string(tree.join(path)).ok()).unwrap_or_default();
     let downloads = ["wget ", "curl ", "git clone", "git fetch"].iter().any(|program| text.contains(program));
     let status = recipe.as_ref().map_or("", |found| &found[2]);
-    let is_quiet_failure = downloads && NETWORK_STATUS.contains(&status);
-    if !is_quiet_failure && !NETWORK_WORDS.iter().any(|words| output.contains(words)) {
+    let is_quiet_failure = downloads && NETWORK_EXIT_STATUSES.contains(&status);
+    if !is_quiet_failure && !NETWORK_MESSAGES.iter().any(|words| output.contains(words)) {
         return None;
     }
-    let url = Regex::new(URL).ok()?;
+    let url = Regex::new(URL_REGEX).ok()?;
     let last_url = |text: &str| url.find_iter(text).last().map(|found| found.as_str().to_owned());
     let of_recipe = makefile.and_then(|path| path.strip_prefix("stage1/usr_from_")?.split('/').next());
     let of_url = last_url(output).and_then(|url| flavor_that_downloads(tree, flavors, &url));
-    Some(Cause::Network {
+    Some(FailureCause::Network {
         url: last_url(output).or_else(|| last_url(&text)),
         flavor: of_recipe.map(str::to_owned).or(of_url),
     })
@@ -125,7 +125,7 @@ fn flavor_that_downloads(tree: &Path, flavors: &[String], url: &str) -> Option<S
 }
 
 /// Messages of curl, git, Go and wget for an unreachable host.
-const NETWORK_WORDS: &[&str] = &[
+const NETWORK_MESSAGES: &[&str] = &[
     "Could not resolve host",
     "unable to resolve host",
     "Temporary failure in name resolution",
@@ -142,15 +142,16 @@ const NETWORK_WORDS: &[&str] = &[
 ];
 
 /// Exit statuses of wget (4 network, 8 server error), curl (6, 7, 22, 28, 35, 56) and git (128).
-const NETWORK_STATUS: &[&str] = &["4", "8", "6", "7", "22", "28", "35", "56", "128"];
+const NETWORK_EXIT_STATUSES: &[&str] = &["4", "8", "6", "7", "22", "28", "35", "56", "128"];
 
 /// The makefile of a recipe that failed, and its exit status.
-const RECIPE: &str = r"\*\*\* \[([^\]:]+):[0-9]+: [^\]]+\] Error ([0-9]+)";
+const FAILED_RECIPE_REGEX: &str = r"\*\*\* \[([^\]:]+):[0-9]+: [^\]]+\] Error ([0-9]+)";
 /// A makefile of a flavor that make did not find; the name of the flavor.
-const MAKEFILE: &str = r"stage1/usr_from_([a-z0-9]+)/usr_from_[a-z0-9]+\.mk: No such file or directory";
-const URL: &str = r#"https?://[^ \t\n'"`)]+"#;
+const MISSING_MAKEFILE_REGEX: &str =
+    r"stage1/usr_from_([a-z0-9]+)/usr_from_[a-z0-9]+\.mk: No such file or directory";
+const URL_REGEX: &str = r#"https?://[^ \t\n'"`)]+"#;
 /// Messages of shells, env, make, Perl, Go, configure and `stage1/Makefile` for a missing program.
-const NOT_INSTALLED: &str = r"(?mx)
+const NOT_INSTALLED_REGEX: &str = r"(?mx)
         ^[^\n]*:\ (?:line\ [0-9]+:\ |[0-9]+:\ )?([A-Za-z0-9_./+-]+):\ (?:[Cc]ommand\ )?not\ found$
         | ^(?:env|/usr/bin/env):\ [\x27\x22‘]?([A-Za-z0-9_./+-]+)[\x27\x22’]?:\ No\ such\ file\ or\ directory$
         | ^make(?:\[[0-9]+\])?:\ ([A-Za-z0-9_+-]+):\ No\ such\ file\ or\ directory$
@@ -158,7 +159,7 @@ const NOT_INSTALLED: &str = r"(?mx)
         | exec:\ \x22([^\x22]+)\x22:\ executable\ file\ not\ found
         | ^([A-Za-z0-9_+-]+)\ is\ not\ installed
         | configure:\ error:\ (?:\*\*\*\ )?(?:required\ program\ )?[\x27\x22]?([A-Za-z0-9_+-]+)[\x27\x22]?\ (?:is\ )?not\ found";
-const CONFIGURE: &str = r"(?m)^configure: error: (?:\*\*\* )?(.+)$";
+const CONFIGURE_ERROR_REGEX: &str = r"(?m)^configure: error: (?:\*\*\* )?(.+)$";
 
 #[cfg(test)]
 mod tests {
@@ -175,8 +176,8 @@ mod tests {
             "URL := https://kernel.test/linux.tar.xz\nx:\n\twget --quiet \"$(URL)\"\n",
         )
         .unwrap();
-        let program = |name: &str| Cause::ProgramNotInstalled(name.into());
-        let network = |url: Option<&str>, flavor: Option<&str>| Cause::Network {
+        let program = |name: &str| FailureCause::ProgramNotInstalled(name.into());
+        let network = |url: Option<&str>, flavor: Option<&str>| FailureCause::Network {
             url: url.map(str::to_owned),
             flavor: flavor.map(str::to_owned),
         };
@@ -184,16 +185,16 @@ mod tests {
         for (output, cause) in [
             (
                 "Files listed in m/manifest.txt are missing from t/usr.squashfs:\nlib64/libkmod.so.2.3.7",
-                Cause::PathNotInImage,
+                FailureCause::PathNotInImage,
             ),
-            ("flavor kvm: 1 listed path is not in the image:\n  bin/x", Cause::PathNotInImage),
+            ("flavor kvm: 1 listed path is not in the image:\n  bin/x", FailureCause::PathNotInImage),
             (
                 "tools/x.go:1:2: no required module provides package a/b: go.mod file not found in current directory",
-                Cause::GoModules,
+                FailureCause::GoModules,
             ),
             (
                 "stage1/rootfs.mk:20: stage1/usr_from_coreoskvm/usr_from_coreoskvm.mk: No such file or directory\nmake: *** No rule to make target 'x'.",
-                Cause::FlavorsJoined,
+                FailureCause::FlavorsJoined,
             ),
             (
                 "make: *** [stage1/usr_from_kvm/kernel.mk:3: /b/linux.tar.xz] Error 4",
@@ -206,7 +207,7 @@ mod tests {
             ("fatal: unable to access: Could not resolve host: git.test", network(None, None)),
             (
                 "link: mapping output file failed: no space left on device\nmake: *** [a.mk:57: init] Error 2",
-                Cause::NoSpace,
+                FailureCause::NoSpace,
             ),
             ("./autogen.sh: line 5: aclocal: command not found", program("aclocal")),
             ("make: gcc: Command not found", program("gcc")),
@@ -223,14 +224,16 @@ mod tests {
             ("configure: error: *** wget not found", program("wget")),
             (
                 "configure: error: *** TPM is enabled, but could not find required development files",
-                Cause::Configure("TPM is enabled, but could not find required development files".into()),
+                FailureCause::Configure(
+                    "TPM is enabled, but could not find required development files".into(),
+                ),
             ),
-            ("make: *** No rule to make target 'a', needed by 'b'.  Stop.", Cause::StaleBuild),
-            ("x.c:1: error: expected ';'\nmake: *** [Makefile:3: x.o] Error 1", Cause::Unknown),
+            ("make: *** No rule to make target 'a', needed by 'b'.  Stop.", FailureCause::StaleBuild),
+            ("x.c:1: error: expected ';'\nmake: *** [Makefile:3: x.o] Error 1", FailureCause::Unknown),
             // A compiler that ends with 4 downloads nothing.
-            ("make: *** [Makefile:3: x.o] Error 4", Cause::Unknown),
+            ("make: *** [Makefile:3: x.o] Error 4", FailureCause::Unknown),
         ] {
-            assert_eq!(diagnose(home.path(), &["coreos".into(), "kvm".into()], output), cause, "{output}");
+            assert_eq!(find_cause(home.path(), &["coreos".into(), "kvm".into()], output), cause, "{output}");
         }
     }
 }

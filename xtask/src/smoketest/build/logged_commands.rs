@@ -25,12 +25,12 @@ pub(in crate::smoketest) struct FailedCommand {
     /// The command, as a line for a shell.
     pub(in crate::smoketest) command: String,
     pub(in crate::smoketest) status: ExitStatus,
-    /// The end of what the command printed, at most [`MAX_OUTPUT`] bytes.
-    pub(super) output: String,
+    /// The end of what the command printed, at most [`MAX_OUTPUT_LEN`] bytes.
+    pub(super) output_tail: String,
 }
 
 /// Most bytes of a failed command's output that are read for the diagnosis.
-const MAX_OUTPUT: u64 = 256 * 1024;
+const MAX_OUTPUT_LEN: u64 = 256 * 1024;
 
 /// Most bytes of a log; rkt's build prints some KiB, and some MiB with `V=3`.
 const MAX_LOG_LEN: u64 = if cfg!(test) { 1 << 20 } else { 256 << 20 };
@@ -47,14 +47,14 @@ command=$!
 wait $command"#;
 
 /// The modification time of a log, which a running build updates, plus 2 s; `None` if the log does not exist.
-pub(super) fn alive_until(path: &Path) -> Option<SystemTime> {
+pub(super) fn last_heartbeat_end(path: &Path) -> Option<SystemTime> {
     Some(fs::symlink_metadata(path).ok()?.modified().ok()? + Duration::from_secs(2))
 }
 
 impl LoggedCommands {
     /// Creates the log; one of an earlier run is replaced, and a symlink in its place is not followed.
     pub(super) fn create(path: PathBuf) -> Result<LoggedCommands> {
-        no_follow::remove(&path)?;
+        no_follow::remove_all_if_exists(&path)?;
         let file = File::options().read(true).append(true).create_new(true).open(&path);
         let file = file.with_path("cannot write", &path)?;
         Ok(LoggedCommands { path, commands: Vec::new(), file })
@@ -73,7 +73,7 @@ impl LoggedCommands {
         Ok(None)
     }
 
-    /// Runs a command of [`supervised`] without standard input until it exits; returns the command if it fails.
+    /// Runs a [`supervised_command`] without standard input until it exits; returns the command if it fails.
     ///
     /// # Errors
     /// The program is not installed or cannot be started, or the log cannot be written.
@@ -92,7 +92,7 @@ impl LoggedCommands {
             if let Some(status) = child.try_wait().with_context(|| format!("cannot wait for {line}"))? {
                 break status;
             }
-            // Heartbeat for `alive_until`. An error is ignored: writing the log updates the time too.
+            // Heartbeat for [`last_heartbeat_end`]. An error is ignored: writing the log updates the time too.
             let _ = self.file.set_modified(SystemTime::now());
             let len = self.file.metadata().map_or(0, |log| log.len());
             let is_late = Instant::now() > deadline;
@@ -110,23 +110,23 @@ impl LoggedCommands {
         if status.success() {
             return Ok(None);
         }
-        Ok(Some(FailedCommand { command: line, status, output: self.read_from(start)? }))
+        Ok(Some(FailedCommand { command: line, status, output_tail: self.read_tail(start)? }))
     }
 
     /// The end of the log, from `start` on at most.
-    fn read_from(&mut self, start: u64) -> Result<String> {
+    fn read_tail(&mut self, start: u64) -> Result<String> {
         let mut bytes = Vec::new();
         let end = self.file.seek(SeekFrom::End(0));
-        let begin =
-            end.and_then(|end| self.file.seek(SeekFrom::Start(start.max(end.saturating_sub(MAX_OUTPUT)))));
-        let read = begin.and_then(|_| (&mut self.file).take(MAX_OUTPUT).read_to_end(&mut bytes));
+        let begin = end
+            .and_then(|end| self.file.seek(SeekFrom::Start(start.max(end.saturating_sub(MAX_OUTPUT_LEN)))));
+        let read = begin.and_then(|_| (&mut self.file).take(MAX_OUTPUT_LEN).read_to_end(&mut bytes));
         read.with_path("cannot read", &self.path)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 }
 
 /// A program below a shell that ends it when this program ends; for [`LoggedCommands::run`].
-pub(super) fn supervised(program: &str) -> Command {
+pub(super) fn supervised_command(program: &str) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-c", KILL_GROUP_ON_STDIN_EOF, "build", program]).process_group(0);
     shell
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     fn sh(script: &str) -> Command {
-        let mut command = supervised("sh");
+        let mut command = supervised_command("sh");
         command.args(["-c", script]);
         command
     }
@@ -157,7 +157,7 @@ mod tests {
         let mut log = LoggedCommands::create(path.clone()).unwrap();
         assert!(log.run(sh("echo first")).unwrap().is_none());
         let failed = log.run(sh("cat; echo second; echo third >&2; exit 3")).unwrap().unwrap();
-        assert_eq!((failed.status.code(), failed.output.as_str()), (Some(3), "second\nthird\n"));
+        assert_eq!((failed.status.code(), failed.output_tail.as_str()), (Some(3), "second\nthird\n"));
         let text = fs::read_to_string(path).unwrap();
         assert_eq!(
             text,

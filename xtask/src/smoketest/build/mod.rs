@@ -23,8 +23,8 @@ use coreos_types::error::{Error, Result};
 use coreos_types::flavor::Flavor;
 use coreos_types::systemd_version::SystemdVersion;
 
-pub(super) use self::build_directory::rootfs_before_rkt;
-pub(super) use self::failure::Cause;
+pub(super) use self::build_directory::find_image_rootfs;
+pub(super) use self::failure::FailureCause;
 use self::logged_commands::{FailedCommand, LoggedCommands};
 use self::tracked_files::TrackedFiles;
 
@@ -45,9 +45,9 @@ pub(super) struct Build<'a> {
     /// The boards to build.
     pub boards: Vec<Board>,
     /// The flavors that have manifests, by board.
-    pub flavors: BTreeMap<Board, BTreeSet<Flavor>>,
+    pub manifest_flavors: BTreeMap<Board, BTreeSet<Flavor>>,
     /// The flavors that `--flavor` selects; empty selects all.
-    pub selected: Vec<Flavor>,
+    pub selected_flavors: Vec<Flavor>,
     /// The systemd version in coreos-common.mk.
     pub systemd: SystemdVersion,
     /// Further arguments for rkt's `configure`.
@@ -74,25 +74,26 @@ const FLAVORS_OPTION: &str = "--with-stage1-flavors=";
 
 impl Build<'_> {
     /// Whether rkt's autotools build the tree, and not `stage1/Makefile`.
-    pub(super) fn is_rkt(&self) -> bool {
+    pub(super) fn uses_autotools(&self) -> bool {
         ["autogen.sh", "configure.ac"].iter().all(|file| self.tree.join(file).is_file())
     }
 
     /// The boards that one run builds: rkt's build makes the board of this machine only.
-    pub(super) fn boards(&self) -> Vec<Board> {
-        let is_built = |board: &&Board| !self.is_rkt() || board.uname_machine() == std::env::consts::ARCH;
+    pub(super) fn buildable_boards(&self) -> Vec<Board> {
+        let is_built =
+            |board: &&Board| !self.uses_autotools() || board.uname_machine() == std::env::consts::ARCH;
         self.boards.iter().filter(is_built).copied().collect()
     }
 
     /// The flavors to build for a board: those of `--flavor`, else those of a `--with-stage1-flavors` among the
     /// arguments, else all that have manifests.
-    pub(super) fn flavors(&self, board: Board) -> Vec<Flavor> {
-        let known = self.flavors.get(&board).into_iter().flatten();
-        if !self.selected.is_empty() {
-            return known.filter(|flavor| self.selected.contains(flavor)).cloned().collect();
+    pub(super) fn flavors_to_build(&self, board: Board) -> Vec<Flavor> {
+        let known = self.manifest_flavors.get(&board).into_iter().flatten();
+        if !self.selected_flavors.is_empty() {
+            return known.filter(|flavor| self.selected_flavors.contains(flavor)).cloned().collect();
         }
         let configured = self.configure.iter().rev().find_map(|word| word.strip_prefix(FLAVORS_OPTION));
-        let configured = configured.filter(|_| self.is_rkt());
+        let configured = configured.filter(|_| self.uses_autotools());
         let is_built = |flavor: &&Flavor| {
             configured.is_none_or(|list| list.split(',').any(|word| word == flavor.as_str()))
         };
@@ -100,9 +101,9 @@ impl Build<'_> {
     }
 
     /// Checks that every selected flavor has manifests for some board.
-    pub(super) fn check_flavors(&self) -> Result<()> {
-        let known: BTreeSet<&str> = self.flavors.values().flatten().map(Flavor::as_str).collect();
-        let unknown = self.selected.iter().find(|flavor| !known.contains(flavor.as_str()));
+    pub(super) fn check_selected_flavors(&self) -> Result<()> {
+        let known: BTreeSet<&str> = self.manifest_flavors.values().flatten().map(Flavor::as_str).collect();
+        let unknown = self.selected_flavors.iter().find(|flavor| !known.contains(flavor.as_str()));
         unknown.map_or(Ok(()), |unknown| {
             let why = format!("the tree has no manifests in stage1/usr_from_{unknown}");
             let known = known.into_iter().collect::<Vec<_>>().join(", ");
@@ -112,10 +113,10 @@ impl Build<'_> {
     }
 
     /// A directory that `make clean` does not remove, for logs and files of a boot.
-    pub(super) fn log_directory(&self) -> Result<PathBuf> {
-        let name = if self.is_rkt() { "build-rkt-smoketest" } else { "stage1/build-smoketest" };
+    pub(super) fn create_log_directory(&self) -> Result<PathBuf> {
+        let name = if self.uses_autotools() { "build-rkt-smoketest" } else { "stage1/build-smoketest" };
         let directory = self.tree.join(name);
-        no_follow::create_dir(self.tree, &directory)?;
+        no_follow::create_dir_all(self.tree, &directory)?;
         Ok(directory)
     }
 
@@ -124,29 +125,29 @@ impl Build<'_> {
     /// # Errors
     /// A command cannot be started, or a file cannot be written. A failed build is not an error here, but
     /// [`BuildOutcome::failure`].
-    pub(super) fn run(&self, images: &ImageSet<'_>) -> Result<BuildOutcome> {
+    pub(super) fn clean_and_build(&self, images: &ImageSet<'_>) -> Result<BuildOutcome> {
         let started = Instant::now();
-        let is_rkt = self.is_rkt();
-        if is_rkt {
-            autotools::check_tree_path(self.tree)?;
+        let uses_autotools = self.uses_autotools();
+        if uses_autotools {
+            autotools::check_quotable_path(self.tree)?;
         }
-        let directory = self.log_directory()?;
+        let directory = self.create_log_directory()?;
         // Another user could replace the copy of an image.
         TrustedOwners::from_env().check_file(self.tree, &directory)?;
         let tracked = TrackedFiles { tree: self.tree, copies: directory.join("checkout") };
         let path = directory.join("build.log");
         // Left by a build that was killed.
-        let mut restored = tracked.restore(logged_commands::alive_until(&path))?;
+        let mut restored = tracked.restore(logged_commands::last_heartbeat_end(&path))?;
         let mut log = LoggedCommands::create(path)?;
         let mut failure = None;
         // rkt's generated Makefile has the path of the copied image: the copy is kept until the next run.
         let image_directory = directory.join("images");
-        no_follow::remove(&image_directory)?;
-        no_follow::create_dir(self.tree, &image_directory)?;
-        for board in self.boards() {
+        no_follow::remove_all_if_exists(&image_directory)?;
+        no_follow::create_dir_all(self.tree, &image_directory)?;
+        for board in self.buildable_boards() {
             let image = image_directory.join(format!("{board}.cpio.gz"));
             images.copy_verified_board(board, &image)?;
-            failure = if is_rkt {
+            failure = if uses_autotools {
                 tracked.save()?;
                 let failed = log.run_all(self.autotools_commands(board, &image));
                 restored.extend(tracked.restore(None)?);
@@ -165,11 +166,11 @@ impl Build<'_> {
         let make = |target: &[&str]| {
             let mut make = self.command("make");
             make.args(["-C", "stage1"]).arg(format!("RKT_STAGE1_COREOS_BOARD={board}"));
-            if !self.selected.is_empty() {
-                make.arg(format!("RKT_STAGE1_FLAVORS={}", join(&self.flavors(board))));
+            if !self.selected_flavors.is_empty() {
+                make.arg(format!("RKT_STAGE1_FLAVORS={}", join_flavors(&self.flavors_to_build(board))));
             }
             make.args(self.make_arguments()).args(target);
-            make.env("XTASK", GIVE_IMAGE).env("XTASK_FETCH_FLAGS", "").env("XTASK_IMAGE", image);
+            make.env("XTASK", FETCH_STAND_IN).env("XTASK_FETCH_FLAGS", "").env("XTASK_IMAGE", image);
             make
         };
         [make(&["clean"]), make(&[])]
@@ -177,7 +178,7 @@ impl Build<'_> {
 
     /// A command in the tree; the environment is passed on, messages are in English.
     fn command(&self, program: &str) -> Command {
-        let mut command = logged_commands::supervised(program);
+        let mut command = logged_commands::supervised_command(program);
         command.current_dir(self.tree).env("LC_ALL", "C");
         command
     }
@@ -190,9 +191,9 @@ impl Build<'_> {
 /// The command that `stage1/Makefile` runs instead of `cargo xtask fetch`: moves the copied image to the FILE of `--output
 /// FILE`, or prints its path. Both paths are data of the script, so no quoting of them can fail; make reads `$$` as one
 /// `$`.
-const GIVE_IMAGE: &str = r#"sh -c 'for word; do if [ "$$last" = --output ]; then exec mv -- "$$XTASK_IMAGE" "$$word"; fi; last=$$word; done; printf "%s\n" "$$XTASK_IMAGE"' xtask"#;
+const FETCH_STAND_IN: &str = r#"sh -c 'for word; do if [ "$$last" = --output ]; then exec mv -- "$$XTASK_IMAGE" "$$word"; fi; last=$$word; done; printf "%s\n" "$$XTASK_IMAGE"' xtask"#;
 
 /// Flavors as rkt writes a list of them.
-fn join(flavors: &[Flavor]) -> String {
+fn join_flavors(flavors: &[Flavor]) -> String {
     flavors.iter().map(Flavor::as_str).collect::<Vec<_>>().join(",")
 }

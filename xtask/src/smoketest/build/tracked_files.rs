@@ -12,7 +12,7 @@ use crate::smoketest::no_follow;
 use coreos_types::error::{Result, ResultExt};
 
 /// Size limit of files that are restored.
-const MAX_FILE: u64 = 1 << 20;
+const MAX_FILE_LEN: u64 = 1 << 20;
 
 /// The tracked files at the top of a checkout.
 #[derive(Debug)]
@@ -27,12 +27,13 @@ impl TrackedFiles<'_> {
     /// Copies the files before a build. Without a git checkout none is tracked, so none is copied.
     pub(super) fn save(&self) -> Result<()> {
         let new = self.copies.with_extension("new");
-        no_follow::remove(&new)?;
+        no_follow::remove_all_if_exists(&new)?;
         let copy_all = || -> io::Result<()> {
             fs::create_dir(&new)?;
             for name in list_tracked_at_top(self.tree).unwrap_or_default() {
                 let path = self.tree.join(&name);
-                if fs::symlink_metadata(&path).is_ok_and(|file| file.is_file() && file.len() <= MAX_FILE) {
+                if fs::symlink_metadata(&path).is_ok_and(|file| file.is_file() && file.len() <= MAX_FILE_LEN)
+                {
                     fs::copy(path, new.join(name))?;
                 }
             }
@@ -43,12 +44,12 @@ impl TrackedFiles<'_> {
     }
 
     /// Restores the changed files from the copies of a build, and removes the copies; returns the names of the files. A
-    /// file that changed after `until`, the end of a build that was killed, was edited since, and is kept.
-    pub(super) fn restore(&self, until: Option<SystemTime>) -> Result<Vec<String>> {
+    /// file that changed after `build_end`, the end of a build that was killed, was edited since, and is kept.
+    pub(super) fn restore(&self, build_end: Option<SystemTime>) -> Result<Vec<String>> {
         let mut restored = Vec::new();
         if !fs::symlink_metadata(&self.copies).is_ok_and(|found| found.is_dir()) {
             // Also a symlink that is in its place.
-            no_follow::remove(&self.copies)?;
+            no_follow::remove_all_if_exists(&self.copies)?;
             return Ok(restored);
         }
         let entries = fs::read_dir(&self.copies);
@@ -56,16 +57,17 @@ impl TrackedFiles<'_> {
             let (copy, path) = (entry.path(), self.tree.join(entry.file_name()));
             let now = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file);
             let is_same = now.is_some() && fs::read(&path).ok() == fs::read(&copy).ok();
-            let is_later =
-                now.zip(until).is_some_and(|(now, until)| now.modified().is_ok_and(|at| at > until));
+            let is_later = now
+                .zip(build_end)
+                .is_some_and(|(now, build_end)| now.modified().is_ok_and(|at| at > build_end));
             if !is_same && !is_later && entry.file_type().is_ok_and(|kind| kind.is_file()) {
                 // autogen.sh may have replaced the file with a symlink: the target is not written.
-                no_follow::remove(&path)?;
+                no_follow::remove_all_if_exists(&path)?;
                 fs::copy(&copy, &path).with_path("cannot restore", &path)?;
                 restored.push(entry.file_name().to_string_lossy().into_owned());
             }
         }
-        no_follow::remove(&self.copies)?;
+        no_follow::remove_all_if_exists(&self.copies)?;
         restored.sort();
         Ok(restored)
     }
@@ -113,9 +115,9 @@ mod tests {
             put("elsewhere", "of automake\n");
             std::os::unix::fs::symlink("elsewhere", tree.join("install-sh")).unwrap();
         };
-        for until in [None, Some(SystemTime::now() + std::time::Duration::from_secs(60))] {
+        for build_end in [None, Some(SystemTime::now() + std::time::Duration::from_secs(60))] {
             change();
-            assert_eq!(tracked.restore(until).unwrap(), ["config.guess", "install-sh"]);
+            assert_eq!(tracked.restore(build_end).unwrap(), ["config.guess", "install-sh"]);
             for name in ["config.guess", "install-sh"] {
                 assert!(!fs::symlink_metadata(tree.join(name)).unwrap().is_symlink());
                 assert_eq!(read(name), "of the checkout\n");

@@ -36,8 +36,8 @@ struct Counts {
     good: usize,
     crashes: usize,
     hangs: usize,
-    first: Option<LoaderFailure>,
-    last: Option<UsrPath>,
+    first_failure: Option<LoaderFailure>,
+    last_loader: Option<UsrPath>,
 }
 
 impl LoaderHealth {
@@ -56,9 +56,9 @@ impl LoaderHealth {
     }
 
     /// Counts one run; `end` is set for a run that did not exit normally.
-    pub(super) fn add(&self, loader: &UsrPath, file: &UsrPath, end: Option<End>) {
+    pub(super) fn count_run(&self, loader: &UsrPath, file: &UsrPath, end: Option<End>) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.last = Some(loader.clone());
+        counts.last_loader = Some(loader.clone());
         let Some(end) = end else {
             counts.good += 1;
             return;
@@ -68,21 +68,21 @@ impl LoaderHealth {
             _ => counts.hangs += 1,
         }
         let reason = format!("{end} (linking {file})");
-        counts.first.get_or_insert(LoaderFailure { loader: loader.clone(), reason });
+        counts.first_failure.get_or_insert(LoaderFailure { loader: loader.clone(), reason });
     }
 
     /// The failure of the loader, as soon as it is certain.
     pub(super) fn failure(&self) -> Option<LoaderFailure> {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.hangs >= MAX_HANGS || counts.good == 0 && counts.crashes + counts.hangs >= MAX_CRASHES {
-            return counts.first.clone();
+            return counts.first_failure.clone();
         }
         let is_late = Instant::now() > self.deadline;
         let late = |loader: &UsrPath| LoaderFailure {
             loader: loader.clone(),
             reason: format!("did not link all files within {} s", MAX_CHECK_TIME.as_secs()),
         };
-        counts.last.as_ref().filter(|_| is_late).map(late)
+        counts.last_loader.as_ref().filter(|_| is_late).map(late)
     }
 }
 
@@ -95,7 +95,7 @@ mod tests {
         let path = |text: &str| UsrPath::new(text).unwrap();
         let health = LoaderHealth::new();
         for (number, end) in ends.iter().enumerate() {
-            health.add(&path("lib64/ld.so"), &path(&format!("bin/{number}")), *end);
+            health.count_run(&path("lib64/ld.so"), &path(&format!("bin/{number}")), *end);
         }
         health.failure().map(|failure| failure.reason)
     }

@@ -29,7 +29,7 @@ use usr::path::UsrPath;
 #[derive(Debug, Clone)]
 pub enum LinkOutcome {
     /// Every file was checked.
-    Checked(LinkCheck),
+    Checked(LinkResults),
     /// The loader itself fails, so no file could be checked.
     LoaderFailed(LoaderFailure),
     /// Nothing was run, because this machine or user cannot confine the loader; the reason.
@@ -38,7 +38,7 @@ pub enum LinkOutcome {
 
 /// The results of all files.
 #[derive(Debug, Clone)]
-pub struct LinkCheck {
+pub struct LinkResults {
     /// The runner of the loader.
     pub runner: LoaderRunner,
     /// Duration of the whole check.
@@ -57,14 +57,20 @@ pub struct LinkResult {
     /// The programs that load it, where it fails alone and all of them link.
     pub satisfied_by: Vec<UsrPath>,
     /// Missing links through which existing libraries would be found.
-    pub links: Vec<UsrPath>,
+    pub missing_symlinks: Vec<UsrPath>,
     /// The files that the loader would load, as paths of the root filesystem.
-    resolved: Vec<UsrPath>,
+    loaded_files: Vec<UsrPath>,
 }
 
 impl LinkResult {
-    fn new(file: &UsrPath, problems: Vec<String>, resolved: Vec<UsrPath>) -> LinkResult {
-        LinkResult { file: file.clone(), problems, satisfied_by: Vec::new(), links: Vec::new(), resolved }
+    fn new(file: &UsrPath, problems: Vec<String>, loaded_files: Vec<UsrPath>) -> LinkResult {
+        LinkResult {
+            file: file.clone(),
+            problems,
+            satisfied_by: Vec::new(),
+            missing_symlinks: Vec::new(),
+            loaded_files,
+        }
     }
 
     /// Whether it links, by itself or through its programs.
@@ -91,7 +97,7 @@ pub fn check(rootfs: &Rootfs, jobs: usize) -> Result<LinkOutcome> {
         return Ok(LinkOutcome::LoaderFailed(failure));
     }
     excuse_loaded_libraries(rootfs, &mut files);
-    Ok(LinkOutcome::Checked(LinkCheck { runner, took: started.elapsed(), files }))
+    Ok(LinkOutcome::Checked(LinkResults { runner, took: started.elapsed(), files }))
 }
 
 /// The directories that the loader searches in addition to those that the files name.
@@ -140,16 +146,16 @@ impl Checker<'_> {
 
     /// Checks one file in each mode in which it is started.
     fn check_file(self, file: &UsrPath) -> Result<LinkResult> {
-        let mut linked = self.run_loader(file, SearchMode::LibraryPath)?;
+        let mut linked = self.link_file(file, SearchMode::LibraryPath)?;
         if pid1_check::is_pid1(self.rootfs, file) {
             let (problems, links) = pid1_check::check_pid1(self, file, &linked.problems)?;
             linked.problems.extend(problems);
-            linked.links = links;
+            linked.missing_symlinks = links;
         }
         Ok(linked)
     }
 
-    fn run_loader(self, file: &UsrPath, mode: SearchMode) -> Result<LinkResult> {
+    fn link_file(self, file: &UsrPath, mode: SearchMode) -> Result<LinkResult> {
         let Checker { rootfs, runner, health } = self;
         let LoaderRunner::Confined(sandbox) = runner else { return Ok(simulate(rootfs, file, mode)) };
         if let Some(FileInfo::MalformedElf(why)) = rootfs.tree.file_info(file.as_str()) {
@@ -166,8 +172,8 @@ impl Checker<'_> {
         if real == *file {
             return Ok(LinkResult::new(file, Vec::new(), Vec::new()));
         }
-        let output = runner::list(sandbox, &loader, file, mode, health)?;
-        health.add(&loader, file, output.failure);
+        let output = runner::run_ldso_list(sandbox, &loader, file, mode, health)?;
+        health.count_run(&loader, file, output.failure);
         let mut problems = output.problems;
         if !problems.is_empty() {
             // The loader stops at the first missing library; the model of the loader names the others.
@@ -175,7 +181,7 @@ impl Checker<'_> {
             others.retain(|other| !problems.contains(other));
             problems.extend(others);
         }
-        problems.extend(missing_dlopen(rootfs, file));
+        problems.extend(dlopen_problems(rootfs, file));
         let resolved = output
             .resolved
             .iter()
@@ -186,7 +192,7 @@ impl Checker<'_> {
 }
 
 /// Missing libraries that the file declares as required in `.note.dlopen`.
-fn missing_dlopen(rootfs: &Rootfs, file: &UsrPath) -> Vec<String> {
+fn dlopen_problems(rootfs: &Rootfs, file: &UsrPath) -> Vec<String> {
     let is_missing = |soname: &String| rootfs.tree.with_name(soname).is_empty();
     let notes = rootfs.elf(file).into_iter().flat_map(|info| &info.dlopen);
     notes
@@ -222,7 +228,7 @@ fn excuse_loaded_libraries(rootfs: &Rootfs, linked: &mut [LinkResult]) {
         if !program.problems.is_empty() {
             broken.insert(program.file.clone());
         }
-        for library in &program.resolved {
+        for library in &program.loaded_files {
             loaders.entry(library.clone()).or_default().push(program.file.clone());
         }
     }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::{Checker, SearchMode};
-use crate::smoketest::rootfs::{Rootfs, SYSTEMD};
+use crate::smoketest::rootfs::{Rootfs, SYSTEMD_PATHS};
 use coreos_types::error::Result;
 use usr::ldso::{self, MissingSymlink, UnreachableLibrary};
 use usr::path::UsrPath;
 
 /// Whether a file becomes process 1.
 pub(super) fn is_pid1(rootfs: &Rootfs, file: &UsrPath) -> bool {
-    SYSTEMD.iter().any(|path| rootfs.resolve_file(path).as_ref() == Some(file))
+    SYSTEMD_PATHS.iter().any(|path| rootfs.resolve_file(path).as_ref() == Some(file))
 }
 
 /// Problems without `LD_LIBRARY_PATH` that `known` does not have, and the missing links that would fix them.
@@ -19,7 +19,7 @@ pub(super) fn check_pid1(
     file: &UsrPath,
     known: &[String],
 ) -> Result<(Vec<String>, Vec<UsrPath>)> {
-    let result = checker.run_loader(file, SearchMode::DefaultPath)?;
+    let result = checker.link_file(file, SearchMode::DefaultPath)?;
     let (mut problems, mut links) = (Vec::new(), Vec::new());
     for problem in result.problems.into_iter().filter(|problem| !known.contains(problem)) {
         let name = problem.strip_suffix(" is not found");
@@ -97,7 +97,7 @@ mod tests {
         assert_eq!(check("lib64/systemd/systemd-executor").problems, [""; 0]);
         let systemd = check("lib64/systemd/systemd");
         expect!["libcore.so is not found by process 1, which has no LD_LIBRARY_PATH: the file is lib64/systemd/libcore.so, and /usr/lib/x86_64-linux-gnu/systemd (RUNPATH of lib64/systemd/systemd) resolves to its directory through lib64/x86_64-linux-gnu only"].assert_eq(&systemd.problems.join("\n"));
-        assert_eq!(systemd.links, [UsrPath::new("lib64/x86_64-linux-gnu").unwrap()]);
+        assert_eq!(systemd.missing_symlinks, [UsrPath::new("lib64/x86_64-linux-gnu").unwrap()]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::loader_health::LoaderHealth;
 use super::loader_output::LoaderOutput;
 use super::{LIBRARY_PATH, SearchMode};
-use crate::smoketest::host::find_in_path;
+use crate::smoketest::host::find_program;
 use crate::smoketest::rootfs::{self, Rootfs};
 use crate::smoketest::sandbox::Sandbox;
 use coreos_types::error::Result;
@@ -41,7 +41,7 @@ impl LoaderRunner {
         let mut emulator = None;
         if machine != std::env::consts::ARCH {
             let names = [format!("qemu-{machine}-static"), format!("qemu-{machine}")];
-            emulator = names.iter().filter_map(|name| find_in_path(name)).find(|path| is_static(path));
+            emulator = names.iter().filter_map(|name| find_program(name)).find(|path| is_static(path));
             if emulator.is_none() {
                 let board = rootfs.board;
                 let reason = format!("{board} is a foreign board, and no static {} is installed", names[0]);
@@ -53,7 +53,7 @@ impl LoaderRunner {
 }
 
 /// Lists what one file loads (`ld.so --list`, ld.so(8)). Options alone reach the loader: its environment is empty.
-pub(super) fn list(
+pub(super) fn run_ldso_list(
     sandbox: &Sandbox,
     loader: &UsrPath,
     file: &UsrPath,

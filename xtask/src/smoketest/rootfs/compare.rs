@@ -22,7 +22,7 @@ pub type Differences = BTreeMap<UsrPath, String>;
 pub fn compare_with_image<'p>(
     rootfs: &Rootfs,
     squashfs: &Path,
-    listed: impl Iterator<Item = &'p UsrPath>,
+    expected_complete: impl Iterator<Item = &'p UsrPath>,
 ) -> Result<Differences> {
     let file = File::open(squashfs).with_path("cannot read", squashfs)?;
     let image = UsrSquashfs::open_unverified(file).context(format!("cannot read {}", squashfs.display()))?;
@@ -30,7 +30,7 @@ pub fn compare_with_image<'p>(
     let is_directory = |path: &&UsrPath| {
         image.tree().get(path.as_str()).is_some_and(|node| node.kind == NodeKind::Directory)
     };
-    for directory in listed.filter(is_directory) {
+    for directory in expected_complete.filter(is_directory) {
         for (path, _) in image.tree().below(directory) {
             if rootfs.tree.get(path.as_str()).is_none() {
                 let why = format!("is below {directory}, which is listed, and the root filesystem lacks it");
@@ -40,7 +40,7 @@ pub fn compare_with_image<'p>(
     }
     let mut same_metadata = Vec::new();
     for (path, built) in rootfs.tree.iter() {
-        match difference(image.tree().get(path.as_str()), built) {
+        match metadata_difference(image.tree().get(path.as_str()), built) {
             Some(difference) => _ = differences.insert(path.clone(), difference),
             None => same_metadata.push(path),
         }
@@ -57,7 +57,7 @@ pub fn compare_with_image<'p>(
 const OTHER_BYTES: &str = "has other bytes than in the image";
 
 /// The difference of a node from the image, without its content; `None` if the content has to be compared.
-fn difference(image: Option<&Node>, built: &Node) -> Option<String> {
+fn metadata_difference(image: Option<&Node>, built: &Node) -> Option<String> {
     let Some(image) = image else { return Some("is not in the image".to_owned()) };
     match (&image.kind, &built.kind) {
         (NodeKind::Directory, NodeKind::Directory) => None,

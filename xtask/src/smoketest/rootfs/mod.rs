@@ -33,7 +33,7 @@ pub struct Rootfs {
 }
 
 /// Paths of systemd, of which a root filesystem has one.
-pub const SYSTEMD: [&str; 2] = ["lib/systemd/systemd", "lib64/systemd/systemd"];
+pub const SYSTEMD_PATHS: [&str; 2] = ["lib/systemd/systemd", "lib64/systemd/systemd"];
 
 const EXPECTED_ROOTFS: &str =
     "a build has one per flavor: --rootfs stage1/build-BOARD/aci-for-FLAVOR-flavor/rootfs";
@@ -54,13 +54,13 @@ impl Rootfs {
             return Err(Error::failed(why).with_hint(EXPECTED_ROOTFS));
         }
         let tree = read_tree(&usr)?;
-        let board = board_of(&tree)
+        let board = majority_board(&tree)
             .ok_or_else(|| Error::failed(format!("{} has no ELF file of a known board", path.display())))?;
         Ok(Rootfs { path, board, tree, build_files: BTreeSet::new() })
     }
 
     /// Sets `build_files`: every path that differs from `image_files`, the files that the build took from the image.
-    pub fn with_build_files(mut self, image_files: &Rootfs) -> Rootfs {
+    pub fn mark_build_files(mut self, image_files: &Rootfs) -> Rootfs {
         let is_taken = |path: &UsrPath, node: &Node| image_files.tree.get(path.as_str()) == Some(node);
         let own = self.tree.iter().filter(|(path, node)| !is_taken(path, node));
         self.build_files = own.map(|(path, _)| path.clone()).collect();
@@ -91,7 +91,7 @@ impl Rootfs {
     }
 
     /// The first of some paths that resolves to a file.
-    pub fn first_of<'p>(&self, paths: &[&'p str]) -> Option<&'p str> {
+    pub fn first_existing<'p>(&self, paths: &[&'p str]) -> Option<&'p str> {
         paths.iter().copied().find(|path| self.resolve_file(path).is_some())
     }
 
@@ -166,7 +166,7 @@ fn elf_info<'a>(tree: &'a UsrTree, file: &UsrPath) -> Option<&'a ElfInfo> {
 }
 
 /// The board of most of the ELF files.
-fn board_of(tree: &UsrTree) -> Option<Board> {
+fn majority_board(tree: &UsrTree) -> Option<Board> {
     let machines: Vec<u16> =
         tree.iter().filter_map(|(path, _)| Some(elf_info(tree, path)?.machine)).collect();
     let count = |board: &Board| machines.iter().filter(|machine| **machine == board.elf_machine()).count();
@@ -191,7 +191,7 @@ mod tests {
         }
         let tree = read_tree(root.path()).unwrap();
         assert_eq!(tree.len(), 1100);
-        assert_eq!(board_of(&tree), Some(Board::Amd64));
+        assert_eq!(majority_board(&tree), Some(Board::Amd64));
         // Loaders are searched as a whole: 17 of 32 MiB are more than the limit.
         for number in 0..17 {
             let path = root.path().join(format!("ld-{number}.so"));

@@ -21,7 +21,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use self::user_map::{SANDBOX_UID, UserMap};
-use super::host::{PATH, missing_programs};
+use super::host::{STANDARD_PATH, missing_programs_reason};
 use coreos_types::error::{Error, Result, ResultExt};
 
 /// Longest run of one program.
@@ -126,7 +126,7 @@ impl Sandbox {
         emulator: Option<PathBuf>,
         unreadable: Vec<OsString>,
     ) -> std::result::Result<Sandbox, String> {
-        if let Some(missing) = missing_programs(&["unshare", "setpriv"]) {
+        if let Some(missing) = missing_programs_reason(&["unshare", "setpriv"]) {
             return Err(format!("{missing} (util-linux)"));
         }
         let tool = std::env::current_exe().map_err(|error| format!("cannot locate this program: {error}"))?;
@@ -182,7 +182,7 @@ impl Sandbox {
         command.args(["--", "sh", "-c", SUPERVISOR, INIT]).arg(&self.tool);
         command.args(inner::arguments(self, arguments));
         // Nothing of the caller's environment (LD_PRELOAD, LD_DEBUG) reaches the program.
-        command.env_clear().env("PATH", PATH).env("LC_ALL", "C");
+        command.env_clear().env("PATH", STANDARD_PATH).env("LC_ALL", "C");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

@@ -4,7 +4,7 @@
 //! `supervisor.sh` sets up what rkt needs (a session, a cgroup with a name in `.service`, one hierarchy) and removes
 //! it afterwards.
 
-mod app;
+mod shell_aci;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,14 +30,14 @@ fn run_once(supervisor: &Supervisor<'_>, rkt: &Path, app: Option<&str>) -> Resul
     let boot = supervisor.boot;
     let image = match app {
         Some(app) => fs::canonicalize(app).unwrap_or_else(|_| PathBuf::from(app)),
-        None => boot.work.join("smoketest.aci"),
+        None => boot.work_directory.join("smoketest.aci"),
     };
     if app.is_none() {
-        app::write(boot.rootfs, &image)?;
+        shell_aci::write(boot.rootfs, &image)?;
     }
-    let data = boot.work.join("rkt-data");
+    let data = boot.work_directory.join("rkt-data");
     // Left by a killed run.
-    no_follow::remove(&data)?;
+    no_follow::remove_all_if_exists(&data)?;
     fs::create_dir(&data).with_path("cannot create", &data)?;
     let mut command = supervisor.command("outer");
     let image = image.display().to_string();
@@ -46,17 +46,17 @@ fn run_once(supervisor: &Supervisor<'_>, rkt: &Path, app: Option<&str>) -> Resul
     command.args(["run", &image, "--net=host", "--exec=/bin/sh", "--", "-c"]);
     command.arg(format!("echo smoketest-$((6 * 7))-{}", supervisor.nonce));
     let method = format!("rkt run {}, cgroup {}", app.unwrap_or("smoketest.aci"), supervisor.hierarchy);
-    let log = boot.work.join("rkt.log");
-    let outcome = supervisor.run(command, &log, |console| match failure(boot, console) {
+    let log = boot.work_directory.join("rkt.log");
+    let outcome = supervisor.run(command, &log, |console| match failure_reason(boot, console) {
         None => BootOutcome::Passed { method, took: console.took },
-        Some(why) => boot.failed(method, why, console, log.clone()),
+        Some(why) => boot.diagnose_failure(method, why, console, log.clone()),
     });
-    let _ = no_follow::remove(&data);
+    let _ = no_follow::remove_all_if_exists(&data);
     outcome
 }
 
 /// Why a run failed; `None` if it passed.
-fn failure(boot: &Boot<'_>, console: &ConsoleLog) -> Option<String> {
+fn failure_reason(boot: &Boot<'_>, console: &ConsoleLog) -> Option<String> {
     let Some(status) = console.status else {
         return Some(format!("rkt did not end within {} s", boot.limit.as_secs()));
     };

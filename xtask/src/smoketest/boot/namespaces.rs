@@ -6,8 +6,8 @@
 
 use std::process::{Command, Stdio};
 
-use super::{Boot, BootOutcome, Supervisor, units};
-use crate::smoketest::rootfs::SYSTEMD;
+use super::{Boot, BootOutcome, Supervisor, overlay};
+use crate::smoketest::rootfs::SYSTEMD_PATHS;
 use coreos_types::error::{Error, Result, ResultExt};
 
 /// The text of the supervisor.
@@ -21,7 +21,7 @@ const FIRST_UID: u32 = 0x6FFF_0000;
 /// # Errors
 /// An error on the host; a failed boot is an outcome.
 pub fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
-    Supervisor::try_hierarchies(boot, SUPERVISOR, "", |supervisor| match boot.cannot_start() {
+    Supervisor::try_hierarchies(boot, SUPERVISOR, "", |supervisor| match boot.essentials_failure() {
         Some(outcome) => Ok(outcome),
         None => boot_once(supervisor),
     })
@@ -31,7 +31,7 @@ pub fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
 ///
 /// # Errors
 /// A signal ended the probe: the result is unknown.
-fn missing_user_namespace() -> Result<Option<String>> {
+fn why_no_user_namespace() -> Result<Option<String>> {
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     if !map.split_whitespace().eq(["0", "0", "4294967295"]) {
         return Ok(Some("this container has no user IDs of its own".into()));
@@ -54,9 +54,10 @@ fn missing_user_namespace() -> Result<Option<String>> {
 
 fn boot_once(supervisor: &Supervisor<'_>) -> Result<BootOutcome> {
     let boot = supervisor.boot;
-    let no_namespace = missing_user_namespace()?;
-    let usr =
-        |paths: &[&str]| boot.rootfs.first_of(paths).map(|path| format!("usr/{path}")).unwrap_or_default();
+    let no_namespace = why_no_user_namespace()?;
+    let usr = |paths: &[&str]| {
+        boot.rootfs.first_existing(paths).map(|path| format!("usr/{path}")).unwrap_or_default()
+    };
     let nspawn = usr(&["bin/systemd-nspawn"]);
     let tool = std::env::current_exe().with_context(|| "cannot locate this program")?;
     let mut command = supervisor.command("outer");
@@ -67,9 +68,9 @@ fn boot_once(supervisor: &Supervisor<'_>) -> Result<BootOutcome> {
         .env("BOOT_UIDS", if no_namespace.is_none() { FIRST_UID.to_string() } else { String::new() })
         .env("BOOT_LOADER", usr(&[boot.rootfs.loader()]))
         .env("BOOT_NSPAWN", &nspawn)
-        .env("BOOT_INIT", usr(&SYSTEMD))
-        .env("BOOT_UNIT", units::APP_UNIT);
-    supervisor.run(command, &boot.log(), |console| {
+        .env("BOOT_INIT", usr(&SYSTEMD_PATHS))
+        .env("BOOT_UNIT", overlay::APP_UNIT);
+    supervisor.run(command, &boot.log_path(), |console| {
         let by =
             if nspawn.is_empty() { "its systemd, without systemd-nspawn" } else { "its own systemd-nspawn" };
         let mut method = format!("booted by {by}, cgroup {}, ", supervisor.hierarchy);

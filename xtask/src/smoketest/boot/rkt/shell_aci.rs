@@ -20,12 +20,12 @@ use usr::tree::NodeKind;
 /// have is missing in the image too: the run then fails with its name.
 pub(super) fn write(rootfs: &Rootfs, path: &Path) -> Result<()> {
     let home = path.with_extension("files");
-    no_follow::remove(&home)?;
+    no_follow::remove_all_if_exists(&home)?;
     copy_files(rootfs, &home).with_path("cannot write", &home)?;
     let mut tar = Command::new("tar");
     tar.args(["--create", "--owner=0", "--group=0", "-C"]).arg(&home).args(["manifest", "rootfs"]);
-    let written = host::write_output(&mut tar, path);
-    no_follow::remove(&home)?;
+    let written = host::run_into_file(&mut tar, path);
+    no_follow::remove_all_if_exists(&home)?;
     written
 }
 
@@ -33,11 +33,11 @@ pub(super) fn write(rootfs: &Rootfs, path: &Path) -> Result<()> {
 fn copy_files(rootfs: &Rootfs, home: &Path) -> std::io::Result<()> {
     let usr = home.join("rootfs/usr");
     fs::create_dir_all(usr.join("bin"))?;
-    fs::write(home.join("manifest"), manifest(rootfs.board).to_string())?;
+    fs::write(home.join("manifest"), image_manifest(rootfs.board).to_string())?;
     for name in ["bin", "lib", "lib64"] {
         symlink(format!("usr/{name}"), home.join("rootfs").join(name))?;
     }
-    let files = files(rootfs);
+    let files = shell_with_libraries(rootfs);
     for (path, node) in rootfs.tree.iter() {
         let (here, there) = (rootfs.on_disk(path), usr.join(rootfs::os_path(path)));
         fs::create_dir_all(there.parent().unwrap_or(&usr))?;
@@ -54,7 +54,7 @@ fn copy_files(rootfs: &Rootfs, home: &Path) -> std::io::Result<()> {
 }
 
 /// The shell, its loader and its libraries.
-fn files(rootfs: &Rootfs) -> BTreeSet<UsrPath> {
+fn shell_with_libraries(rootfs: &Rootfs) -> BTreeSet<UsrPath> {
     let shells = ["bin/sh", "bin/bash"];
     let Some(shell) = shells.iter().find_map(|path| rootfs.resolve_file(path)) else {
         return BTreeSet::new();
@@ -69,7 +69,7 @@ fn files(rootfs: &Rootfs) -> BTreeSet<UsrPath> {
 }
 
 /// The manifest of the image (App Container specification, "Image Manifest").
-fn manifest(board: Board) -> serde_json::Value {
+fn image_manifest(board: Board) -> serde_json::Value {
     let arch = match board {
         Board::Amd64 => "amd64",
         Board::Arm64 => "aarch64",
