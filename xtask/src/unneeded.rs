@@ -19,7 +19,7 @@ use coreos_types::board::Board;
 use coreos_types::error::Result;
 use coreos_types::flavor::Flavor;
 use manifest::suggestion::Suggestion;
-use manifest::unneeded::{UnneededCategory, UnneededLine, find, words_of};
+use manifest::unneeded::{UnneededCategory, UnneededLine, find, possible_file_names};
 
 /// Lists the paths by confidence, each group with the commands that remove it.
 ///
@@ -136,7 +136,7 @@ fn words_of_tree(directory: &Path) -> BTreeSet<String> {
                 files += 1;
                 let text = bounded_file::read(&entry.path(), bytes_left).unwrap_or_default();
                 bytes_left -= text.len() as u64;
-                words.extend(words_of(&String::from_utf8_lossy(&text)).map(str::to_owned));
+                words.extend(possible_file_names(&String::from_utf8_lossy(&text)).map(str::to_owned));
             }
         }
     }

@@ -9,13 +9,13 @@ use crate::report::Report;
 use coreos_types::error::Result;
 use manifest::plan::edit_plan::EditPlan;
 use manifest::plan::requested_edit::edit;
-use manifest::suggestion::{LineEdit, Suggestion};
+use manifest::suggestion::{ManifestEdit, Suggestion};
 
 /// Edits one manifest of the tree.
 pub(crate) fn edit_manifest(context: &Context<'_>, flags: &EditManifest, report: &mut Report) -> Result<()> {
     let EditManifest { file, add, remove } = flags;
     let edit_request =
-        LineEdit { file: repo_relative(context, file), add: add.clone(), remove: remove.clone() };
+        ManifestEdit { file: repo_relative(context, file), add: add.clone(), remove: remove.clone() };
     let (after, fixes) = edit(&context.sources, &edit_request)?;
     let plan = EditPlan::between(&context.sources, &after);
     let hint = |link: &str| {

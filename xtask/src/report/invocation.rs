@@ -2,7 +2,7 @@
 
 use coreos_types::release::Release;
 use coreos_types::shell::{quote, quote_path};
-use manifest::suggestion::{LineEdit, Suggestion};
+use manifest::suggestion::{ManifestEdit, Suggestion};
 
 /// The parts of a command line that a hint repeats.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Invocation {
                     self.quoted_tree_path(&format!("{directory}/.{name}"))
                 )
             }
-            Suggestion::RemoveLines { file, lines } => {
+            Suggestion::RemoveLineRanges { file, lines } => {
                 let ranges: Vec<String> =
                     lines.iter().map(|(first, last)| format!("{first},{last}d")).collect();
                 format!("sed -i {} {}", quote(&ranges.join(";")), self.quoted_tree_path(file))
@@ -112,7 +112,7 @@ impl Invocation {
         std::iter::once(self.program.to_owned()).chain(words).collect::<Vec<_>>().join(" ")
     }
 
-    fn edit_command(&self, LineEdit { file, add, remove }: &LineEdit) -> String {
+    fn edit_command(&self, ManifestEdit { file, add, remove }: &ManifestEdit) -> String {
         let mut words = words(["edit-manifest", file]);
         words.extend(option_words("--remove", remove.iter().cloned()));
         words.extend(option_words("--add", add.iter().cloned()));

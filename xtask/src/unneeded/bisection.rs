@@ -69,7 +69,7 @@ pub(super) fn run(
 fn items<'l>(lines: &[&'l UnneededLine]) -> Vec<Vec<&'l UnneededLine>> {
     let mut items: Vec<Vec<&UnneededLine>> = Vec::new();
     for line in lines {
-        match items.iter_mut().find(|item| item[0].end == line.end) {
+        match items.iter_mut().find(|item| item[0].resolved_path == line.resolved_path) {
             Some(item) => item.push(line),
             None => items.push(vec![line]),
         }

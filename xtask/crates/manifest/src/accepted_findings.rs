@@ -158,7 +158,7 @@ impl AcceptedFindings {
             let flavor = &Flavor::from_dir_name(&flavor)?;
             let board = entry.board.unwrap_or(Board::Amd64);
             let site = FindingSite { board, flavor, file: FILE, line: Some(entry.lines.0) };
-            let suggestion = Suggestion::RemoveLines { file: FILE.to_owned(), lines: lines.clone() };
+            let suggestion = Suggestion::RemoveLineRanges { file: FILE.to_owned(), lines: lines.clone() };
             Some(Finding::new(FindingKind::Tidy, site, &entry.path, message, suggestion))
         };
         obsolete.into_iter().filter_map(finding).collect()

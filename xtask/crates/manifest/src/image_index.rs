@@ -33,7 +33,7 @@ impl PathClass {
 }
 
 /// The first components of programs and libraries; paths below `share` are never candidates.
-const DIRECTORIES: &[&str] = &["bin", "sbin", "lib", "lib64", "libexec"];
+const INDEXED_DIRECTORIES: &[&str] = &["bin", "sbin", "lib", "lib64", "libexec"];
 
 /// Most missing names with candidates by their words; a real bump has fewer.
 const MAX_WORD_SEARCHES: usize = 500;
@@ -54,7 +54,7 @@ pub struct ImageIndex<'a> {
     /// The dependency reports of selections of the image.
     pub dependency_cache: DependencyCache,
     names: NameIndex<'a>,
-    library_directories: BTreeSet<UsrPath>,
+    loader_search_directories: BTreeSet<UsrPath>,
     by_stem: HashMap<&'a str, Vec<&'a UsrPath>>,
     /// The remaining number of searches by words; each search reads all names.
     word_searches: Cell<usize>,
@@ -63,7 +63,7 @@ pub struct ImageIndex<'a> {
 impl<'a> ImageIndex<'a> {
     /// Indexes `bin`, `sbin` and the library directories.
     pub fn new(tree: &'a UsrTree) -> ImageIndex<'a> {
-        let names = NameIndex::below(tree, DIRECTORIES);
+        let names = NameIndex::below(tree, INDEXED_DIRECTORIES);
         let loaders = names.starting_with("ld").into_iter().filter_map(|path| tree.elf(path));
         let built_in =
             loaders.flat_map(|elf| &elf.system_dirs).filter_map(|path| UsrPath::from_rootfs_path(path).ok());
@@ -72,7 +72,7 @@ impl<'a> ImageIndex<'a> {
         let mut index = ImageIndex {
             tree,
             dependency_cache: DependencyCache::default(),
-            library_directories: fixed.chain(built_in).filter_map(resolved).collect(),
+            loader_search_directories: fixed.chain(built_in).filter_map(resolved).collect(),
             by_stem: HashMap::new(),
             word_searches: Cell::new(MAX_WORD_SEARCHES),
             names,
@@ -89,12 +89,12 @@ impl<'a> ImageIndex<'a> {
     }
 
     /// Every node of this name, in byte order.
-    pub fn get(&self, name: &str) -> Vec<&'a UsrPath> {
+    pub fn with_name(&self, name: &str) -> Vec<&'a UsrPath> {
         self.names.with_name(name)
     }
 
     /// Every path with the name of a library of this stem, file or symlink, in byte order. No file is read.
-    pub fn libraries_with_stem(&self, stem: &str) -> &[&'a UsrPath] {
+    pub fn with_stem(&self, stem: &str) -> &[&'a UsrPath] {
         self.by_stem.get(stem).map_or(&[], Vec::as_slice)
     }
 
@@ -108,7 +108,7 @@ impl<'a> ImageIndex<'a> {
         let has_version = |path: &&UsrPath| {
             LibraryName::from_path(*path).is_some_and(|name| name.kind != NameKind::LinkerName)
         };
-        let has_soname = |stem: &str| self.libraries_with_stem(stem).iter().any(has_version);
+        let has_soname = |stem: &str| self.with_stem(stem).iter().any(has_version);
         let linker_name =
             LibraryName::parse_linker_name(path.name()).filter(|linker| has_soname(linker.stem));
         Some(linker_name.unwrap_or(parsed))
@@ -116,7 +116,7 @@ impl<'a> ImageIndex<'a> {
 
     /// Whether a path is, or points to, a file that can be a shared library: an ELF file, or any file of a tree with
     /// names only. A dangling symlink can be one, too.
-    pub fn is_library(&self, path: &UsrPath) -> bool {
+    pub fn can_be_library(&self, path: &UsrPath) -> bool {
         let target = self.tree.resolve(path).end;
         let Some(file) = target.node() else { return self.is_symlink(path) };
         if !self.is_file(file) {
@@ -139,8 +139,8 @@ impl<'a> ImageIndex<'a> {
 
     /// Whether the loader searches this directory for every program: one of the default directories, those built into
     /// the image's loader, and `lib*/systemd`, which rkt adds to `LD_LIBRARY_PATH`.
-    pub fn is_library_directory(&self, directory: &UsrPath) -> bool {
-        self.library_directories.contains(directory)
+    pub fn is_loader_search_directory(&self, directory: &UsrPath) -> bool {
+        self.loader_search_directories.contains(directory)
     }
 
     /// Whether a node is a regular file.
@@ -149,7 +149,7 @@ impl<'a> ImageIndex<'a> {
     }
 
     /// Whether a path is a directory, or a symlink to one.
-    pub fn is_directory(&self, path: &UsrPath) -> bool {
+    pub fn resolves_to_directory(&self, path: &UsrPath) -> bool {
         match self.tree.resolve(path).end {
             Target::Node(end) => self.tree.get(end.as_str()).is_some_and(|n| n.kind == NodeKind::Directory),
             end => end == Target::UsrRoot,
@@ -166,15 +166,15 @@ impl<'a> ImageIndex<'a> {
     pub fn similar_names(&self, path: &UsrPath) -> Vec<&'a UsrPath> {
         let mut similar: Vec<&'a UsrPath> = match LibraryName::from_path(path) {
             Some(library) => {
-                let all = self.libraries_with_stem(library.stem).iter().copied();
-                all.filter(|other| self.is_library(other)).take(MAX_CANDIDATES).collect()
+                let all = self.with_stem(library.stem).iter().copied();
+                all.filter(|other| self.can_be_library(other)).take(MAX_CANDIDATES).collect()
             }
             None => {
-                let mut files = self.get(path.name());
+                let mut files = self.with_name(path.name());
                 files.retain(|path| {
-                    PathClass::from_path(path) != PathClass::Other && !self.is_directory(path)
+                    PathClass::from_path(path) != PathClass::Other && !self.resolves_to_directory(path)
                 });
-                if files.is_empty() { self.with_words_of(path.name()) } else { files }
+                if files.is_empty() { self.with_all_words(path.name()) } else { files }
             }
         };
         similar.sort();
@@ -182,7 +182,7 @@ impl<'a> ImageIndex<'a> {
         similar
     }
 
-    fn with_words_of(&self, name: &str) -> Vec<&'a UsrPath> {
+    fn with_all_words(&self, name: &str) -> Vec<&'a UsrPath> {
         let words: BTreeSet<&str> = name.split(['-', '_', '.']).collect();
         // A single word is too ambiguous.
         let Some(left) = self.word_searches.get().checked_sub(1).filter(|_| words.len() > 1) else {

@@ -99,7 +99,7 @@ pub fn find_unlisted<'a>(
         let is_met = |stem: &str| selection.paths.iter().any(|path| is_library(path, stem));
         let missing = row.loads.iter().filter(|stem| !is_met(stem));
         let in_image = missing.filter_map(|stem| {
-            let mut libraries = index.libraries_with_stem(stem).iter().copied();
+            let mut libraries = index.with_stem(stem).iter().copied();
             libraries.find(|path| is_dlopen_name(path, stem, selection))
         });
         let is_new = |library: &&UsrPath| !unlisted.iter().any(|(_, known, _)| known.contains(library));

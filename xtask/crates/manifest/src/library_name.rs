@@ -42,11 +42,11 @@ impl<'a> NameKind<'a> {
 
     /// Whether a file of this name belongs to the soname `.so.SONAME`: `.so.2.0.1` belongs to `.so.2` and not to
     /// `.so.1`; a version before `.so` says nothing about the soname.
-    pub fn belongs_to_soname(self, soname: &str) -> bool {
+    pub fn belongs_to_soname(self, soname_version: &str) -> bool {
         match self {
-            NameKind::RealName(version) => {
-                version.strip_prefix(soname).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-            }
+            NameKind::RealName(version) => version
+                .strip_prefix(soname_version)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.')),
             NameKind::DashedRealName(_) => true,
             NameKind::Soname(_) | NameKind::LinkerName => false,
         }
@@ -78,7 +78,7 @@ impl<'a> LibraryName<'a> {
             Some(base) => parse_dashed(base).unwrap_or((base, NameKind::LinkerName)),
             None => {
                 let (stem, version) =
-                    name.split_once(".so.").filter(|(_, version)| is_soname_version(version))?;
+                    name.split_once(".so.").filter(|(_, version)| is_version_after_so(version))?;
                 let kind = if version.contains('.') {
                     NameKind::RealName(version)
                 } else {
@@ -106,7 +106,7 @@ impl<'a> LibraryName<'a> {
 }
 
 /// A name without the version at its end: `libpcre` for the stems `libpcre2-8` and `libpcre`; not `libz` for `libzstd`.
-pub fn family(name: &str) -> &str {
+pub fn strip_trailing_version(name: &str) -> &str {
     name.trim_end_matches(|c: char| c.is_ascii_digit() || "-._".contains(c))
 }
 
@@ -124,7 +124,7 @@ fn parse_dashed(base: &str) -> Option<(&str, NameKind<'_>)> {
 
 /// Whether the text after `.so.` is a version: numbers between dots, each with at most a short suffix (`1.0.2k`,
 /// `5.0rc1`), and a distribution's revision (`1.2-3`).
-fn is_soname_version(text: &str) -> bool {
+fn is_version_after_so(text: &str) -> bool {
     let is_number = |part: &str| {
         let suffix = part.trim_start_matches(is_digit);
         let letters = suffix.trim_end_matches(is_digit);
@@ -146,7 +146,7 @@ pub fn compare_versions(one: &str, other: &str) -> Ordering {
     loop {
         let (text, text_other) =
             (take_while(&mut one, |c| !is_digit(c)), take_while(&mut other, |c| !is_digit(c)));
-        let order = compare_text(text, text_other);
+        let order = compare_nondigit_parts(text, text_other);
         if order.is_ne() || (one.is_empty() && other.is_empty()) {
             return order;
         }
@@ -166,7 +166,7 @@ fn take_while<'a>(text: &mut &'a str, keep: impl Fn(char) -> bool) -> &'a str {
 }
 
 /// Compares the parts of two versions between numbers.
-fn compare_text(one: &str, other: &str) -> Ordering {
+fn compare_nondigit_parts(one: &str, other: &str) -> Ordering {
     const BEFORE_FINAL: [&str; 5] = ["alpha", "beta", "pre", "rc", "dev"];
     let weights = |text: &str| -> Vec<u32> {
         let word = text.trim_start_matches(['-', '.', '_', '~']);
@@ -257,7 +257,11 @@ mod tests {
             ("libitm", "libcrypt", false),
             ("libcrypto", "libcrypt", false),
         ] {
-            assert_eq!(family(one) == family(other), expected, "{one} {other}");
+            assert_eq!(
+                strip_trailing_version(one) == strip_trailing_version(other),
+                expected,
+                "{one} {other}"
+            );
         }
     }
 

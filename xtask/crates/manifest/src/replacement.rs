@@ -4,23 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::file::ManifestFile;
 use super::image_index::{ImageIndex, PathClass};
-use super::library_name::{LibraryName, NameKind, family};
+use super::library_name::{LibraryName, NameKind, strip_trailing_version};
 use super::only;
 use usr::path::UsrPath;
 use usr::tree::NodeKind;
 
-/// The replacement of a line, and the reason.
+/// What became of a listed path, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Replacement {
+pub struct ReplacementResult {
     /// The outcome.
-    pub outcome: Outcome,
+    pub outcome: ReplacementOutcome,
     /// The reason, which a reader can check in the image.
     pub reason: String,
 }
 
 /// The outcome for a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ReplacementOutcome {
     /// The file was renamed.
     Renamed(UsrPath),
     /// The file was moved to another directory, under the same name.
@@ -33,13 +33,13 @@ pub enum Outcome {
     NotFound(Vec<UsrPath>),
 }
 
-impl Outcome {
+impl ReplacementOutcome {
     /// The replacement, or the possible ones.
     pub fn candidates(&self) -> &[UsrPath] {
         match self {
-            Outcome::Renamed(to) | Outcome::Moved(to) => std::slice::from_ref(to),
-            Outcome::Redundant => &[],
-            Outcome::Ambiguous(candidates) | Outcome::NotFound(candidates) => candidates,
+            Self::Renamed(to) | Self::Moved(to) => std::slice::from_ref(to),
+            Self::Redundant => &[],
+            Self::Ambiguous(candidates) | Self::NotFound(candidates) => candidates,
         }
     }
 }
@@ -49,9 +49,9 @@ impl Outcome {
 pub struct ReplacementContext<'a> {
     index: &'a ImageIndex<'a>,
     /// The entries of the same manifest that are in the image.
-    listed: BTreeSet<UsrPath>,
+    listed_in_manifest: BTreeSet<UsrPath>,
     /// The entries of every manifest of the board that are in the image: a library has the same replacement in all.
-    listed_in_image: BTreeSet<UsrPath>,
+    listed_in_any_manifest: BTreeSet<UsrPath>,
     /// Directories that are not in the image, each with the only directory that has all of their listed files.
     moved_directories: BTreeMap<UsrPath, UsrPath>,
     /// Unresolved sonames of listed files, which select one of several candidates.
@@ -59,7 +59,7 @@ pub struct ReplacementContext<'a> {
 }
 
 /// Whether an entry can have a replacement: a path that is not in the image, or a top directory.
-pub fn is_replaceable(line: &str, index: &ImageIndex<'_>) -> bool {
+pub fn may_need_replacement(line: &str, index: &ImageIndex<'_>) -> bool {
     index.tree.get(line).is_none() || !line.contains('/')
 }
 
@@ -74,13 +74,13 @@ impl<'a> ReplacementContext<'a> {
         unresolved_sonames: &'a BTreeSet<String>,
     ) -> ReplacementContext<'a> {
         let paths = lines.filter_map(|line| UsrPath::new(line).ok());
-        let (listed_in_image, missing): (BTreeSet<UsrPath>, BTreeSet<UsrPath>) =
+        let (listed_in_any_manifest, missing): (BTreeSet<UsrPath>, BTreeSet<UsrPath>) =
             paths.partition(|path| index.tree.get(path.as_str()).is_some());
         let moved_directories = find_moved_directories(&missing, index);
         ReplacementContext {
             index,
-            listed: BTreeSet::new(),
-            listed_in_image,
+            listed_in_manifest: BTreeSet::new(),
+            listed_in_any_manifest,
             moved_directories,
             unresolved_sonames,
         }
@@ -89,28 +89,28 @@ impl<'a> ReplacementContext<'a> {
     /// Sets the manifest in which paths are replaced.
     pub fn set_manifest(&mut self, manifest: &ManifestFile) {
         let paths = manifest.entries().filter_map(|(_, line)| UsrPath::new(line).ok());
-        self.listed = paths.filter(|path| self.index.tree.get(path.as_str()).is_some()).collect();
+        self.listed_in_manifest = paths.filter(|path| self.index.tree.get(path.as_str()).is_some()).collect();
     }
 
     /// Records that a line was replaced.
-    pub fn record(&mut self, path: &UsrPath, outcome: &Outcome) {
-        self.listed.remove(path);
-        self.listed.extend(outcome.candidates().iter().cloned());
-        self.listed_in_image.extend(outcome.candidates().iter().cloned());
+    pub fn record_replacement(&mut self, path: &UsrPath, outcome: &ReplacementOutcome) {
+        self.listed_in_manifest.remove(path);
+        self.listed_in_manifest.extend(outcome.candidates().iter().cloned());
+        self.listed_in_any_manifest.extend(outcome.candidates().iter().cloned());
     }
 
     /// Whether a library of this stem is an unresolved dependency.
-    pub fn is_needed(&self, stem: &str) -> bool {
+    pub fn has_unresolved_soname(&self, stem: &str) -> bool {
         let start = format!("{stem}.so");
         let mut names = self.unresolved_sonames.range(start.clone()..);
         names.next().is_some_and(|name| name.starts_with(&start))
     }
 
     /// Finds the replacement of `path`; `None` for a path that is in the image as listed.
-    pub fn find_replacement(&self, path: &UsrPath) -> Option<Replacement> {
+    pub fn find_replacement(&self, path: &UsrPath) -> Option<ReplacementResult> {
         if let Some(node) = self.index.tree.get(path.as_str()) {
             return (path.parent().is_none() && node.kind == NodeKind::Directory)
-                .then(|| self.top_level_directory(path));
+                .then(|| self.redundant_top_directory(path));
         }
         let found = self
             .via_directory_symlink(path)
@@ -118,14 +118,16 @@ impl<'a> ReplacementContext<'a> {
             .or_else(|| self.same_name_elsewhere(path))
             .or_else(|| self.same_stem(path))
             .or_else(|| self.linker_name_dropped(path));
-        Some(found.unwrap_or_else(|| Replacement {
-            outcome: Outcome::NotFound(self.index.similar_names(path).into_iter().cloned().collect()),
+        Some(found.unwrap_or_else(|| ReplacementResult {
+            outcome: ReplacementOutcome::NotFound(
+                self.index.similar_names(path).into_iter().cloned().collect(),
+            ),
             reason: "the image has no file of this name and no certain replacement".to_owned(),
         }))
     }
 
     /// A line like `lib` that was a symlink and is a directory now: the line would add everything below.
-    fn top_level_directory(&self, path: &UsrPath) -> Replacement {
+    fn redundant_top_directory(&self, path: &UsrPath) -> ReplacementResult {
         let below = self.index.tree.below(path).filter(|(_, node)| node.kind != NodeKind::Directory).count();
         redundant(format!(
             "{path} is a directory in this image; listed, it would add all {below} files below it"
@@ -133,37 +135,41 @@ impl<'a> ReplacementContext<'a> {
     }
 
     /// A path through a directory symlink: unsquashfs matches only real paths.
-    fn via_directory_symlink(&self, path: &UsrPath) -> Option<Replacement> {
+    fn via_directory_symlink(&self, path: &UsrPath) -> Option<ReplacementResult> {
         // The last component is not followed: a symlink can be listed itself.
         let resolved = self.index.tree.resolve(&path.parent()?);
         let real = resolved.end.node()?.join(path.name());
         let link = resolved.links.first()?;
-        if looks_like_file(path) && self.index.is_directory(&real) {
+        if looks_like_file(path) && self.index.resolves_to_directory(&real) {
             return None;
         }
         self.index.tree.get(real.as_str())?;
         let NodeKind::Symlink(target) = &self.index.tree.get(link.as_str())?.kind else { return None };
-        Some(self.unless_listed(real, format!("{link} is a symlink to {target}"), Outcome::Moved))
+        Some(self.redundant_if_listed(
+            real,
+            format!("{link} is a symlink to {target}"),
+            ReplacementOutcome::Moved,
+        ))
     }
 
     /// `libz.so.1.2.8` where the manifest lists `libz.so.1`: the symlink itself points to the current real name.
-    fn via_soname_symlink(&self, path: &UsrPath) -> Option<Replacement> {
+    fn via_soname_symlink(&self, path: &UsrPath) -> Option<ReplacementResult> {
         let name = self.index.library_name(path).filter(|name| name.kind.is_real_name())?;
-        let mut sonames = self.listed_sonames(name.stem, &path.parent()?);
+        let mut sonames = self.listed_versioned_names(name.stem, &path.parent()?);
         let soname = sonames.find(|other| is_soname_for(other, &name))?;
         if self.index.is_file(soname) {
             return Some(redundant(format!("{soname} is the file itself in this image")));
         }
         let real = self.index.tree.resolve(soname).end.node()?.clone();
         let reason = format!("{soname} points to {} in this image", real.name());
-        Some(self.unless_listed(real, reason, Outcome::Renamed))
+        Some(self.redundant_if_listed(real, reason, ReplacementOutcome::Renamed))
     }
 
     /// The same name in another directory of the same use.
-    fn same_name_elsewhere(&self, path: &UsrPath) -> Option<Replacement> {
-        let mut candidates = self.index.get(path.name());
+    fn same_name_elsewhere(&self, path: &UsrPath) -> Option<ReplacementResult> {
+        let mut candidates = self.index.with_name(path.name());
         // A directory is not a moved file: listed, it would add everything below it.
-        let is_file = |other: &UsrPath| !looks_like_file(path) || !self.index.is_directory(other);
+        let is_file = |other: &UsrPath| !looks_like_file(path) || !self.index.resolves_to_directory(other);
         candidates
             .retain(|other| PathClass::from_path(other) == PathClass::from_path(path) && is_file(other));
         if candidates.iter().any(|other| is_same_below_top_directory(path, other)) {
@@ -172,12 +178,16 @@ impl<'a> ReplacementContext<'a> {
             candidates.retain(|other| self.is_plausible_move(path, other));
         }
         if candidates.len() > 1 {
-            candidates.retain(|other| !self.index.is_directory(other));
-            return Some(ambiguous(candidates, "the image has several files of this name"));
+            candidates.retain(|other| !self.index.resolves_to_directory(other));
+            return Some(ambiguous_or_not_found(candidates, "the image has several files of this name"));
         }
         let real = candidates.pop()?;
         let directory = real.parent().map_or_else(|| "/usr".to_owned(), |parent| parent.to_string());
-        Some(self.unless_listed(real.clone(), format!("it is in {directory} in this image"), Outcome::Moved))
+        Some(self.redundant_if_listed(
+            real.clone(),
+            format!("it is in {directory} in this image"),
+            ReplacementOutcome::Moved,
+        ))
     }
 
     /// Whether a file of the same name in another directory is the same file, moved. Programs move between program
@@ -193,29 +203,29 @@ impl<'a> ReplacementContext<'a> {
         let is_shared_library = LibraryName::from_path(old).is_some()
             && ["lib", "ld"].iter().any(|start| old.name().starts_with(start));
         index.is_program_directory(&from) && index.is_program_directory(&to)
-            || is_shared_library && index.is_library_directory(&to)
+            || is_shared_library && index.is_loader_search_directory(&to)
             || self.moved_directories.get(&from) == Some(&to)
-            || is_moved_directory(&from, &to, index)
+            || is_new_directory_version(&from, &to, index)
     }
 
     /// The only library of the same stem and kind of name that is not older; among several, the one that is a
     /// dependency.
-    fn same_stem(&self, path: &UsrPath) -> Option<Replacement> {
+    fn same_stem(&self, path: &UsrPath) -> Option<ReplacementResult> {
         let index = self.index;
         let name = index.library_name(path).filter(|name| name.kind != NameKind::LinkerName)?;
         let (stem, directory) = (name.stem, path.parent());
-        let all = libraries(stem, index);
+        let all = libraries_unless_too_many(stem, index);
         let is_in_directory = |other: &&UsrPath| other.parent() == directory;
         let can_replace = |other: &&UsrPath| {
             index.library_name(other).is_some_and(|other| other.kind.can_replace(name.kind))
-                && index.is_library(other)
+                && index.can_be_library(other)
         };
         let newer: Vec<&UsrPath> = all.iter().copied().filter(can_replace).collect();
         let mut candidates: BTreeSet<&UsrPath> = newer.iter().copied().filter(is_in_directory).collect();
         if candidates.is_empty() {
             let is_used_alike = |other: &&UsrPath| {
                 let (Some(to), Some(from)) = (other.parent(), &directory) else { return false };
-                index.is_library_directory(&to) || is_same_below_top_directory(from, &to)
+                index.is_loader_search_directory(&to) || is_same_below_top_directory(from, &to)
             };
             candidates = newer.into_iter().filter(is_used_alike).collect();
         }
@@ -238,25 +248,25 @@ impl<'a> ReplacementContext<'a> {
             (real, format!("the image's one {stem} of this kind is {}", real.name()))
         } else if let Some(real) = the_only(&|other| self.unresolved_sonames.contains(other.name())) {
             (real, format!("of the image's several {stem}, {} is the one that is needed", real.name()))
-        } else if let Some(real) = the_only(&|other| self.has_listed_soname(other, stem)) {
+        } else if let Some(real) = the_only(&|other| self.is_listed_soname_target(other, stem)) {
             (real, format!("of the image's several {stem}, a listed symlink points to {}", real.name()))
         } else {
             let reason = "the image has several of this stem, and nothing decides which";
-            return Some(ambiguous(candidates, reason));
+            return Some(ambiguous_or_not_found(candidates, reason));
         };
-        Some(self.unless_listed(real.clone(), reason, Outcome::Renamed))
+        Some(self.redundant_if_listed(real.clone(), reason, ReplacementOutcome::Renamed))
     }
 
     /// Whether a listed soname of the stem points to a file.
-    fn has_listed_soname(&self, file: &UsrPath, stem: &str) -> bool {
+    fn is_listed_soname_target(&self, file: &UsrPath, stem: &str) -> bool {
         let Some(directory) = file.parent() else { return false };
-        self.listed_sonames(stem, &directory)
+        self.listed_versioned_names(stem, &directory)
             .filter(|soname| *soname != file && self.index.is_symlink(soname))
             .any(|soname| self.index.tree.resolve(soname).end.node() == Some(file))
     }
 
     /// The listed versioned names of a stem in a directory.
-    fn listed_sonames<'s>(
+    fn listed_versioned_names<'s>(
         &'s self,
         stem: &str,
         directory: &UsrPath,
@@ -264,18 +274,18 @@ impl<'a> ReplacementContext<'a> {
         // The real name of glibc's loader has another stem than its soname.
         let file = if stem == "ld" { "ld-linux".to_owned() } else { format!("{stem}.so.") };
         let first = directory.join(&file);
-        let listed = self.listed_in_image.range(first.clone()..);
+        let listed = self.listed_in_any_manifest.range(first.clone()..);
         listed.take_while(move |path| path.as_str().starts_with(first.as_str()))
     }
 
     /// glibc 2.34 and later have no `libpthread-2.31.so` that `libpthread.so.0` points to.
-    fn real_name_dropped(&self, name: &LibraryName<'_>, all: &[&UsrPath]) -> Option<Replacement> {
+    fn real_name_dropped(&self, name: &LibraryName<'_>, all: &[&UsrPath]) -> Option<ReplacementResult> {
         // Without a version in the name, there is no separate soname.
         let is_plain = |other: &UsrPath| {
             LibraryName::from_path(other).is_some_and(|other| other.kind == NameKind::LinkerName)
         };
         let is_the_file = |other: &&&UsrPath| {
-            self.listed_in_image.contains(**other)
+            self.listed_in_any_manifest.contains(**other)
                 && self.index.is_file(other)
                 && (is_plain(other) || is_soname_for(other, name))
         };
@@ -285,20 +295,26 @@ impl<'a> ReplacementContext<'a> {
         )))
     }
 
-    fn linker_name_dropped(&self, path: &UsrPath) -> Option<Replacement> {
+    fn linker_name_dropped(&self, path: &UsrPath) -> Option<ReplacementResult> {
         let name = self.index.library_name(path).filter(|name| name.kind == NameKind::LinkerName)?;
-        let is_versioned = |other: &&&UsrPath| !other.name().ends_with(".so") && self.index.is_library(other);
-        let kept = libraries(name.stem, self.index).iter().find(is_versioned)?;
+        let is_versioned =
+            |other: &&&UsrPath| !other.name().ends_with(".so") && self.index.can_be_library(other);
+        let kept = libraries_unless_too_many(name.stem, self.index).iter().find(is_versioned)?;
         let name = kept.name();
         Some(redundant(format!("the image has no symlink of this name any more; programs load {name}")))
     }
 
     /// A replacement that the manifest lists already makes the old line redundant.
-    fn unless_listed(&self, real: UsrPath, reason: String, outcome: fn(UsrPath) -> Outcome) -> Replacement {
-        if self.listed.contains(&real) {
+    fn redundant_if_listed(
+        &self,
+        real: UsrPath,
+        reason: String,
+        outcome: fn(UsrPath) -> ReplacementOutcome,
+    ) -> ReplacementResult {
+        if self.listed_in_manifest.contains(&real) {
             return redundant(format!("{reason}, which is listed already"));
         }
-        Replacement { outcome: outcome(real), reason }
+        ReplacementResult { outcome: outcome(real), reason }
     }
 }
 
@@ -312,7 +328,7 @@ fn find_moved_directories(missing: &BTreeSet<UsrPath>, index: &ImageIndex<'_>) -
         }
     }
     let moved = |(from, names): (UsrPath, BTreeSet<&str>)| {
-        let candidates = index.get(names.first()?).into_iter().filter_map(UsrPath::parent);
+        let candidates = index.with_name(names.first()?).into_iter().filter_map(UsrPath::parent);
         let to = only(candidates.filter(|to| {
             PathClass::from_path(to) == PathClass::from_path(&from)
                 && names.iter().all(|name| index.tree.get(to.join(name).as_str()).is_some())
@@ -337,9 +353,9 @@ fn is_same_below_top_directory(one: &UsrPath, other: &UsrPath) -> bool {
 
 /// Whether the directory `to` replaces `from`: `from` is not in the image, and the names are equal except for a version
 /// at the end.
-fn is_moved_directory(from: &UsrPath, to: &UsrPath, index: &ImageIndex<'_>) -> bool {
+fn is_new_directory_version(from: &UsrPath, to: &UsrPath, index: &ImageIndex<'_>) -> bool {
     const GENERIC: [&str; 6] = ["bin", "sbin", "lib", "lib64", "libexec", "share"];
-    let (old, new) = (family(from.name()), family(to.name()));
+    let (old, new) = (strip_trailing_version(from.name()), strip_trailing_version(to.name()));
     !GENERIC.contains(&from.name())
         && !old.is_empty()
         && old == new
@@ -347,8 +363,8 @@ fn is_moved_directory(from: &UsrPath, to: &UsrPath, index: &ImageIndex<'_>) -> b
 }
 
 /// The libraries of a stem; none if there are more than a real library has, because no replacement is certain then.
-fn libraries<'i>(stem: &str, index: &'i ImageIndex<'_>) -> &'i [&'i UsrPath] {
-    Some(index.libraries_with_stem(stem)).filter(|all| all.len() <= MAX_LIBRARIES).unwrap_or_default()
+fn libraries_unless_too_many<'i>(stem: &str, index: &'i ImageIndex<'_>) -> &'i [&'i UsrPath] {
+    Some(index.with_stem(stem)).filter(|all| all.len() <= MAX_LIBRARIES).unwrap_or_default()
 }
 
 /// Whether a path has a name that only files have: in a directory of programs, or with an extension. Directories of
@@ -363,15 +379,21 @@ pub fn looks_like_file(path: &UsrPath) -> bool {
         })
 }
 
-fn redundant(reason: String) -> Replacement {
-    Replacement { outcome: Outcome::Redundant, reason }
+fn redundant(reason: String) -> ReplacementResult {
+    ReplacementResult { outcome: ReplacementOutcome::Redundant, reason }
 }
 
-fn ambiguous<'a>(candidates: impl IntoIterator<Item = &'a UsrPath>, reason: &str) -> Replacement {
+fn ambiguous_or_not_found<'a>(
+    candidates: impl IntoIterator<Item = &'a UsrPath>,
+    reason: &str,
+) -> ReplacementResult {
     let candidates: Vec<UsrPath> = candidates.into_iter().cloned().collect();
-    let outcome =
-        if candidates.is_empty() { Outcome::NotFound(candidates) } else { Outcome::Ambiguous(candidates) };
-    Replacement { outcome, reason: reason.to_owned() }
+    let outcome = if candidates.is_empty() {
+        ReplacementOutcome::NotFound(candidates)
+    } else {
+        ReplacementOutcome::Ambiguous(candidates)
+    };
+    ReplacementResult { outcome, reason: reason.to_owned() }
 }
 
 #[cfg(test)]

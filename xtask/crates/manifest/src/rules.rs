@@ -8,6 +8,7 @@
 
 mod dangling;
 mod dependents;
+mod different_provider;
 mod dlopen;
 mod fix_state;
 mod journald_with_unit;
@@ -20,7 +21,7 @@ mod needs_nowhere;
 mod needs_unlisted;
 mod no_systemd_or_nspawn;
 mod optional_known_exec;
-mod other_copy;
+
 pub mod pins;
 mod replacement_by_addition;
 mod script_interpreter;
@@ -69,6 +70,6 @@ const RULES: [Rule; 15] = [
     Rule::new(script_interpreter::check),
     Rule::new(journald_with_unit::check),
     Rule::new(optional_known_exec::check),
-    Rule::new(other_copy::check),
+    Rule::new(different_provider::check),
     Rule::new(dlopen::check),
 ];

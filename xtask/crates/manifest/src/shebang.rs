@@ -11,9 +11,9 @@ pub struct Interpreter {
 
 /// The programs that a line after `#!` starts, in order: the interpreter, and, where that is env(1), the program that
 /// env starts.
-pub fn interpreters(line: &str) -> Vec<Interpreter> {
+pub fn interpreters(after_hashbang: &str) -> Vec<Interpreter> {
     let is_blank = [' ', '\t'];
-    let (name, argument) = line.split_once(is_blank).unwrap_or((line, ""));
+    let (name, argument) = after_hashbang.split_once(is_blank).unwrap_or((after_hashbang, ""));
     if name.is_empty() {
         return Vec::new();
     }
@@ -31,7 +31,7 @@ fn started_by_env(argument: &str) -> Option<Interpreter> {
         let is_program = !argument.is_empty() && !argument.contains('=');
         return is_program.then(|| Interpreter { program: argument.to_owned(), search_path: Vec::new() });
     }
-    let mut words = split_words(split_string(argument)?).into_iter();
+    let mut words = split_words(split_string_operand(argument)?).into_iter();
     let mut search_path = Vec::new();
     let mut has_options = true;
     while let Some(word) = words.next() {
@@ -53,7 +53,7 @@ fn started_by_env(argument: &str) -> Option<Interpreter> {
 }
 
 /// The text that `-S` or `--split-string` splits; short options without an argument may come before it (`-iS`, `-vS`).
-fn split_string(argument: &str) -> Option<&str> {
+fn split_string_operand(argument: &str) -> Option<&str> {
     if let Some(long) = argument.strip_prefix("--split-string") {
         return long.strip_prefix('=').or_else(|| long.strip_prefix([' ', '\t']));
     }

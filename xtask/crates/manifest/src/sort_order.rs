@@ -33,7 +33,9 @@ impl SortOrder {
     fn detect_lines<'a>(lines: impl Iterator<Item = &'a Line> + Clone) -> SortOrder {
         let sorted = |compare: fn(&str, &str) -> Ordering| {
             let pairs = lines.clone().zip(lines.clone().skip(1));
-            pairs.into_iter().all(|(one, next)| compare(path(one), path(next)).is_le())
+            pairs
+                .into_iter()
+                .all(|(one, next)| compare(text_without_bom(one), text_without_bom(next)).is_le())
         };
         match (sorted(by_bytes), sorted(compare_en_us)) {
             (true, true) => SortOrder::Both,
@@ -74,7 +76,10 @@ impl SortOrder {
 /// Sorts a file as `sort-manifests` does: blank and repeated lines are removed, and lines that are in neither order
 /// are sorted: in that of the tree, if its other files show one, else the order that moves fewer lines. Returns
 /// the new order of the file; `None` if nothing changes, whatever the line ends of the file.
-pub fn sorted(text: &ManifestFile, tree: Option<SortOrder>) -> Option<(ManifestFile, SortOrder)> {
+pub fn sort_and_dedup(
+    text: &ManifestFile,
+    common_order: Option<SortOrder>,
+) -> Option<(ManifestFile, SortOrder)> {
     let full = |line: &Line| line.kind() != LineKind::Blank;
     let mut order = SortOrder::detect_lines(text.lines().iter().filter(|line| full(line)));
     let mut after = text.clone();
@@ -82,7 +87,7 @@ pub fn sorted(text: &ManifestFile, tree: Option<SortOrder>) -> Option<(ManifestF
         let mut seen = HashSet::new();
         let lines = text.lines().iter().filter(|line| full(line)).map(|line| line.text.as_str());
         let mut lines: Vec<&str> = lines.filter(|line| seen.insert(*line)).collect();
-        order = tree.unwrap_or_else(|| order_with_fewer_moves(&lines));
+        order = common_order.unwrap_or_else(|| order_with_fewer_moves(&lines));
         lines.sort_by(|one, other| order.compare(one, other));
         after.lines = lines.into_iter().map(|line| Line::new(line, text.default_eol)).collect();
     } else {
@@ -129,7 +134,7 @@ fn by_bytes(one: &str, other: &str) -> Ordering {
 }
 
 /// The path of a line, without a byte-order mark.
-fn path(line: &Line) -> &str {
+fn text_without_bom(line: &Line) -> &str {
     line.text.trim_start_matches(BYTE_ORDER_MARK)
 }
 
@@ -160,7 +165,8 @@ mod tests {
     #[test]
     fn sorting_changes_only_unsorted_files() {
         let sorted = |text: &str| {
-            sorted(&parse(text), None).map(|(text, _)| String::from_utf8_lossy(&text.to_bytes()).into_owned())
+            sort_and_dedup(&parse(text), None)
+                .map(|(text, _)| String::from_utf8_lossy(&text.to_bytes()).into_owned())
         };
         for (before, after) in [
             ("l/libcryptsetup.so\nl/libc.so.6", None),
@@ -186,7 +192,7 @@ mod tests {
             (format!("{bytes}a\n"), Some(SortOrder::EnUs), SortOrder::EnUs),
             ("b\na\n".to_owned(), None, SortOrder::EnUs),
         ] {
-            let (after, order) = match sorted(&parse(&text), tree) {
+            let (after, order) = match sort_and_dedup(&parse(&text), tree) {
                 Some(sorted) => sorted,
                 None => panic!("{text} is sorted"),
             };

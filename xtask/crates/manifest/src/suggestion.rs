@@ -10,12 +10,12 @@ pub enum Suggestion {
     /// Run the fixes, and remove missing entries without a replacement.
     RunFixDropMissing,
     /// Add and remove manifest lines: needs a manual decision.
-    EditManifest(Vec<LineEdit>),
+    EditManifest(Vec<ManifestEdit>),
     /// Hide a file of a manifest directory; the path is relative to the tree. The build ignores names that start with
     /// a dot.
     HideFile(String),
     /// Remove ranges of lines, counted from 1, from a file that is not a manifest.
-    RemoveLines {
+    RemoveLineRanges {
         /// The file, relative to the tree.
         file: String,
         /// First and last line of each range, in order.
@@ -34,7 +34,7 @@ pub enum Suggestion {
 
 /// Lines to add to a manifest and to remove from it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct LineEdit {
+pub struct ManifestEdit {
     /// The manifest, relative to the tree.
     pub file: String,
     /// The new lines.
@@ -57,7 +57,7 @@ impl Suggestion {
     ) -> Suggestion {
         let add = add.into_iter().map(|line| line.to_string()).collect();
         let remove = remove.into_iter().map(str::to_owned).collect();
-        Suggestion::EditManifest(vec![LineEdit { file: file.to_owned(), add, remove }])
+        Suggestion::EditManifest(vec![ManifestEdit { file: file.to_owned(), add, remove }])
     }
 
     /// Suggests removing lines, given as (manifest, line).
@@ -67,8 +67,11 @@ impl Suggestion {
         for (file, line) in lines.into_iter().filter(|line| seen.insert(*line)) {
             by_file.entry(file).or_default().push(line.to_owned());
         }
-        let edit =
-            |(file, remove): (&str, Vec<String>)| LineEdit { file: file.to_owned(), add: Vec::new(), remove };
+        let edit = |(file, remove): (&str, Vec<String>)| ManifestEdit {
+            file: file.to_owned(),
+            add: Vec::new(),
+            remove,
+        };
         Suggestion::EditManifest(by_file.into_iter().map(edit).collect())
     }
 

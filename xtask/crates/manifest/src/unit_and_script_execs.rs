@@ -39,7 +39,7 @@ pub struct UnlistedExecutable<'r> {
     pub reference: &'r ExecReference,
     /// The first path of the resolution that is not listed or not in the image; the script itself for a relative
     /// interpreter.
-    pub executable: UsrPath,
+    pub unlisted_path: UsrPath,
     /// Whether the path is in the image.
     pub in_image: bool,
 }
@@ -79,8 +79,8 @@ impl ExecReference {
             // A relative interpreter.
             None => (self.is_script && !self.directive.starts_with("#!/")).then(|| self.referrer.clone()),
         };
-        let executable = first_in_image.or_else(nowhere)?;
-        Some(UnlistedExecutable { reference: self, executable, in_image })
+        let unlisted_path = first_in_image.or_else(nowhere)?;
+        Some(UnlistedExecutable { reference: self, unlisted_path, in_image })
     }
 }
 
@@ -178,7 +178,7 @@ impl<'a> UnitDirectory<'a> {
                 budget = budget.checked_sub(text.len())?;
                 Some((path, text.as_str()))
             });
-            commands.extend(unit_file::commands(unit, texts, systemd));
+            commands.extend(unit_file::parse_commands(unit, texts, systemd));
         }
         commands
     }

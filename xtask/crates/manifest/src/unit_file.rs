@@ -25,7 +25,7 @@ pub struct UnitCommand<'a> {
 
 /// Parses the commands of a unit from its unit file and drop-ins, in order. Only the type in the unit's name is used.
 /// Specifiers are not expanded: a program with a specifier is omitted.
-pub fn commands<'a>(
+pub fn parse_commands<'a>(
     unit: &str,
     fragments: impl IntoIterator<Item = (&'a UsrPath, &'a str)>,
     systemd: Option<SystemdVersion>,
@@ -91,7 +91,7 @@ impl<'a> UnitReader<'a> {
             if value.is_empty() {
                 commands.clear();
             }
-            commands.extend(command_lines(value).into_iter().map(|(program, may_fail)| UnitCommand {
+            commands.extend(parse_programs(value).into_iter().map(|(program, may_fail)| UnitCommand {
                 fragment,
                 directive: line.to_owned(),
                 program,
@@ -158,7 +158,7 @@ fn physical_lines(text: &str) -> impl Iterator<Item = &str> {
 
 /// The programs of one `Exec…=` value, each with whether it may fail. Commands are separated by a semicolon that is a
 /// word of its own and not quoted.
-fn command_lines(value: &str) -> Vec<(String, bool)> {
+fn parse_programs(value: &str) -> Vec<(String, bool)> {
     let mut commands = Vec::new();
     let mut is_program = true;
     let mut rest = value;
@@ -172,7 +172,7 @@ fn command_lines(value: &str) -> Vec<(String, bool)> {
             let prefixes = &word[..word.len() - program.len()];
             // With `|` the user's shell runs the words: a name may be one of its own commands.
             let is_known = !prefixes.contains('|') || program.starts_with('/');
-            if is_known && let Some(program) = without_specifiers(program) {
+            if is_known && let Some(program) = literal_program(program) {
                 commands.push((program, prefixes.contains('-')));
             }
         }
@@ -181,7 +181,7 @@ fn command_lines(value: &str) -> Vec<(String, bool)> {
 }
 
 /// A program's path with `%%` as `%`; `None` where the path is not known, or names a directory or nothing.
-fn without_specifiers(program: &str) -> Option<String> {
+fn literal_program(program: &str) -> Option<String> {
     let plain = program.replace("%%", "\0");
     let is_program = !plain.is_empty() && !plain.ends_with('/') && !plain.contains(['%', '$']);
     is_program.then(|| plain.replace('\0', "%"))

@@ -27,13 +27,13 @@ pub fn started_by(
 ) -> Vec<(&'static KnownExec, Vec<UsrPath>)> {
     let by_path = |path: &String| {
         let resolved = tree.resolve_rootfs(path);
-        resolved.end.node().filter(|end| is_program(tree, end))?;
+        resolved.end.node().filter(|end| is_executable_file(tree, end))?;
         Some(resolved.paths().cloned().collect())
     };
     let by_name = |name: &str| {
         let sibling = starter.parent().map(|directory| directory.join(name));
-        let sibling = sibling.filter(|path| is_program(tree, path));
-        let programs = || tree.with_name(name).into_iter().filter(|path| is_program(tree, path));
+        let sibling = sibling.filter(|path| is_executable_file(tree, path));
+        let programs = || tree.with_name(name).into_iter().filter(|path| is_executable_file(tree, path));
         sibling.or_else(|| only(programs()).cloned())
     };
     let chains = |row: &'static KnownExec| -> Vec<Vec<UsrPath>> {
@@ -47,6 +47,6 @@ pub fn started_by(
     known_execs(starter).flat_map(|row| chains(row).into_iter().map(move |chain| (row, chain))).collect()
 }
 
-fn is_program(tree: &UsrTree, path: &UsrPath) -> bool {
+fn is_executable_file(tree: &UsrTree, path: &UsrPath) -> bool {
     tree.get(path.as_str()).is_some_and(|node| node.kind.is_file() && node.mode & 0o111 != 0)
 }

@@ -10,7 +10,7 @@ use crate::plan::stage1_sources::Stage1Sources;
 use crate::selection::{Location, Selection};
 use crate::unit_and_script_execs;
 use crate::unlisted_execs::started_by;
-use crate::unsatisfied_dependencies::loaders;
+use crate::unsatisfied_dependencies::loaders_with_without_env;
 use coreos_types::board::Board;
 use coreos_types::error::Result;
 use coreos_types::flavor::Flavor;
@@ -44,7 +44,7 @@ pub struct UnneededLine {
     /// The path.
     pub path: String,
     /// The file that the path resolves to: lines with the same one belong together.
-    pub end: String,
+    pub resolved_path: String,
     /// Size in bytes; 0 for a symlink.
     pub bytes: u64,
     /// The boards and flavors that have the manifest.
@@ -106,7 +106,7 @@ impl UnneededLine {
             file: location.file.to_owned(),
             line: location.line,
             path: line.to_owned(),
-            end: end.map_or_else(|| line.to_owned(), |end| end.to_string()),
+            resolved_path: end.map_or_else(|| line.to_owned(), |end| end.to_string()),
             bytes: if let NodeKind::File { size, .. } = node.kind { size } else { 0 },
             used_by: BTreeSet::new(),
         }
@@ -129,7 +129,12 @@ impl<'a, 's, 'i> Reachability<'a, 's, 'i> {
         for reference in unit_and_script_execs::find_exec_references(selection.tree, &selection.paths) {
             started.entry(reference.referrer.clone()).or_default().extend(reference.candidates);
         }
-        Reachability { selection, index, loaders: loaders(selection, Some(&selection.paths)), started }
+        Reachability {
+            selection,
+            index,
+            loaders: loaders_with_without_env(selection, Some(&selection.paths)),
+            started,
+        }
     }
 
     /// The unneeded paths of the selection.
@@ -137,12 +142,12 @@ impl<'a, 's, 'i> Reachability<'a, 's, 'i> {
         let mut named: BTreeSet<&str> = words.iter().map(String::as_str).collect();
         for (_, info) in self.selection.files() {
             if let FileInfo::Text(text) = info {
-                named.extend(words_of(text));
+                named.extend(possible_file_names(text));
             }
         }
         let paths = self.selection.paths.iter().filter(|path| !named.contains(path.name()));
         let mut candidates: BTreeMap<UsrPath, UnneededCategory> =
-            paths.filter_map(|path| Some((path.clone(), self.category(path)?))).collect();
+            paths.filter_map(|path| Some((path.clone(), self.category_if_unneeded(path)?))).collect();
         let reach = |is_root: &dyn Fn(Option<&UnneededCategory>) -> bool| {
             self.reach(self.selection.paths.iter().filter(|path| is_root(candidates.get(*path))))
         };
@@ -158,7 +163,7 @@ impl<'a, 's, 'i> Reachability<'a, 's, 'i> {
     }
 
     /// The category of a path if nothing listed needs it; `None` for one that is needed in any case.
-    fn category(&self, path: &UsrPath) -> Option<UnneededCategory> {
+    fn category_if_unneeded(&self, path: &UsrPath) -> Option<UnneededCategory> {
         let tree = self.selection.tree;
         let end = tree.resolve(path).end.node()?.clone();
         let info = tree.file_info(end.as_str())?;
@@ -169,8 +174,8 @@ impl<'a, 's, 'i> Reachability<'a, 's, 'i> {
         let is_in_library_directory = || {
             path.parent().is_some_and(|directory| {
                 let real = tree.resolve(&directory).end;
-                self.index.is_library_directory(&directory)
-                    || real.node().is_some_and(|real| self.index.is_library_directory(real))
+                self.index.is_loader_search_directory(&directory)
+                    || real.node().is_some_and(|real| self.index.is_loader_search_directory(real))
             })
         };
         let is_loader = is_loader_name(path.name());
@@ -227,7 +232,7 @@ impl<'a, 's, 'i> Reachability<'a, 's, 'i> {
 }
 
 /// The words of a text that can be file names; of a path, its last component.
-pub fn words_of(text: &str) -> impl Iterator<Item = &str> {
+pub fn possible_file_names(text: &str) -> impl Iterator<Item = &str> {
     let is_in_name = |c: char| c.is_ascii_alphanumeric() || "_.-+@[".contains(c);
     text.split(move |c| !is_in_name(c))
         .map(|word| word.trim_matches(['.', '-']))

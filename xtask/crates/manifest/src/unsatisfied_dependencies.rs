@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use super::selection::{Location, Selection};
 use super::unlisted_execs;
+pub use selection_vs_image::DifferentProvider;
 use selection_vs_image::Loaders;
-pub use selection_vs_image::OtherCopy;
 use usr::elf::DlopenPriority;
 use usr::ldso::{DynamicLoader, FoundVia};
 use usr::path::UsrPath;
@@ -19,9 +19,9 @@ use usr::path::UsrPath;
 #[derive(Debug, Default)]
 pub struct UnsatisfiedDependencies {
     /// Dependencies that the selection does not satisfy, in order of name, kind and file.
-    pub unresolved: Vec<Unresolved>,
+    pub unresolved: Vec<UnresolvedDependency>,
     /// Symbol versions that the library found does not define: (library, version) to the files that need it.
-    pub versions: BTreeMap<(UsrPath, String), BTreeSet<UsrPath>>,
+    pub undefined_versions: BTreeMap<(UsrPath, String), BTreeSet<UsrPath>>,
     /// Files of a needed name that cannot be loaded: the files that need each, and the reason.
     pub unloadable: BTreeMap<UsrPath, (BTreeSet<UsrPath>, String)>,
     /// Indices into `unresolved` by the file or, if the image has none, by the name.
@@ -36,7 +36,11 @@ type ScanKey = (BTreeSet<UsrPath>, MinDlopenPriority);
 
 impl DependencyCache {
     /// As [`UnsatisfiedDependencies::scan`]; a selection of the image has the same report each time.
-    pub fn scan(&self, selection: &Selection<'_>, level: MinDlopenPriority) -> Rc<UnsatisfiedDependencies> {
+    pub fn get_or_scan(
+        &self,
+        selection: &Selection<'_>,
+        level: MinDlopenPriority,
+    ) -> Rc<UnsatisfiedDependencies> {
         let mut known = self.0.borrow_mut();
         let mut known_keys = known.iter();
         if let Some((_, report)) =
@@ -56,7 +60,7 @@ const MAX_REPORTS: usize = 4;
 
 /// One dependency that a selection does not satisfy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Unresolved {
+pub struct UnresolvedDependency {
     /// The name, as in `DT_NEEDED`, `PT_INTERP` or `.note.dlopen`, or of a program.
     pub name: String,
     /// The files that have the dependency: selected ones, or such as the selection does not have either.
@@ -68,7 +72,7 @@ pub struct Unresolved {
     /// The directories that the loader searched.
     pub searched: Arc<[String]>,
     /// The kind of dependency.
-    pub by: DependencyKind,
+    pub kind: DependencyKind,
     /// For a library that the selection has, but that is found only through `LD_LIBRARY_PATH` or the like: how it is
     /// found now, and how it is found with `chain`.
     pub fragile: Option<(FoundVia, FoundVia)>,
@@ -76,10 +80,10 @@ pub struct Unresolved {
     pub unsuitable: Option<(UsrPath, String)>,
 }
 
-impl Unresolved {
-    fn new(name: &str, needed_by: &UsrPath, chain: Vec<UsrPath>) -> Unresolved {
+impl UnresolvedDependency {
+    fn new(name: &str, needed_by: &UsrPath, chain: Vec<UsrPath>) -> UnresolvedDependency {
         let needed_by = BTreeSet::from([needed_by.clone()]);
-        Unresolved { name: name.to_owned(), needed_by, chain, ..Unresolved::default() }
+        UnresolvedDependency { name: name.to_owned(), needed_by, chain, ..UnresolvedDependency::default() }
     }
 
     /// The line of the selected dependent.
@@ -118,8 +122,8 @@ impl UnsatisfiedDependencies {
         let mut report = UnsatisfiedDependencies::default();
         let mut loaded: BTreeSet<UsrPath> = BTreeSet::new();
         for root in dynamic_elf_in_load_order(selection) {
-            if is_program(selection, root) || !loaded.contains(root) {
-                loaded.extend(report.load(&loaders, root));
+            if is_elf_program(selection, root) || !loaded.contains(root) {
+                loaded.extend(report.load_and_record(&loaders, root));
             }
         }
         if let Some(level) = level {
@@ -127,15 +131,15 @@ impl UnsatisfiedDependencies {
         }
         report.scan_implicit_execs(selection);
         report.unresolved.sort_by(|a, b| {
-            let key = |one: &Unresolved| (one.name.clone(), one.by.clone(), one.chain.clone());
+            let key = |one: &UnresolvedDependency| (one.name.clone(), one.kind.clone(), one.chain.clone());
             key(a).cmp(&key(b))
         });
-        report.find_selected_dependents(selection);
+        report.set_selected_dependents(selection);
         report
     }
 
     /// Finds the selected dependents by a breadth-first search from the selected files.
-    fn find_selected_dependents(&mut self, selection: &Selection<'_>) {
+    fn set_selected_dependents(&mut self, selection: &Selection<'_>) {
         let mut by_dependent: HashMap<UsrPath, Vec<usize>> = HashMap::new();
         let mut found: Vec<usize> = Vec::new();
         for (at, unresolved) in self.unresolved.iter_mut().enumerate() {
@@ -175,12 +179,12 @@ impl UnsatisfiedDependencies {
     }
 
     /// Records a dependency; one on the same file, or on a name that the image does not have, is the same one.
-    fn record(&mut self, new: Unresolved) {
+    fn record(&mut self, new: UnresolvedDependency) {
         let key = new.chain.last().map_or_else(|| format!("name {}", new.name), ToString::to_string);
         let indices = self.index.entry(key).or_default();
         let is_same = |at: &&usize| {
             let known = &self.unresolved[**at];
-            known.by == new.by && known.chain == new.chain
+            known.kind == new.kind && known.chain == new.chain
         };
         match indices.iter().find(is_same).copied() {
             Some(at) => {
@@ -203,7 +207,10 @@ impl UnsatisfiedDependencies {
         for (by, row, chain) in unlisted_execs::find_unlisted(selection) {
             if row.is_certain {
                 let kind = DependencyKind::Exec(row.source);
-                self.record(Unresolved { by: kind, ..Unresolved::new(row.program, by, chain) });
+                self.record(UnresolvedDependency {
+                    kind,
+                    ..UnresolvedDependency::new(row.program, by, chain)
+                });
             }
         }
     }
@@ -212,7 +219,7 @@ impl UnsatisfiedDependencies {
     fn scan_dlopen_notes(&mut self, selection: &Selection<'_>, loaders: &Loaders<'_>, level: DlopenPriority) {
         for (path, elf) in selection.elf_files() {
             for note in elf.dlopen.iter().filter(|note| note.priority <= level) {
-                if note.sonames.iter().any(|name| loaders.satisfy_dlopen(path, name)) {
+                if note.sonames.iter().any(|name| loaders.selection_satisfies_dlopen(path, name)) {
                     continue;
                 }
                 let mut names = note.sonames.iter();
@@ -222,8 +229,8 @@ impl UnsatisfiedDependencies {
                     (None, Some(first)) if note.priority == DlopenPriority::Required => (first, Vec::new()),
                     _ => continue,
                 };
-                let by = DependencyKind::Dlopen(note.feature.clone());
-                self.record(Unresolved { by, ..Unresolved::new(name, path, chain) });
+                let kind = DependencyKind::Dlopen(note.feature.clone());
+                self.record(UnresolvedDependency { kind, ..UnresolvedDependency::new(name, path, chain) });
             }
         }
     }
@@ -233,7 +240,7 @@ impl UnsatisfiedDependencies {
 /// that most libraries are loaded by a dependent before their own turn.
 fn dynamic_elf_in_load_order<'s>(selection: &'s Selection<'_>) -> Vec<&'s UsrPath> {
     let (programs, libraries): (Vec<&UsrPath>, Vec<&UsrPath>) =
-        selection.dynamic_elf_files().partition(|path| is_program(selection, path));
+        selection.dynamic_elf_files().partition(|path| is_elf_program(selection, path));
     let mut by_name: HashMap<&str, Vec<&UsrPath>> = HashMap::new();
     for path in &libraries {
         let soname = selection.tree.elf(path).and_then(|elf| elf.soname.as_deref());
@@ -261,7 +268,7 @@ fn dynamic_elf_in_load_order<'s>(selection: &'s Selection<'_>) -> Vec<&'s UsrPat
 }
 
 /// The loaders with `LD_LIBRARY_PATH` as rkt sets it (stage1 `init.go`), and without.
-pub(super) fn loaders<'s>(
+pub(super) fn loaders_with_without_env<'s>(
     selection: &'s Selection<'_>,
     visible: Option<&'s BTreeSet<UsrPath>>,
 ) -> [DynamicLoader<'s>; 2] {
@@ -270,14 +277,17 @@ pub(super) fn loaders<'s>(
         .map(|directories| DynamicLoader::new(tree, board, directories, visible))
 }
 
-fn is_program(selection: &Selection<'_>, path: &UsrPath) -> bool {
+fn is_elf_program(selection: &Selection<'_>, path: &UsrPath) -> bool {
     selection.tree.elf(path).is_some_and(|elf| elf.interp.is_some() && elf.soname.is_none())
 }
 
 /// Selected libraries of which the image's loader would use another copy. `has_copies` returns whether the image has
 /// several files with the name of a path.
-pub fn other_copies(selection: &Selection<'_>, has_copies: impl Fn(&UsrPath) -> bool) -> Vec<OtherCopy> {
-    let copied: HashSet<&str> = selection
+pub fn different_providers(
+    selection: &Selection<'_>,
+    has_copies: impl Fn(&UsrPath) -> bool,
+) -> Vec<DifferentProvider> {
+    let ambiguous_names: HashSet<&str> = selection
         .paths
         .iter()
         .filter(|path| has_copies(path))
@@ -285,12 +295,13 @@ pub fn other_copies(selection: &Selection<'_>, has_copies: impl Fn(&UsrPath) -> 
         // Not `.socket`: most images have the same sockets in several directories.
         .filter(|name| name.ends_with(".so") || name.contains(".so."))
         .collect();
-    if copied.is_empty() {
+    if ambiguous_names.is_empty() {
         return Vec::new();
     }
     let loaders = Loaders::new(selection);
-    let copies = selection.dynamic_elf_files().flat_map(|root| loaders.other_copies(root, &copied));
-    let mut first: BTreeMap<(UsrPath, Vec<UsrPath>), OtherCopy> = BTreeMap::new();
+    let copies =
+        selection.dynamic_elf_files().flat_map(|root| loaders.different_providers(root, &ambiguous_names));
+    let mut first: BTreeMap<(UsrPath, Vec<UsrPath>), DifferentProvider> = BTreeMap::new();
     for copy in copies {
         first.entry((copy.selected.clone(), copy.chain.clone())).or_insert(copy);
     }

@@ -42,7 +42,7 @@ fn list_missing(unit: &str, fragments: &[String]) -> Vec<String> {
     let path = UsrPath::new("x").unwrap();
     let texts = fragments.iter().map(|text| (&path, text.as_str()));
     let mut first: BTreeMap<String, (String, bool)> = BTreeMap::new();
-    for command in unit_file::commands(unit, texts, Some(SYSTEMD)) {
+    for command in unit_file::parse_commands(unit, texts, Some(SYSTEMD)) {
         let key = command.directive.split('=').next().unwrap_or_default().trim().to_owned();
         first.entry(key).or_insert((command.program, command.may_fail));
     }

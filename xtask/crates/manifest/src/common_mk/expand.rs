@@ -47,14 +47,15 @@ impl Variables {
         let known = preset.iter().map(|(name, value)| ((*name).to_owned(), simple(value))).collect();
         let mut variables = Variables { known, left: Cell::new(MAX_EXPANDED) };
         for assignment in assignments.iter().filter(|a| !a.conditional) {
-            variables.assign(assignment, &text[assignment.value.clone()]);
+            variables.assign(assignment, &text[assignment.value_span.clone()]);
         }
         variables
     }
 
     fn assign(&mut self, assignment: &Assignment, value: &[u8]) {
         let name = &assignment.name;
-        let raw: Expanded = std::str::from_utf8(value).map(join_lines).map_err(|_| ExpandError::NotText);
+        let raw: Expanded =
+            std::str::from_utf8(value).map(join_continuations).map_err(|_| ExpandError::NotText);
         if assignment.operator == Operator::Undefine {
             self.known.remove(name);
             return;
@@ -109,7 +110,7 @@ impl Variables {
 }
 
 /// Replaces each continuation and the blanks around it with one blank (GNU make manual, "Splitting Lines").
-fn join_lines(value: &str) -> String {
+fn join_continuations(value: &str) -> String {
     let parts: Vec<&str> = value.split("\\\n").flat_map(|part| part.split("\\\r\n")).collect();
     match parts.as_slice() {
         [only] => (*only).to_owned(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::logical_lines::{reference_end, replace_references};
-use super::makefile::{self, Assignment, Makefile, Opaque, OpaqueKind, Operator};
+use super::makefile::{self, Assignment, Makefile, OpaqueStatement, OpaqueStatementKind, Operator};
 
 /// The contents of included files by the name in the makefile; a missing file of an
 /// `-include` is empty.
@@ -16,35 +16,37 @@ const MAX_DEPTH: usize = 16;
 
 /// A statement that assigns a variable, or can assign it, after the assignment that is read.
 pub(super) struct HiddenAssignment<'a> {
-    pub(super) statement: &'a Opaque,
+    pub(super) statement: &'a OpaqueStatement,
     /// Whether it is known to assign the variable.
     pub(super) is_certain: bool,
 }
 
 /// The first statement after the assignment at `index` of `makefile` that can give its variable another value. For
 /// `?=`, statements before it are included.
-pub(super) fn hidden_assignment<'a>(
+pub(super) fn find_hidden_assignment<'a>(
     makefile: &'a Makefile,
     text: &[u8],
     index: usize,
     included: &IncludedFiles,
 ) -> Option<HiddenAssignment<'a>> {
     let pin = &makefile.assignments[index];
-    let can_override = |statement: &&Opaque| statement.after > index || pin.operator == Operator::Default;
+    let can_override = |statement: &&OpaqueStatement| {
+        statement.assignments_before > index || pin.operator == Operator::Default
+    };
     makefile.opaque.iter().filter(can_override).find_map(|statement| {
         // The texts that make reads; `None` for an unknown one.
         let texts: Vec<Option<Vec<u8>>> = match &statement.kind {
-            OpaqueKind::Include { files, .. } => {
+            OpaqueStatementKind::Include { files, .. } => {
                 files.split_whitespace().map(|file| included.get(file).cloned()).collect()
             }
-            OpaqueKind::Eval(line) => {
+            OpaqueStatementKind::Eval(line) => {
                 let bodies = VariableBodies::new(makefile, text);
                 let expand = |argument| bodies.expand(argument, &[], MAX_DEPTH).ok();
-                evaluated(line).map(|argument| expand(argument).map(String::into_bytes)).collect()
+                eval_arguments(line).map(|argument| expand(argument).map(String::into_bytes)).collect()
             }
         };
         let mut assigning = texts.iter().filter_map(|text| match text {
-            Some(text) => assigns(text, &pin.name),
+            Some(text) => assignment_certainty(text, &pin.name),
             None => Some(false),
         });
         Some(HiddenAssignment { statement, is_certain: assigning.next()? })
@@ -52,7 +54,7 @@ pub(super) fn hidden_assignment<'a>(
 }
 
 /// Whether a makefile's text assigns a variable: for certain, or perhaps; `None` if it does not.
-fn assigns(text: &[u8], name: &str) -> Option<bool> {
+fn assignment_certainty(text: &[u8], name: &str) -> Option<bool> {
     let Ok(makefile) = makefile::parse(text) else { return Some(false) };
     if makefile.assignments.iter().any(|assignment| assignment.name == name) {
         return Some(true);
@@ -65,7 +67,7 @@ fn assigns(text: &[u8], name: &str) -> Option<bool> {
 }
 
 /// The arguments of each `$(eval …)` in a line.
-fn evaluated(line: &str) -> impl Iterator<Item = &str> {
+fn eval_arguments(line: &str) -> impl Iterator<Item = &str> {
     let starts = line.match_indices("(eval").chain(line.match_indices("{eval")).map(|(at, _)| at);
     starts.filter_map(|at| {
         let start = at.checked_sub(1).filter(|start| line.as_bytes()[*start] == b'$')?;
@@ -82,7 +84,7 @@ impl<'a> VariableBodies<'a> {
         let value = |assignment: &'a Assignment| match assignment.operator {
             Operator::Define => makefile.bodies.get(&assignment.line).cloned(),
             Operator::Shell | Operator::Undefine | Operator::Append => None,
-            _ => Some(String::from_utf8_lossy(&text[assignment.value.clone()]).into_owned()),
+            _ => Some(String::from_utf8_lossy(&text[assignment.value_span.clone()]).into_owned()),
         };
         let known = makefile.assignments.iter().filter_map(|a| Some((a.name.as_str(), value(a)?)));
         VariableBodies(known.collect())

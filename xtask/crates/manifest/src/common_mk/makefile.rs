@@ -17,7 +17,7 @@ pub(super) struct Assignment {
     pub(super) name: String,
     pub(super) operator: Operator,
     /// The bytes of the value, without blanks, line continuations and comments around it.
-    pub(super) value: Range<usize>,
+    pub(super) value_span: Range<usize>,
     /// The first line, from 1.
     pub(super) line: usize,
     /// Whether the assignment is inside a conditional. An include guard around the whole file is not counted as one.
@@ -45,17 +45,17 @@ pub(super) enum Operator {
 
 /// A statement that can assign variables when make evaluates it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Opaque {
+pub(super) struct OpaqueStatement {
     /// The first line, from 1.
     pub(super) line: usize,
-    pub(super) kind: OpaqueKind,
+    pub(super) kind: OpaqueStatementKind,
     /// The number of assignments before the statement.
-    pub(super) after: usize,
+    pub(super) assignments_before: usize,
 }
 
-/// The statements of [`Opaque`].
+/// The statements of [`OpaqueStatement`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum OpaqueKind {
+pub(super) enum OpaqueStatementKind {
     /// `include FILES`; with `-include` and `sinclude` a missing file is not an error.
     Include { files: String, is_optional: bool },
     /// A statement with `$(eval …)`, as written.
@@ -68,7 +68,7 @@ pub(super) struct Makefile {
     /// Every global assignment, in order.
     pub(super) assignments: Vec<Assignment>,
     /// Statements outside conditionals with unknown assignments.
-    pub(super) opaque: Vec<Opaque>,
+    pub(super) opaque: Vec<OpaqueStatement>,
     /// The bodies of `define`, by first line.
     pub(super) bodies: BTreeMap<usize, String>,
 }
@@ -93,7 +93,7 @@ struct Reader {
     /// The assignments, each with the number of conditionals around it.
     found: Vec<(Assignment, usize)>,
     /// The opaque statements, each with the number of conditionals around it.
-    opaque: Vec<(Opaque, usize)>,
+    opaque: Vec<(OpaqueStatement, usize)>,
     /// The first lines of the open conditionals.
     conditionals: Vec<usize>,
     /// The variable that the first statement, a conditional without `else`, requires to be empty, as long as it contains
@@ -130,29 +130,35 @@ impl Reader {
             return Ok(());
         }
         if text.windows(6).any(|part| part == b"$(eval" || part == b"${eval") {
-            self.note(line.number, OpaqueKind::Eval(String::from_utf8_lossy(text).trim().to_owned()));
+            self.record_opaque(
+                line.number,
+                OpaqueStatementKind::Eval(String::from_utf8_lossy(text).trim().to_owned()),
+            );
         }
-        if let Some(include) = include(text) {
-            self.note(line.number, include);
+        if let Some(include) = parse_include(text) {
+            self.record_opaque(line.number, include);
             self.in_rule = false;
-        } else if let Some((name, operator, value)) = assignment(text) {
+        } else if let Some((name, operator, value)) = parse_assignment(text) {
             if operator == Operator::Define {
                 self.defines.push(line.number);
             }
-            let value = line.start + value.start..line.start + value.end;
-            let found = Assignment { name, operator, value, line: line.number, conditional: false };
+            let value_span = line.start + value.start..line.start + value.end;
+            let found = Assignment { name, operator, value_span, line: line.number, conditional: false };
             self.found.push((found, self.conditionals.len()));
             self.in_rule = false;
         } else {
             // `target: VAR := value` is not a rule with a recipe.
             let colon = find_outside_references(text, 0, |rest| rest[0] == b':');
-            self.in_rule = colon.is_some_and(|at| assignment(&text[at + 1..]).is_none());
+            self.in_rule = colon.is_some_and(|at| parse_assignment(&text[at + 1..]).is_none());
         }
         Ok(())
     }
 
-    fn note(&mut self, line: usize, kind: OpaqueKind) {
-        self.opaque.push((Opaque { line, kind, after: self.found.len() }, self.conditionals.len()));
+    fn record_opaque(&mut self, line: usize, kind: OpaqueStatementKind) {
+        self.opaque.push((
+            OpaqueStatement { line, kind, assignments_before: self.found.len() },
+            self.conditionals.len(),
+        ));
     }
 
     fn read_in_define(&mut self, line: &LogicalLine) {
@@ -171,7 +177,7 @@ impl Reader {
     /// Whether the line is a conditional directive.
     fn read_conditional(&mut self, text: &[u8], line: usize) -> Result<bool, SyntaxError> {
         let word = words(text).next().unwrap_or_default();
-        if assignment(text).is_some() {
+        if parse_assignment(text).is_some() {
             return Ok(false);
         }
         match word {
@@ -230,20 +236,20 @@ fn guard_variable(text: &[u8]) -> Option<String> {
 }
 
 /// An `include`, `-include` or `sinclude`.
-fn include(text: &[u8]) -> Option<OpaqueKind> {
+fn parse_include(text: &[u8]) -> Option<OpaqueStatementKind> {
     let mut rest = words(text);
     let word = rest.next()?;
     let is_include = matches!(word, b"include" | b"-include" | b"sinclude");
     let files = rest.map(String::from_utf8_lossy).collect::<Vec<_>>().join(" ");
-    let include = OpaqueKind::Include { files, is_optional: word != b"include" };
-    (is_include && assignment(text).is_none()).then_some(include)
+    let include = OpaqueStatementKind::Include { files, is_optional: word != b"include" };
+    (is_include && parse_assignment(text).is_none()).then_some(include)
 }
 
 /// Name, operator and value of an assignment, with or without `export`, `override`, `private` or `define`.
-fn assignment(text: &[u8]) -> Option<(String, Operator, Range<usize>)> {
+fn parse_assignment(text: &[u8]) -> Option<(String, Operator, Range<usize>)> {
     let mut from = text.iter().position(|byte| !byte.is_ascii_whitespace())?;
     loop {
-        if let Some(found) = plain_assignment(text, from) {
+        if let Some(found) = parse_plain_assignment(text, from) {
             return Some(found);
         }
         let word_end = text[from..].iter().position(u8::is_ascii_whitespace).map(|at| from + at)?;
@@ -267,7 +273,7 @@ fn assignment(text: &[u8]) -> Option<(String, Operator, Range<usize>)> {
 }
 
 /// `NAME OPERATOR VALUE` with the name at `from`.
-fn plain_assignment(text: &[u8], from: usize) -> Option<(String, Operator, Range<usize>)> {
+fn parse_plain_assignment(text: &[u8], from: usize) -> Option<(String, Operator, Range<usize>)> {
     let is_end = |rest: &[u8]| {
         matches!(rest, [b'=' | b':', ..] | [b'?' | b'+' | b'!', b'=', ..]) || rest[0].is_ascii_whitespace()
     };

@@ -11,8 +11,8 @@ use std::str::FromStr;
 
 use self::expand::{ExpandError, Variables};
 pub use self::hidden_assignment::IncludedFiles;
-use self::hidden_assignment::{HiddenAssignment, hidden_assignment};
-use self::makefile::{Assignment, Makefile, OpaqueKind, Operator};
+use self::hidden_assignment::{HiddenAssignment, find_hidden_assignment};
+use self::makefile::{Assignment, Makefile, OpaqueStatementKind, Operator};
 use coreos_types::board::Board;
 use coreos_types::channel::Channel;
 use coreos_types::error::{Error, Result};
@@ -77,9 +77,9 @@ impl CommonMk {
             .map_err(|bad| Error::failed(format!("{COMMON_MK}:{}: {}", bad.line, bad.what)))
             .map_err(|error| error.with_hint("fix the file: make would stop there too"))?;
         let read = CommonMk {
-            release: pinned(text, &makefile, included, RELEASE, "1032.0.0")?,
-            systemd: pinned(text, &makefile, included, SYSTEMD, "v229")?,
-            url: pinned(text, &makefile, included, URL, EXAMPLE_URL)?,
+            release: parse_pin(text, &makefile, included, RELEASE, "1032.0.0")?,
+            systemd: parse_pin(text, &makefile, included, SYSTEMD, "v229")?,
+            url: parse_pin(text, &makefile, included, URL, EXAMPLE_URL)?,
             text: text.to_vec(),
             makefile,
             included: included.clone(),
@@ -94,7 +94,7 @@ impl CommonMk {
         let opaque = makefile::parse(text).map(|makefile| makefile.opaque).unwrap_or_default();
         let mut names = Vec::new();
         for statement in opaque {
-            if let OpaqueKind::Include { files, is_optional } = statement.kind {
+            if let OpaqueStatementKind::Include { files, is_optional } = statement.kind {
                 names.extend(files.split_whitespace().map(|name| (name.to_owned(), is_optional)));
             }
         }
@@ -185,7 +185,7 @@ impl CommonMk {
     fn channel_span(&self, url: &str) -> Option<Range<usize>> {
         match self.vendors.match_base_url(url) {
             Some((_, base)) => base.channel,
-            None => path_channel(url),
+            None => path_channel_span(url),
         }
     }
 
@@ -198,7 +198,7 @@ impl CommonMk {
         moved.splice(self.release.span.clone(), release.as_str())?;
         if *release != self.release.value && moved.url(Board::Amd64)? == self.url(Board::Amd64)? {
             let why = format!("it does not use $({RELEASE}), and would not change for {release}");
-            let mut error = self.url_error(why);
+            let mut error = self.url_edit_error(why);
             let (old, url) = (self.release.value.as_str(), &self.url.value);
             if url.contains(old) {
                 let url = url.replace(old, &format!("$({RELEASE})"));
@@ -248,7 +248,7 @@ impl CommonMk {
             return Ok(());
         }
         let Some(file) = self.vendor_by_file_name().map(|vendor| vendor.pxe_image) else {
-            return Err(self.url_error(format!("its file is not {:?}", old.pxe_image)));
+            return Err(self.url_edit_error(format!("its file is not {:?}", old.pxe_image)));
         };
         let Range { start, end } = self.url.span;
         let mut moved = self.clone();
@@ -270,10 +270,10 @@ impl CommonMk {
     fn unknown_host_error(&self) -> Error {
         let urls: Vec<&str> =
             self.vendors.iter().filter_map(|vendor| vendor.url_templates.first().copied()).collect();
-        self.url_error(format!("its host is not written out as {}", urls.join(" or ")))
+        self.url_edit_error(format!("its host is not written out as {}", urls.join(" or ")))
     }
 
-    fn url_error(&self, why: String) -> Error {
+    fn url_edit_error(&self, why: String) -> Error {
         let (line, url) = (self.url.line, &self.url.value);
         Error::failed(format!("{COMMON_MK}:{line}: cannot edit {URL} := {url}"))
             .with_cause(why)
@@ -289,7 +289,7 @@ impl CommonMk {
 }
 
 /// The only value of a variable outside conditionals.
-fn pinned<T>(
+fn parse_pin<T>(
     text: &[u8],
     makefile: &Makefile,
     included: &IncludedFiles,
@@ -310,15 +310,15 @@ where
         return Err(assignment_count_error(name, example, assignments, &outside));
     };
     let index = assignments.iter().position(|assignment| std::ptr::eq(assignment, *one)).unwrap_or_default();
-    if let Some(hidden) = hidden_assignment(makefile, text, index, included) {
-        return Err(assigned_elsewhere(name, one.line, &hidden));
+    if let Some(hidden) = find_hidden_assignment(makefile, text, index, included) {
+        return Err(assigned_elsewhere_error(name, one.line, &hidden));
     }
     let at = format!("{COMMON_MK}:{}: {name}", one.line);
     if matches!(one.operator, Operator::Append | Operator::Shell | Operator::Define) {
         return Err(Error::failed(format!("{at} is not an assignment with :=, = or ?="))
             .with_hint(assignment_hint(name, example)));
     }
-    let value = String::from_utf8_lossy(&text[one.value.clone()]).into_owned();
+    let value = String::from_utf8_lossy(&text[one.value_span.clone()]).into_owned();
     // Quotes are part of a value to make.
     let bare = value.trim_matches(['"', '\'']);
     let meant = if bare.parse::<T>().is_ok() { bare } else { example };
@@ -327,14 +327,14 @@ where
             .with_cause(bad)
             .with_hint(assignment_hint(name, meant))
     })?;
-    Ok(Pinned { value, span: one.value.clone(), line: one.line })
+    Ok(Pinned { value, span: one.value_span.clone(), line: one.line })
 }
 
 /// The error for a variable that another statement assigns again.
-fn assigned_elsewhere(name: &str, line: usize, hidden: &HiddenAssignment<'_>) -> Error {
+fn assigned_elsewhere_error(name: &str, line: usize, hidden: &HiddenAssignment<'_>) -> Error {
     let statement = match &hidden.statement.kind {
-        OpaqueKind::Include { files, .. } => format!("include {files}"),
-        OpaqueKind::Eval(text) => text.clone(),
+        OpaqueStatementKind::Include { files, .. } => format!("include {files}"),
+        OpaqueStatementKind::Eval(text) => text.clone(),
     };
     let may = if hidden.is_certain { "assigns" } else { "may assign" };
     let at = hidden.statement.line;
@@ -377,7 +377,7 @@ fn check_channel(vendor: &Vendor, channel: Channel) -> Result<()> {
 }
 
 /// The path segment that names the channel in `HOST/CHANNEL/BOARD/RELEASE/FILE`, if it is not a variable.
-fn path_channel(url: &str) -> Option<Range<usize>> {
+fn path_channel_span(url: &str) -> Option<Range<usize>> {
     let path = host_span(url)?.end;
     let slashes: Vec<usize> = url[path..].match_indices('/').map(|(at, _)| path + at).collect();
     let [.., before, after, _, _] = slashes.as_slice() else { return None };

@@ -3,7 +3,7 @@
 use super::stage1_sources::Stage1Sources;
 use crate::editor::ManifestEditor;
 use crate::finding::{Fix, FixKind};
-use crate::suggestion::LineEdit;
+use crate::suggestion::ManifestEdit;
 use coreos_types::error::{Error, Result};
 use coreos_types::shell::quote_path;
 use usr::lossless_text;
@@ -14,7 +14,7 @@ use usr::path::UsrPath;
 ///
 /// # Errors
 /// The manifest is not in the tree, a line to remove is not listed, or a new line is not a path below `/usr`.
-pub fn edit(sources: &Stage1Sources, request: &LineEdit) -> Result<(Stage1Sources, Vec<Fix>)> {
+pub fn edit(sources: &Stage1Sources, request: &ManifestEdit) -> Result<(Stage1Sources, Vec<Fix>)> {
     let (mut after, file) = (sources.clone(), find_manifest(sources, &request.file)?);
     // Every manifest is opened: a file in both sort orders is edited in the order of the others.
     let Some(mut editor) = ManifestEditor::open_all(&sources.manifests).remove(file) else {
@@ -114,7 +114,7 @@ mod tests {
             sources.listings.push(ManifestRef { board: Board::Amd64, flavor, listed_as, file });
         }
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        let request = LineEdit { file: file.to_owned(), add: words(add), remove: words(remove) };
+        let request = ManifestEdit { file: file.to_owned(), add: words(add), remove: words(remove) };
         let (after, fixes) = edit(&sources, &request)?;
         Ok((after.manifests[FILE].clone(), fixes.len()))
     }

@@ -24,7 +24,7 @@ pub fn sort(sources: &Stage1Sources) -> (Stage1Sources, Vec<Fix>) {
             continue;
         }
         let text = ManifestFile::parse(bytes);
-        if let Some((sorted, order)) = sort_order::sorted(&text, shown) {
+        if let Some((sorted, order)) = sort_order::sort_and_dedup(&text, shown) {
             fixes.extend(changed_lines(file, &text, &sorted, order));
             *bytes = sorted.to_bytes();
         }

@@ -38,11 +38,11 @@ fn outcome(paths: &[&str], others: &[&str], path: &str) -> String {
     let texts = |paths: Vec<UsrPath>| paths.iter().map(UsrPath::to_string).collect::<Vec<_>>().join(" ");
     match context.find_replacement(&UsrPath::new(path).unwrap()).map(|found| found.outcome) {
         None => "in the image".to_owned(),
-        Some(Outcome::Renamed(to)) => format!("renamed {to}"),
-        Some(Outcome::Moved(to)) => format!("moved {to}"),
-        Some(Outcome::Redundant) => "redundant".to_owned(),
-        Some(Outcome::Ambiguous(candidates)) => format!("ambiguous {}", texts(candidates)),
-        Some(Outcome::NotFound(candidates)) => {
+        Some(ReplacementOutcome::Renamed(to)) => format!("renamed {to}"),
+        Some(ReplacementOutcome::Moved(to)) => format!("moved {to}"),
+        Some(ReplacementOutcome::Redundant) => "redundant".to_owned(),
+        Some(ReplacementOutcome::Ambiguous(candidates)) => format!("ambiguous {}", texts(candidates)),
+        Some(ReplacementOutcome::NotFound(candidates)) => {
             format!("not found {}", texts(candidates)).trim_end().to_owned()
         }
     }

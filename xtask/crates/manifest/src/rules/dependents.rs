@@ -7,7 +7,7 @@ use std::hash::Hash;
 use crate::selection::{Location, Selection};
 use crate::suggestion::Suggestion;
 use crate::unit_and_script_execs::ExecReference;
-use crate::unsatisfied_dependencies::loaders;
+use crate::unsatisfied_dependencies::loaders_with_without_env;
 use usr::file_info::is_systemd;
 use usr::path::UsrPath;
 
@@ -55,7 +55,7 @@ impl<'a, 's> Dependents<'a, 's> {
 
     fn build(&self) -> Graph<'a> {
         let (mut graph, selection) = (Graph::default(), self.selection);
-        let [image, _] = loaders(selection, None);
+        let [image, _] = loaders_with_without_env(selection, None);
         for path in selection.dynamic_elf_files() {
             let load = image.load(path);
             load.objects.into_iter().for_each(|object| add(&mut graph.by_object, object.path, path));

@@ -25,7 +25,7 @@ pub fn lint(
     let mut reported = Reported::default();
     for flavor in flavors {
         let selection = Selection::new(flavor, |file| manifests.get(file), index.tree);
-        let dependencies = index.dependency_cache.scan(&selection, dlopen);
+        let dependencies = index.dependency_cache.get_or_scan(&selection, dlopen);
         let exec_references = find_exec_references(index.tree, &selection.paths);
         let unlisted = exec_references.iter().filter_map(|reference| reference.find_unlisted(&selection));
         let mut lint = Lint {

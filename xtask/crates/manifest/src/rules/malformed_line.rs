@@ -157,18 +157,18 @@ fn prepend_directory(name: &UsrPath, index: &ImageIndex<'_>) -> Option<(String, 
     let library = LibraryName::from_path(name);
     let is_searched = |path: &&UsrPath| {
         path.parent().is_some_and(|directory| match library {
-            Some(_) => index.is_library_directory(&directory),
+            Some(_) => index.is_loader_search_directory(&directory),
             None => index.is_program_directory(&directory),
         })
     };
-    let mut found = index.get(name.name());
+    let mut found = index.with_name(name.name());
     if let Some(library) = library.as_ref().filter(|_| found.is_empty()) {
-        found = index.libraries_with_stem(library.stem).to_vec();
+        found = index.with_stem(library.stem).to_vec();
         found.retain(|path| {
             LibraryName::from_path(path).is_some_and(|other| other.kind.can_replace(library.kind))
         });
     }
-    found.retain(|path| is_searched(path) && !index.is_directory(path));
+    found.retain(|path| is_searched(path) && !index.resolves_to_directory(path));
     let files: Vec<&UsrPath> = found.iter().copied().filter(|path| index.is_file(path)).collect();
     match if found.len() > 1 { files } else { found }.as_slice() {
         [only] => Some((only.to_string(), "the path has no directory".to_owned())),

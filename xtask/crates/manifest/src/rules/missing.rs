@@ -9,8 +9,10 @@ use super::malformed_line;
 use crate::file::ManifestFile;
 use crate::finding::{Finding, FindingKind, Fix, FixKind};
 use crate::known_dlopens::is_loaded_by_name;
-use crate::library_name::{LibraryName, family};
-use crate::replacement::{MAX_LIBRARIES, Outcome, Replacement, ReplacementContext, is_replaceable};
+use crate::library_name::{LibraryName, strip_trailing_version};
+use crate::replacement::{
+    MAX_LIBRARIES, ReplacementContext, ReplacementOutcome, ReplacementResult, may_need_replacement,
+};
 use crate::selection::Location;
 use crate::suggestion::Suggestion;
 use usr::path::UsrPath;
@@ -22,7 +24,7 @@ const MAX_REPORTED: usize = 1000;
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
     let (selection, index) = (lint.selection, lint.index);
     let lines = || selection.entries().map(|(_, line)| line);
-    if !lines().any(|line| is_replaceable(line, index)) {
+    if !lines().any(|line| may_need_replacement(line, index)) {
         return;
     }
     let unresolved_sonames = lint.dependencies.names().cloned().collect();
@@ -49,13 +51,13 @@ fn check_file(lint: &mut Lint<'_, '_>, file: &str, text: &ManifestFile, context:
             continue;
         };
         let Some(found) = context.find_replacement(&path) else { continue };
-        if matches!(&found.outcome, Outcome::NotFound(candidates) if candidates.is_empty()) {
+        if matches!(&found.outcome, ReplacementOutcome::NotFound(candidates) if candidates.is_empty()) {
             without_candidates.push(at);
             if without_candidates.len() > MAX_REPORTED {
                 continue;
             }
         }
-        let moved_to = if let Outcome::Moved(to) = &found.outcome { to.parent() } else { None };
+        let moved_to = if let ReplacementOutcome::Moved(to) = &found.outcome { to.parent() } else { None };
         if let (Some(from), Some(to)) = (path.parent(), moved_to) {
             moved.entry((from, to)).or_default().push(at);
             continue;
@@ -87,23 +89,23 @@ fn check_file(lint: &mut Lint<'_, '_>, file: &str, text: &ManifestFile, context:
 /// The message and the suggestion for a line with a replacement.
 fn describe(
     path: &UsrPath,
-    found: &Replacement,
+    found: &ReplacementResult,
     file: &str,
     context: &ReplacementContext<'_>,
 ) -> (String, Suggestion) {
     let missing = format!("{path} is not in the image");
     let reason = &found.reason;
     match &found.outcome {
-        Outcome::Renamed(to) | Outcome::Moved(to) => {
+        ReplacementOutcome::Renamed(to) | ReplacementOutcome::Moved(to) => {
             (format!("{missing}; {to} replaces it: {reason}"), Suggestion::RunFix)
         }
-        Outcome::Redundant => (format!("{path} is redundant: {reason}"), Suggestion::RunFix),
-        Outcome::Ambiguous(candidates) => {
+        ReplacementOutcome::Redundant => (format!("{path} is redundant: {reason}"), Suggestion::RunFix),
+        ReplacementOutcome::Ambiguous(candidates) => {
             let choice = candidates.first().unwrap_or(path);
             let suggestion = Suggestion::edit(file, [choice], Some(path.as_str()));
             (format!("{missing}: {reason}"), suggestion)
         }
-        Outcome::NotFound(candidates) => {
+        ReplacementOutcome::NotFound(candidates) => {
             let decision = decision(path, candidates, context);
             (format!("{missing}: {reason}; {decision}"), Suggestion::RunFixDropMissing)
         }
@@ -112,7 +114,8 @@ fn describe(
 
 /// The decision that a missing path without a certain replacement needs.
 fn decision(path: &UsrPath, candidates: &[UsrPath], context: &ReplacementContext<'_>) -> &'static str {
-    let is_unneeded = |name: LibraryName<'_>| !is_loaded_by_name(name.stem) && !context.is_needed(name.stem);
+    let is_unneeded =
+        |name: LibraryName<'_>| !is_loaded_by_name(name.stem) && !context.has_unresolved_soname(name.stem);
     if !candidates.is_empty() {
         "decide whether a candidate replaces it"
     } else if LibraryName::from_path(path).is_some_and(is_unneeded) {
@@ -129,7 +132,7 @@ pub(super) fn fix(fixer: &mut Fixer<'_>) {
         let mut sonames = BTreeSet::new();
         for flavor in fixer.flavors {
             let selection = fixer.selection(flavor);
-            let dependencies = fixer.index.dependency_cache.scan(&selection, fixer.options.dlopen);
+            let dependencies = fixer.index.dependency_cache.get_or_scan(&selection, fixer.options.dlopen);
             sonames.extend(dependencies.names().cloned());
         }
         replace_unambiguous(fixer, &sonames);
@@ -138,7 +141,7 @@ pub(super) fn fix(fixer: &mut Fixer<'_>) {
 
 /// Renames or removes entries with a certain replacement; returns whether one has several candidates.
 fn replace_unambiguous(fixer: &mut Fixer<'_>, unresolved_sonames: &BTreeSet<String>) -> bool {
-    if !fixer.lines().any(|line| is_replaceable(line, fixer.index)) {
+    if !fixer.lines().any(|line| may_need_replacement(line, fixer.index)) {
         return false;
     }
     let mut has_ambiguous = false;
@@ -147,19 +150,21 @@ fn replace_unambiguous(fixer: &mut Fixer<'_>, unresolved_sonames: &BTreeSet<Stri
         let Some(editor) = fixer.editors.get_mut(file) else { continue };
         context.set_manifest(editor.text());
         for path in entries_by_name_kind(editor) {
-            let Some(Replacement { outcome, reason }) = context.find_replacement(&path) else { continue };
+            let Some(ReplacementResult { outcome, reason }) = context.find_replacement(&path) else {
+                continue;
+            };
             let line = path.as_str();
             match &outcome {
-                Outcome::Renamed(to) => editor.rename(line, to.as_str(), FixKind::Rename, &reason),
-                Outcome::Moved(to) => editor.rename(line, to.as_str(), FixKind::Move, &reason),
-                Outcome::Redundant => editor.remove(line, FixKind::Drop, &reason),
-                Outcome::NotFound(_) => continue,
-                Outcome::Ambiguous(_) => {
+                ReplacementOutcome::Renamed(to) => editor.rename(line, to.as_str(), FixKind::Rename, &reason),
+                ReplacementOutcome::Moved(to) => editor.rename(line, to.as_str(), FixKind::Move, &reason),
+                ReplacementOutcome::Redundant => editor.remove(line, FixKind::Drop, &reason),
+                ReplacementOutcome::NotFound(_) => continue,
+                ReplacementOutcome::Ambiguous(_) => {
                     has_ambiguous = true;
                     continue;
                 }
             }
-            context.record(&path, &outcome);
+            context.record_replacement(&path, &outcome);
         }
     }
     has_ambiguous
@@ -174,7 +179,7 @@ pub(super) fn remove(fixer: &mut Fixer<'_>) {
         let is_missing = |line: &str| {
             UsrPath::new(line).map_or(true, |path| {
                 let found = context.find_replacement(&path);
-                matches!(found, Some(Replacement { outcome: Outcome::NotFound(_), .. }))
+                matches!(found, Some(ReplacementResult { outcome: ReplacementOutcome::NotFound(_), .. }))
             })
         };
         let missing = editor.text().entries().map(|(_, line)| line).filter(|line| is_missing(line));
@@ -192,7 +197,7 @@ pub fn add_candidates(findings: &mut [Finding], fixes: &[Fix]) {
         if let Some(to) = &fix.to
             && let Some(name) = LibraryName::from_path(to)
         {
-            added.entry((&fix.file, family(name.stem))).or_default().push((to, name));
+            added.entry((&fix.file, strip_trailing_version(name.stem))).or_default().push((to, name));
         }
     }
     for finding in findings {
@@ -200,7 +205,8 @@ pub fn add_candidates(findings: &mut [Finding], fixes: &[Fix]) {
             && finding.candidates.is_empty()
             && let Some(name) = LibraryName::from_path(&finding.path)
         {
-            let family = added.get(&(finding.file.as_str(), family(name.stem))).into_iter().flatten();
+            let family =
+                added.get(&(finding.file.as_str(), strip_trailing_version(name.stem))).into_iter().flatten();
             let same_kind = family.take(MAX_LIBRARIES).filter(|(_, new)| new.kind.same_kind(name.kind));
             finding.candidates.extend(same_kind.map(|(path, _)| (*path).to_owned()));
         }

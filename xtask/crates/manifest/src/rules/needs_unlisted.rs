@@ -11,7 +11,7 @@ use crate::image_index::ImageIndex;
 use crate::library_name::{LibraryName, NameKind};
 use crate::selection::Selection;
 use crate::suggestion::Suggestion;
-use crate::unsatisfied_dependencies::{DependencyKind, Unresolved, UnsatisfiedDependencies};
+use crate::unsatisfied_dependencies::{DependencyKind, UnresolvedDependency, UnsatisfiedDependencies};
 use usr::path::UsrPath;
 
 /// Reports each dependency that the image has and the flavor does not list.
@@ -26,9 +26,9 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
     }
 }
 
-fn message(unresolved: &Unresolved, unlisted: &[&UsrPath], file: &str) -> String {
+fn message(unresolved: &UnresolvedDependency, unlisted: &[&UsrPath], file: &str) -> String {
     let name = &unresolved.name;
-    let dependency = match &unresolved.by {
+    let dependency = match &unresolved.kind {
         DependencyKind::Link => name.clone(),
         DependencyKind::Dlopen(feature) => format!("{name}, loaded with dlopen(3) for {feature}"),
         DependencyKind::Exec(source) => format!("{name}, which it starts ({source})"),
@@ -51,7 +51,7 @@ fn message(unresolved: &Unresolved, unlisted: &[&UsrPath], file: &str) -> String
 pub(super) fn fix(fixer: &mut Fixer<'_>) {
     let (index, dlopen) = (fixer.index, fixer.options.dlopen);
     add_until_complete(fixer, FindingKind::NeedsUnlisted, |selection| {
-        let dependencies = index.dependency_cache.scan(selection, dlopen);
+        let dependencies = index.dependency_cache.get_or_scan(selection, dlopen);
         let additions = dependencies.unresolved.iter().filter_map(|one| addition(one, selection));
         (additions.collect(), requested_stems(selection, &dependencies))
     });
@@ -95,11 +95,11 @@ fn requested_stems(selection: &Selection<'_>, dependencies: &UnsatisfiedDependen
 }
 
 /// The symlinks on the path to a dependency, and the file.
-fn addition(unresolved: &Unresolved, selection: &Selection<'_>) -> Option<Addition> {
+fn addition(unresolved: &UnresolvedDependency, selection: &Selection<'_>) -> Option<Addition> {
     let name = &unresolved.name;
     let file = unresolved.location(selection)?.file.to_owned();
     let direct = unresolved.needed_by.first()?;
-    let needs = match &unresolved.by {
+    let needs = match &unresolved.kind {
         DependencyKind::Link => format!("{direct} needs {name}"),
         DependencyKind::Dlopen(feature) => format!("{direct} loads {name} with dlopen(3), for {feature}"),
         DependencyKind::Exec(source) => format!("{direct} starts {name} ({source})"),

@@ -7,7 +7,7 @@ use crate::editor::ManifestEditor;
 use crate::finding::FixKind;
 use crate::image_index::ImageIndex;
 use crate::known_dlopens::is_loaded_by_name;
-use crate::library_name::{LibraryName, NameKind, family};
+use crate::library_name::{LibraryName, NameKind, strip_trailing_version};
 use crate::only;
 use crate::replacement::MAX_LIBRARIES;
 use usr::path::UsrPath;
@@ -86,7 +86,11 @@ impl LibraryChanges {
             match (&fix.from, &fix.to) {
                 (None, Some(to)) => {
                     if let (Some(name), Ok(path)) = (LibraryName::from_path(to), UsrPath::new(to)) {
-                        changes.additions.entry(family(name.stem).to_owned()).or_default().push(path);
+                        changes
+                            .additions
+                            .entry(strip_trailing_version(name.stem).to_owned())
+                            .or_default()
+                            .push(path);
                     }
                 }
                 (Some(from), Some(to)) => {
@@ -108,7 +112,7 @@ impl LibraryChanges {
 
     fn rename(&mut self, name: &LibraryName<'_>, new: UsrPath) {
         self.add_renamed_soname(name, new.as_str());
-        if let Some(additions) = self.additions.get_mut(family(name.stem)) {
+        if let Some(additions) = self.additions.get_mut(strip_trailing_version(name.stem)) {
             additions.retain(|path| *path != new);
         }
     }
@@ -116,7 +120,7 @@ impl LibraryChanges {
     /// The unique addition of the same stem (else of the stem with a version) and the same kind of name. Without one of
     /// that kind, a single addition whose file name is its soname replaces both the soname and the file.
     fn replacement(&self, name: &LibraryName<'_>, index: &ImageIndex<'_>) -> Option<UsrPath> {
-        let family = self.additions.get(family(name.stem))?;
+        let family = self.additions.get(strip_trailing_version(name.stem))?;
         // Of more, none is certain.
         if family.len() > MAX_LIBRARIES {
             return None;

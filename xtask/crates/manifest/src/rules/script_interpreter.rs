@@ -9,7 +9,7 @@ use crate::unit_and_script_execs::UnlistedExecutable;
 /// Reports interpreters of scripts, and programs that env(1) starts for them.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
     for missing in lint.unlisted_executables.iter().filter(|missing| missing.reference.is_script) {
-        let (script, program) = (&missing.reference.referrer, &missing.executable);
+        let (script, program) = (&missing.reference.referrer, &missing.unlisted_path);
         let Some(location) = lint.selection.location(script) else { continue };
         let suggestion = match missing.in_image {
             true => Suggestion::add(location.file, [program]),
@@ -21,7 +21,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
 }
 
 fn message(missing: &UnlistedExecutable<'_>) -> String {
-    let (script, program) = (&missing.reference.referrer, &missing.executable);
+    let (script, program) = (&missing.reference.referrer, &missing.unlisted_path);
     let line = format!("{script} starts with {:?}", missing.reference.directive);
     if missing.in_image {
         format!("{line}, and {program} is not listed")

@@ -5,7 +5,7 @@ use crate::finding::FindingKind;
 
 /// Reports each symbol version that is not defined.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
-    for ((library, version), needed_by) in &lint.dependencies.versions {
+    for ((library, version), needed_by) in &lint.dependencies.undefined_versions {
         let location = needed_by.iter().chain([library]).find_map(|path| lint.selection.location(path));
         let Some(location) = location else { continue };
         let needs = subject(needed_by);

@@ -8,7 +8,7 @@ use crate::suggestion::Suggestion;
 /// prefix `-`, and for one that the unit starts without.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
     for missing in lint.unlisted_executables.iter().filter(|missing| !missing.reference.is_script) {
-        let (reference, program) = (missing.reference, &missing.executable);
+        let (reference, program) = (missing.reference, &missing.unlisted_path);
         let Some(mut location) = lint.selection.location(&reference.referrer) else { continue };
         let (kind, suggestion) = if missing.in_image {
             location = lint.selection.nearest_entry(program, location);

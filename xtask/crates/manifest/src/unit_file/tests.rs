@@ -6,7 +6,7 @@ use super::*;
 fn programs(unit: &str, fragments: &[&str], systemd: Option<u32>) -> String {
     let path = UsrPath::new("lib/systemd/system/x").unwrap();
     let fragments = fragments.iter().map(|text| (&path, *text));
-    let found = commands(unit, fragments, systemd.map(SystemdVersion));
+    let found = parse_commands(unit, fragments, systemd.map(SystemdVersion));
     let show = |command: UnitCommand<'_>| {
         let mark = if command.may_fail { "-" } else { "" };
         let path = command.search_path.join(":");

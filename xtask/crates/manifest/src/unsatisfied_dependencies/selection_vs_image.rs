@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{Unresolved, UnsatisfiedDependencies, loaders};
+use super::{UnresolvedDependency, UnsatisfiedDependencies, loaders_with_without_env};
 use crate::selection::Selection;
 use usr::ldso::{DynamicLoader, FoundVia, LoadResult, NeededEntry, NotFound, Object, Rejected, VersionError};
 use usr::path::UsrPath;
@@ -25,7 +25,7 @@ struct LoaderPair<'s> {
 
 /// A selected library that the image's loader does not take, although the selection's does.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct OtherCopy {
+pub struct DifferentProvider {
     /// The selected library.
     pub selected: UsrPath,
     /// The library that the image's loader finds: every symlink on the path, then the file.
@@ -39,8 +39,8 @@ pub struct OtherCopy {
 impl<'s> Loaders<'s> {
     pub(super) fn new(selection: &'s Selection<'_>) -> Loaders<'s> {
         let selected = &selection.paths;
-        let [with_env, without_env] = loaders(selection, Some(selected));
-        let [image_with_env, image_without_env] = loaders(selection, None);
+        let [with_env, without_env] = loaders_with_without_env(selection, Some(selected));
+        let [image_with_env, image_without_env] = loaders_with_without_env(selection, None);
         Loaders {
             selected,
             with_env: LoaderPair { selection: with_env, image: image_with_env },
@@ -49,7 +49,7 @@ impl<'s> Loaders<'s> {
     }
 
     /// Whether dlopen(3) finds the name in the selection, with `LD_LIBRARY_PATH` and, if the image does, without.
-    pub(super) fn satisfy_dlopen(&self, by: &UsrPath, name: &str) -> bool {
+    pub(super) fn selection_satisfies_dlopen(&self, by: &UsrPath, name: &str) -> bool {
         let Loaders { with_env, without_env, .. } = self;
         with_env.selection.dlopen(by, name).is_some()
             && (without_env.selection.dlopen(by, name).is_some()
@@ -62,15 +62,19 @@ impl<'s> Loaders<'s> {
         found.or_else(|| self.with_env.image.dlopen(by, name))
     }
 
-    fn is_selected(&self, object: &Object) -> bool {
+    fn is_chain_selected(&self, object: &Object) -> bool {
         object.paths().all(|path| self.selected.contains(path))
     }
 
-    /// Selected libraries with a name in `copied` where the image's loader takes another file; empty unless both loads
-    /// succeed.
-    pub(super) fn other_copies(&self, root: &UsrPath, copied: &HashSet<&str>) -> Vec<OtherCopy> {
+    /// Selected libraries with a name in `ambiguous_names` where the image's loader takes another file; empty unless both
+    /// loads succeed.
+    pub(super) fn different_providers(
+        &self,
+        root: &UsrPath,
+        ambiguous_names: &HashSet<&str>,
+    ) -> Vec<DifferentProvider> {
         let here = self.with_env.selection.load(root);
-        if !here.objects.iter().any(|object| copied.contains(object.requested_name.as_str())) {
+        if !here.objects.iter().any(|object| ambiguous_names.contains(object.requested_name.as_str())) {
             return Vec::new();
         }
         let image = self.with_env.image.load(root);
@@ -80,21 +84,21 @@ impl<'s> Loaders<'s> {
         let known = providers(&here);
         let copy = |(need, object): (&NeededEntry, &Object)| {
             let selected = (*known.get(&(&need.needed_by, need.name.as_str()))?)?;
-            let is_other = selected.path != object.path && !self.is_selected(object);
-            is_other.then(|| OtherCopy {
+            let is_other = selected.path != object.path && !self.is_chain_selected(object);
+            is_other.then(|| DifferentProvider {
                 selected: selected.path.clone(),
                 chain: chain_of(object),
                 how: object.how.clone(),
                 needed_by: need.needed_by.clone(),
             })
         };
-        resolved(&image).filter_map(copy).collect()
+        resolved_needs(&image).filter_map(copy).collect()
     }
 }
 
 impl UnsatisfiedDependencies {
     /// Loads one program or library, and records what the selection is missing for it. Returns the loaded objects.
-    pub(super) fn load(&mut self, loaders: &Loaders<'_>, root: &UsrPath) -> Vec<UsrPath> {
+    pub(super) fn load_and_record(&mut self, loaders: &Loaders<'_>, root: &UsrPath) -> Vec<UsrPath> {
         let here = loaders.with_env.selection.load(root);
         let image = OnceCell::new();
         let in_image = || image.get_or_init(|| loaders.with_env.image.load(root));
@@ -116,7 +120,7 @@ impl UnsatisfiedDependencies {
         }
         for object in here.objects.iter().filter(|object| is_in_assumed_directory(object)) {
             let images = [in_image(), in_bare_image()];
-            self.record_certain(loaders, object, &images);
+            self.record_searched_path(loaders, object, &images);
         }
         here.objects.into_iter().map(|object| object.path).collect()
     }
@@ -129,8 +133,8 @@ impl UnsatisfiedDependencies {
         here: &'l LoadResult,
         image: &LoadResult,
         with_env: Option<&LoadResult>,
-    ) -> CommonErrors<'l> {
-        let common = CommonErrors::new(here, image);
+    ) -> LoadErrorComparison<'l> {
+        let common = LoadErrorComparison::new(here, image);
         let takes_copies = !common.replaced.is_empty();
         let known = providers(here);
         let answered: HashSet<&str> =
@@ -140,7 +144,7 @@ impl UnsatisfiedDependencies {
         let interpreter = image.objects.first().filter(|object| object.how == FoundVia::Interp);
         let requests =
             interpreter.into_iter().map(|object| (&object.needed_by, object.requested_name.as_str(), object));
-        let needs = resolved(image).map(|(need, object)| (&need.needed_by, need.name.as_str(), object));
+        let needs = resolved_needs(image).map(|(need, object)| (&need.needed_by, need.name.as_str(), object));
         for (needed_by, name, object) in requests.chain(needs) {
             let provider = known.get(&(needed_by, name)).copied();
             let is_missing = here.missing.iter().any(|missing| {
@@ -153,14 +157,14 @@ impl UnsatisfiedDependencies {
             }
             // One reason is enough for what follows: libraries may all need each other.
             let is_first = taken.insert(&object.path);
-            if loaders.is_selected(object) || !is_first && !is_missing {
+            if loaders.is_chain_selected(object) || !is_first && !is_missing {
                 continue;
             }
             let now = with_env.and_then(|load| load.provider(needed_by, name));
-            self.record(Unresolved {
+            self.record(UnresolvedDependency {
                 fragile: now.map(|now| (now.how.clone(), object.how.clone())),
-                unsuitable: other.map(|other| (other.path.clone(), common.reason(&other.path))),
-                ..Unresolved::new(name, needed_by, chain_of(object))
+                unsuitable: other.map(|other| (other.path.clone(), common.replacement_reason(&other.path))),
+                ..UnresolvedDependency::new(name, needed_by, chain_of(object))
             });
         }
         if with_env.is_none() {
@@ -171,11 +175,11 @@ impl UnsatisfiedDependencies {
     }
 
     /// Records the errors that the image's load has too.
-    fn record_unsolved(&mut self, errors: &CommonErrors<'_>) {
+    fn record_unsolved(&mut self, errors: &LoadErrorComparison<'_>) {
         errors.missing.iter().for_each(|missing| self.record_nowhere(missing));
         for error in &errors.versions {
             let key = (error.library.clone(), error.version.clone());
-            self.versions.entry(key).or_default().insert(error.needed_by.clone());
+            self.undefined_versions.entry(key).or_default().insert(error.needed_by.clone());
         }
         for rejected in &errors.broken {
             let known = self.unloadable.entry(rejected.path.clone());
@@ -185,32 +189,36 @@ impl UnsatisfiedDependencies {
     }
 
     fn record_nowhere(&mut self, missing: &NotFound) {
-        self.record(Unresolved {
+        self.record(UnresolvedDependency {
             searched: Arc::clone(&missing.searched),
-            ..Unresolved::new(&missing.name, &missing.needed_by, Vec::new())
+            ..UnresolvedDependency::new(&missing.name, &missing.needed_by, Vec::new())
         });
     }
 
     /// `uncertain` was found in an assumed directory (see [`is_in_assumed_directory`]): records the image's path to the
     /// same library through a directory that its loader does search.
-    fn record_certain(&mut self, loaders: &Loaders<'_>, uncertain: &Object, images: &[&LoadResult]) {
+    fn record_searched_path(&mut self, loaders: &Loaders<'_>, uncertain: &Object, images: &[&LoadResult]) {
         let objects = images.iter().flat_map(|image| &image.objects);
         let mut certain = objects.filter(|object| {
             object.requested_name == uncertain.requested_name
                 && !is_in_assumed_directory(object)
                 && !matches!(object.how, FoundVia::LibraryPath(_))
         });
-        if let Some(certain) = certain.next().filter(|certain| !loaders.is_selected(certain)) {
-            self.record(Unresolved {
+        if let Some(certain) = certain.next().filter(|certain| !loaders.is_chain_selected(certain)) {
+            self.record(UnresolvedDependency {
                 fragile: Some((uncertain.how.clone(), certain.how.clone())),
-                ..Unresolved::new(&uncertain.requested_name, &uncertain.needed_by, chain_of(certain))
+                ..UnresolvedDependency::new(
+                    &uncertain.requested_name,
+                    &uncertain.needed_by,
+                    chain_of(certain),
+                )
             });
         }
     }
 }
 
-/// The errors of a selection's load that the image's load has too.
-struct CommonErrors<'l> {
+/// The errors of a selection's load: those that the image's load has too, and those that it does not have.
+struct LoadErrorComparison<'l> {
     missing: Vec<&'l NotFound>,
     versions: Vec<&'l VersionError>,
     broken: Vec<&'l Rejected>,
@@ -218,14 +226,14 @@ struct CommonErrors<'l> {
     replaced: HashMap<&'l UsrPath, String>,
 }
 
-impl<'l> CommonErrors<'l> {
-    fn new(here: &'l LoadResult, image: &LoadResult) -> CommonErrors<'l> {
+impl<'l> LoadErrorComparison<'l> {
+    fn new(here: &'l LoadResult, image: &LoadResult) -> LoadErrorComparison<'l> {
         let loaded: HashSet<&UsrPath> = image.objects.iter().map(|object| &object.path).collect();
         let is_root = |path: &UsrPath| here.root.as_ref().is_some_and(|(_, root)| root == path);
         let missing: HashSet<&str> = image.missing.iter().map(|missing| missing.name.as_str()).collect();
         let versions: BTreeSet<&VersionError> = image.version_errors.iter().collect();
         let broken: HashSet<&UsrPath> = image.broken.iter().map(|rejected| &rejected.path).collect();
-        let mut common = CommonErrors {
+        let mut common = LoadErrorComparison {
             missing: Vec::new(),
             versions: Vec::new(),
             broken: Vec::new(),
@@ -257,7 +265,7 @@ impl<'l> CommonErrors<'l> {
         common
     }
 
-    fn reason(&self, path: &UsrPath) -> String {
+    fn replacement_reason(&self, path: &UsrPath) -> String {
         let other = || "the image's loader takes another file".to_owned();
         self.replaced.get(path).cloned().unwrap_or_else(other)
     }
@@ -270,7 +278,7 @@ fn providers(load: &LoadResult) -> HashMap<(&UsrPath, &str), Option<&Object>> {
 }
 
 /// The dependencies of a load that an object satisfies, in the order of loading.
-fn resolved(load: &LoadResult) -> impl Iterator<Item = (&NeededEntry, &Object)> {
+fn resolved_needs(load: &LoadResult) -> impl Iterator<Item = (&NeededEntry, &Object)> {
     load.needs.iter().filter_map(|need| Some((need, load.objects.get(need.object?)?)))
 }
 

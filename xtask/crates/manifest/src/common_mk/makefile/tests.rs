@@ -7,7 +7,7 @@ use super::*;
 fn read(text: &str) -> Vec<String> {
     let show = |a: &Assignment| {
         let mark = if a.conditional { "?" } else { "" };
-        format!("{mark}{}={}@{}", a.name, &text[a.value.clone()], a.line)
+        format!("{mark}{}={}@{}", a.name, &text[a.value_span.clone()], a.line)
     };
     parse(text.as_bytes()).unwrap().assignments.iter().map(show).collect()
 }
@@ -89,9 +89,11 @@ fn include_guard_is_not_a_conditional() {
 fn includes_and_evals_outside_conditionals_are_noted() {
     let text = "A := 1\ninclude a.mk b.mk\nifdef X\n-include c.mk\nendif\n$(eval B := 2)\nC := $(call f,${eval D := 1})\n\
                 include := 1\nx: y\n\t$(eval E := 1)\n";
-    let show = |one: &Opaque| match &one.kind {
-        OpaqueKind::Include { files, .. } => format!("{} {}: {files}", one.line, one.after),
-        OpaqueKind::Eval(text) => format!("{} {}: {text}", one.line, one.after),
+    let show = |one: &OpaqueStatement| match &one.kind {
+        OpaqueStatementKind::Include { files, .. } => {
+            format!("{} {}: {files}", one.line, one.assignments_before)
+        }
+        OpaqueStatementKind::Eval(text) => format!("{} {}: {text}", one.line, one.assignments_before),
     };
     let found: Vec<String> = parse(text.as_bytes()).unwrap().opaque.iter().map(show).collect();
     assert_eq!(found, ["2 1: a.mk b.mk", "6 1: $(eval B := 2)", "7 1: C := $(call f,${eval D := 1})"]);

@@ -2,14 +2,14 @@
 //! listed copy works.
 
 use super::lint_state::{Lint, join};
-use crate::unsatisfied_dependencies::{OtherCopy, other_copies};
+use crate::unsatisfied_dependencies::{DifferentProvider, different_providers};
 use usr::path::UsrPath;
 
 /// Reports libraries of which the manifests list another copy.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
     let index = lint.index;
-    for copy in other_copies(lint.selection, |path: &UsrPath| index.get(path.name()).len() > 1) {
-        let OtherCopy { selected, chain, how, needed_by } = &copy;
+    for copy in different_providers(lint.selection, |path: &UsrPath| index.with_name(path.name()).len() > 1) {
+        let DifferentProvider { selected, chain, how, needed_by } = &copy;
         let Some(location) = lint.selection.location(selected) else { continue };
         let unlisted: Vec<&UsrPath> =
             chain.iter().filter(|path| !lint.selection.paths.contains(*path)).collect();
