@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::smoketest::sandbox::End;
+use crate::smoketest::sandbox::ProgramEnd;
 use usr::path::UsrPath;
 
 /// Longest check of one root filesystem.
@@ -56,7 +56,7 @@ impl LoaderHealth {
     }
 
     /// Counts one run; `end` is set for a run that did not exit normally.
-    pub(super) fn count_run(&self, loader: &UsrPath, file: &UsrPath, end: Option<End>) {
+    pub(super) fn count_run(&self, loader: &UsrPath, file: &UsrPath, end: Option<ProgramEnd>) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.last_loader = Some(loader.clone());
         let Some(end) = end else {
@@ -64,7 +64,7 @@ impl LoaderHealth {
             return;
         };
         match end {
-            End::Killed(_) | End::NotExecutable => counts.crashes += 1,
+            ProgramEnd::Killed(_) | ProgramEnd::NotExecutable => counts.crashes += 1,
             _ => counts.hangs += 1,
         }
         let reason = format!("{end} (linking {file})");
@@ -91,7 +91,7 @@ impl LoaderHealth {
 mod tests {
     use super::*;
 
-    fn failure(ends: &[Option<End>]) -> Option<String> {
+    fn failure(ends: &[Option<ProgramEnd>]) -> Option<String> {
         let path = |text: &str| UsrPath::new(text).unwrap();
         let health = LoaderHealth::new();
         for (number, end) in ends.iter().enumerate() {
@@ -102,11 +102,11 @@ mod tests {
 
     #[test]
     fn loader_that_never_works_is_one_failure() {
-        let segv = Some(End::Killed(11));
+        let segv = Some(ProgramEnd::Killed(11));
         assert_eq!(failure(&[segv; 2]), None);
         assert_eq!(failure(&[segv; 3]).unwrap(), "was killed by SIGSEGV (linking bin/0)");
         assert_eq!(
-            failure(&[segv, segv, Some(End::NotExecutable)]).unwrap(),
+            failure(&[segv, segv, Some(ProgramEnd::NotExecutable)]).unwrap(),
             "was killed by SIGSEGV (linking bin/0)"
         );
         assert_eq!(failure(&[None, segv, segv, segv, segv]), None);
@@ -114,9 +114,11 @@ mod tests {
 
     #[test]
     fn loader_that_hangs_is_stopped() {
-        let hang = Some(End::TimedOut);
+        let hang = Some(ProgramEnd::TimedOut);
         assert_eq!(failure(&[None, hang, None, None, None]), None);
         assert_eq!(failure(&[None, hang, None, hang]).unwrap(), "did not end within 10 s (linking bin/1)");
-        assert!(failure(&[None, Some(End::TooMuchOutput), hang]).unwrap().starts_with("printed more than"));
+        assert!(
+            failure(&[None, Some(ProgramEnd::TooMuchOutput), hang]).unwrap().starts_with("printed more than")
+        );
     }
 }

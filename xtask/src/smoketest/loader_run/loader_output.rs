@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::smoketest::sandbox::{End, Finished};
+use crate::smoketest::sandbox::{FinishedRun, ProgramEnd};
 
 /// The parsed output of the loader for one file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,16 +15,16 @@ pub struct LoaderOutput {
     /// The problems, without duplicates.
     pub problems: Vec<String>,
     /// The end of a loader that crashed, hung or could not be executed.
-    pub failure: Option<End>,
+    pub failure: Option<ProgramEnd>,
 }
 
 impl LoaderOutput {
     /// Parses a whole run. A loader that fails and prints nothing known is a problem of its own.
-    pub(super) fn from_run(run: &Finished) -> LoaderOutput {
+    pub(super) fn from_run(run: &FinishedRun) -> LoaderOutput {
         let stderr = String::from_utf8_lossy(&run.stderr);
         let mut output = parse(&String::from_utf8_lossy(&run.stdout), &stderr);
-        output.failure = Some(run.end).filter(|end| !matches!(end, End::Exited(_)));
-        if output.failure.is_some() || output.problems.is_empty() && run.end != End::Exited(0) {
+        output.failure = Some(run.end).filter(|end| !matches!(end, ProgramEnd::Exited(_)));
+        if output.failure.is_some() || output.problems.is_empty() && run.end != ProgramEnd::Exited(0) {
             let last = stderr.lines().rfind(|line| !line.trim().is_empty());
             // The line may be of any length.
             let last = last.map(|line| format!(": {}", line.chars().take(200).collect::<String>()));

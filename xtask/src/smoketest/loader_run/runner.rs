@@ -48,7 +48,7 @@ impl LoaderRunner {
                 return Ok(LoaderRunner::Simulated(reason));
             }
         }
-        Sandbox::detect(&rootfs.path, emulator, owner_only_elf_files(rootfs)).map(LoaderRunner::Confined)
+        Sandbox::probe(&rootfs.path, emulator, owner_only_elf_files(rootfs)).map(LoaderRunner::Confined)
     }
 }
 

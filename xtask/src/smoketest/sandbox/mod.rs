@@ -4,11 +4,11 @@
 //! the read-only `/usr` alone (pivot_root(2)), no capabilities, `no_new_privs`, and an unprivileged user ID where the
 //! caller is root. Its time, output, memory and number of processes are bounded. It is killed when this process ends.
 //!
-//! util-linux makes the namespaces; then this program, called again as [`inner`], does what only a process inside of
-//! them can do. Both sides synchronize over pipes: the host writes the user map when the namespaces exist, and the
+//! util-linux makes the namespaces; then this program, called again as [`namespace_entry`], does what only a process
+//! inside of them can do. Both sides synchronize over pipes: the host writes the user map when the namespaces exist, and the
 //! program starts when the host has seen that all is set up. A host that was killed before that never answers.
 
-pub mod inner;
+pub mod namespace_entry;
 mod user_map;
 
 use std::ffi::OsString;
@@ -54,20 +54,20 @@ wait $!"#;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sandbox {
     /// This program.
-    tool: PathBuf,
+    own_program: PathBuf,
     rootfs: PathBuf,
     user: UserMap,
     /// The static qemu that runs programs of a foreign machine.
     emulator: Option<PathBuf>,
     /// Files below `usr` that only root can read: the program sees copies.
-    unreadable: Vec<OsString>,
+    owner_only_files: Vec<OsString>,
 }
 
 /// The end of a run, and what the program printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finished {
+pub struct FinishedRun {
     /// The end of the program.
-    pub end: End,
+    pub end: ProgramEnd,
     /// Standard output.
     pub stdout: Vec<u8>,
     /// Standard error.
@@ -76,7 +76,7 @@ pub struct Finished {
 
 /// The end of a confined program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum ProgramEnd {
     /// Exited with this code.
     Exited(i32),
     /// Killed by a signal.
@@ -89,17 +89,17 @@ pub enum End {
     TooMuchOutput,
 }
 
-impl fmt::Display for End {
+impl fmt::Display for ProgramEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            End::Exited(code) => write!(f, "exited with {code}"),
-            End::Killed(signal) => {
+            ProgramEnd::Exited(code) => write!(f, "exited with {code}"),
+            ProgramEnd::Killed(signal) => {
                 let name = signal_hook::low_level::signal_name(*signal);
                 write!(f, "was killed by {}", name.map_or_else(|| signal.to_string(), str::to_owned))
             }
-            End::NotExecutable => f.write_str("cannot be executed"),
-            End::TimedOut => write!(f, "did not end within {} s", MAX_RUN_TIME.as_secs()),
-            End::TooMuchOutput => write!(f, "printed more than {} KiB", MAX_OUTPUT_LEN >> 10),
+            ProgramEnd::NotExecutable => f.write_str("cannot be executed"),
+            ProgramEnd::TimedOut => write!(f, "did not end within {} s", MAX_RUN_TIME.as_secs()),
+            ProgramEnd::TooMuchOutput => write!(f, "printed more than {} KiB", MAX_OUTPUT_LEN >> 10),
         }
     }
 }
@@ -121,24 +121,25 @@ impl Sandbox {
     ///
     /// # Errors
     /// The reason why this machine or user cannot confine a program.
-    pub fn detect(
+    pub fn probe(
         rootfs: &Path,
         emulator: Option<PathBuf>,
-        unreadable: Vec<OsString>,
+        owner_only_files: Vec<OsString>,
     ) -> std::result::Result<Sandbox, String> {
         if let Some(missing) = missing_programs_reason(&["unshare", "setpriv"]) {
             return Err(format!("{missing} (util-linux)"));
         }
-        let tool = std::env::current_exe().map_err(|error| format!("cannot locate this program: {error}"))?;
-        let with_user = |user, unreadable| {
-            let (tool, rootfs, emulator) = (tool.clone(), rootfs.to_owned(), emulator.clone());
-            let sandbox = Sandbox { tool, rootfs, user, emulator, unreadable };
+        let own_program =
+            std::env::current_exe().map_err(|error| format!("cannot locate this program: {error}"))?;
+        let with_user = |user, owner_only_files| {
+            let (own_program, rootfs, emulator) = (own_program.clone(), rootfs.to_owned(), emulator.clone());
+            let sandbox = Sandbox { own_program, rootfs, user, emulator, owner_only_files };
             sandbox.run(&[], &|| false).map(|_| sandbox)
         };
-        let tried = match UserMap::of_process() {
+        let tried = match UserMap::choose() {
             UserMap::Caller => with_user(UserMap::Caller, Vec::new()),
             // In a container with few user IDs, root may still create user namespaces like an unprivileged user.
-            UserMap::Unprivileged => with_user(UserMap::Unprivileged, unreadable)
+            UserMap::Unprivileged => with_user(UserMap::Unprivileged, owner_only_files)
                 .or_else(|error| with_user(UserMap::Caller, Vec::new()).map_err(|_| error)),
         };
         tried.map_err(|error| error.causes.last().cloned().unwrap_or(error.message))
@@ -149,14 +150,14 @@ impl Sandbox {
     ///
     /// # Errors
     /// The sandbox cannot be set up, or was stopped; the program's own failure is not an error.
-    pub fn run(&self, arguments: &[OsString], is_stopped: &dyn Fn() -> bool) -> Result<Finished> {
+    pub fn run(&self, arguments: &[OsString], is_stopped: &dyn Fn() -> bool) -> Result<FinishedRun> {
         let mut child = self.command(arguments).spawn().with_context(|| "cannot run setpriv")?;
         let (sender, chunks) = sync_channel(4);
         spawn_reader(child.stdout.take(), false, sender.clone());
         spawn_reader(child.stderr.take(), true, sender);
         let mut run =
-            Run { user: self.user, phase: Phase::Namespaces, stdout: Vec::new(), stderr: Vec::new() };
-        let stopped = run.collect(&mut child, &chunks, is_stopped);
+            RunState { user: self.user, phase: Phase::Namespaces, stdout: Vec::new(), stderr: Vec::new() };
+        let stopped = run.collect_output(&mut child, &chunks, is_stopped);
         if !matches!(stopped, Ok(None)) {
             let _ = child.kill();
         }
@@ -167,9 +168,9 @@ impl Sandbox {
             // The supervisor passes on the status of its child.
             (None, Some(_)) => return Err(killed_supervisor_error(status)),
             (None, None) if run.phase != Phase::Program => return Err(setup_error(status, &run.stderr)),
-            (None, None) => from_code(status.code().unwrap_or_default()),
+            (None, None) => end_of_exit_code(status.code().unwrap_or_default()),
         };
-        Ok(Finished { end, stdout: run.stdout, stderr: run.stderr })
+        Ok(FinishedRun { end, stdout: run.stdout, stderr: run.stderr })
     }
 
     fn command(&self, arguments: &[OsString]) -> Command {
@@ -179,8 +180,8 @@ impl Sandbox {
             command.arg("--map-root-user");
         }
         command.args(["--mount", "--propagation", "private", "--pid", "--net", "--ipc", "--uts", "--cgroup"]);
-        command.args(["--", "sh", "-c", SUPERVISOR, INIT]).arg(&self.tool);
-        command.args(inner::arguments(self, arguments));
+        command.args(["--", "sh", "-c", SUPERVISOR, INIT]).arg(&self.own_program);
+        command.args(namespace_entry::arguments(self, arguments));
         // Nothing of the caller's environment (LD_PRELOAD, LD_DEBUG) reaches the program.
         command.env_clear().env("PATH", STANDARD_PATH).env("LC_ALL", "C");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -200,21 +201,21 @@ enum Phase {
 }
 
 /// A run as seen from outside.
-struct Run {
+struct RunState {
     user: UserMap,
     phase: Phase,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
 }
 
-impl Run {
+impl RunState {
     /// Collects output until both streams end (`None`), or until a limit is reached.
-    fn collect(
+    fn collect_output(
         &mut self,
         child: &mut Child,
         chunks: &Receiver<(bool, Vec<u8>)>,
         is_stopped: &dyn Fn() -> bool,
-    ) -> Result<Option<End>> {
+    ) -> Result<Option<ProgramEnd>> {
         let mut deadline = Instant::now() + SETUP_TIMEOUT;
         loop {
             let rest = deadline.saturating_duration_since(Instant::now());
@@ -229,17 +230,17 @@ impl Run {
                 Err(RecvTimeoutError::Timeout) => {
                     let is_set_up = self.phase == Phase::Program;
                     let late = || Error::failed("the sandbox was not set up in time");
-                    return is_set_up.then_some(Some(End::TimedOut)).ok_or_else(late);
+                    return is_set_up.then_some(Some(ProgramEnd::TimedOut)).ok_or_else(late);
                 }
             }
             if self.stdout.len() + self.stderr.len() > MAX_OUTPUT_LEN {
-                return Ok(Some(End::TooMuchOutput));
+                return Ok(Some(ProgramEnd::TooMuchOutput));
             }
             while self.phase != Phase::Program
                 && let Some(end) = self.stdout.iter().position(|byte| *byte == b'\n')
             {
                 self.stdout.drain(..=end);
-                self.advance(child)?;
+                self.answer_setup_line(child)?;
                 deadline =
                     Instant::now() + if self.phase == Phase::Program { MAX_RUN_TIME } else { SETUP_TIMEOUT };
             }
@@ -247,13 +248,13 @@ impl Run {
     }
 
     /// Answers a line of the set-up, unless its supervisor has ended: the program would outlive this process.
-    fn advance(&mut self, child: &mut Child) -> Result<()> {
+    fn answer_setup_line(&mut self, child: &mut Child) -> Result<()> {
         if let Ok(Some(status)) = child.try_wait() {
             return Err(killed_supervisor_error(status));
         }
         // If the set-up has failed, its error is on standard error: an error of these writes is ignored.
         if self.phase == Phase::Namespaces {
-            self.user.write(child.id()).with_context(|| "cannot map user IDs")?;
+            self.user.write_id_maps(child.id()).with_context(|| "cannot map user IDs")?;
             self.phase = Phase::Inner;
             let _ = child.stdin.as_mut().map(|stdin| stdin.write_all(b"\n"));
         } else {
@@ -292,10 +293,10 @@ fn setup_error(status: ExitStatus, stderr: &[u8]) -> Error {
 }
 
 /// The shell in the sandbox passes a signal on as 128 and its number (sh(1)).
-fn from_code(code: i32) -> End {
+fn end_of_exit_code(code: i32) -> ProgramEnd {
     match code {
-        inner::EXIT_NOT_EXECUTABLE => End::NotExecutable,
-        code if code > 128 => End::Killed(code - 128),
-        code => End::Exited(code),
+        namespace_entry::EXIT_NOT_EXECUTABLE => ProgramEnd::NotExecutable,
+        code if code > 128 => ProgramEnd::Killed(code - 128),
+        code => ProgramEnd::Exited(code),
     }
 }

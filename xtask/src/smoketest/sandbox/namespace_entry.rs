@@ -1,7 +1,7 @@
 //! The side of the sandbox that runs in its namespaces: makes the root directory, drops all rights, starts the program.
 //!
-//! This is an internal entry point of the program ([`call`]); `--help` does not list it. It refuses to work in the
-//! user namespace of its caller, where it would change mounts of the machine.
+//! This is an internal entry point of the program ([`run_if_selected`]); `--help` does not list it. It refuses to
+//! work in the user namespace of its caller, where it would change mounts of the machine.
 
 use std::ffi::OsString;
 use std::fs;
@@ -25,7 +25,7 @@ use coreos_types::error::{Error, Result, ResultExt};
 /// The first argument of this entry point.
 const COMMAND: &str = "__sandbox";
 /// The step of `boot/supervisor.sh`: the arguments are a root directory, a program in it, and its arguments.
-const ENTER: &str = "enter";
+const ENTER_STEP: &str = "enter";
 /// The path of this program as the supervisor of a boot mounts it, in a mount namespace of its own.
 const SUPERVISORS_COPY: &str = "/run/tool";
 /// The exit code of a set-up that failed.
@@ -35,7 +35,7 @@ pub(super) const EXIT_NOT_EXECUTABLE: i32 = 126;
 /// Directories and links of the root filesystem that the loader may search, apart from `usr`.
 const TOP_LEVEL: [&str; 7] = ["bin", "etc", "lib", "lib32", "lib64", "libx32", "sbin"];
 /// The mount point of the emulator.
-const EMULATOR: &str = ".emulator";
+const EMULATOR_MOUNT_POINT: &str = ".emulator";
 
 /// Most address space of a confined program, in bytes.
 const MAX_ADDRESS_SPACE: u64 = 1 << 30;
@@ -56,14 +56,14 @@ pub(super) fn arguments(sandbox: &Sandbox, program: &[OsString]) -> Vec<OsString
     let mut words =
         vec![COMMAND.into(), namespace.into_os_string(), uid.into(), sandbox.rootfs.clone().into()];
     words.push(sandbox.emulator.clone().unwrap_or_default().into());
-    words.push(sandbox.unreadable.len().to_string().into());
-    words.extend([&sandbox.unreadable[..], program].concat());
+    words.push(sandbox.owner_only_files.len().to_string().into());
+    words.extend([&sandbox.owner_only_files[..], program].concat());
     words
 }
 
 /// Runs this entry point if the command line selects it; returns only on failure, or without a program to run.
 /// `None` for any other command line.
-pub fn call(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
+pub fn run_if_selected(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     let mut arguments = arguments.into_iter().skip(1);
     if arguments.next()?.as_bytes() != COMMAND.as_bytes() {
         return None;
@@ -72,8 +72,10 @@ pub fn call(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     close_fds::set_fds_cloexec(3, &[]);
     let words: Vec<OsString> = arguments.collect();
     let started = match &words[..] {
-        [step, root, program, rest @ ..] if step == ENTER => enter(Path::new(root), program, rest).map(Some),
-        _ => start(&words),
+        [step, root, program, rest @ ..] if step == ENTER_STEP => {
+            enter_and_exec(Path::new(root), program, rest).map(Some)
+        }
+        _ => set_up_and_exec(&words),
     };
     let (error, code) = match started {
         Ok(None) => return Some(ExitCode::SUCCESS),
@@ -86,16 +88,16 @@ pub fn call(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
 
 /// Changes the root directory for a boot, which has made its namespaces and mounts, and executes its program; returns
 /// the error.
-fn enter(root: &Path, program: &OsString, arguments: &[OsString]) -> Result<io::Error> {
+fn enter_and_exec(root: &Path, program: &OsString, arguments: &[OsString]) -> Result<io::Error> {
     if std::env::current_exe().with_context(|| "cannot locate this program")? != Path::new(SUPERVISORS_COPY) {
         return Err(Error::failed("not called by the supervisor of a boot"));
     }
-    pivot(root)?;
+    pivot_root(root)?;
     Ok(Command::new(program).args(arguments).exec())
 }
 
 /// Sets up the sandbox and executes the program. Returns the error of execve(2), or `None` without a program.
-fn start(words: &[OsString]) -> Result<Option<io::Error>> {
+fn set_up_and_exec(words: &[OsString]) -> Result<Option<io::Error>> {
     let [namespace, uid, rootfs, emulator, count, rest @ ..] = words else {
         return Err(Error::failed("too few arguments"));
     };
@@ -105,10 +107,11 @@ fn start(words: &[OsString]) -> Result<Option<io::Error>> {
     }
     let number = |word: &OsString| word.to_str().and_then(|word| word.parse::<u32>().ok());
     let count = number(count).filter(|count| *count as usize <= rest.len());
-    let (unreadable, program) = rest.split_at(count.ok_or_else(|| Error::failed("invalid count"))? as usize);
+    let (owner_only_files, program) =
+        rest.split_at(count.ok_or_else(|| Error::failed("invalid count"))? as usize);
     let emulator = Some(Path::new(emulator)).filter(|path| !path.as_os_str().is_empty());
-    limit_namespaces();
-    make_root(Path::new(rootfs), emulator, unreadable)?;
+    zero_namespace_sysctls();
+    make_and_enter_root(Path::new(rootfs), emulator, owner_only_files)?;
     rustix::process::setsid().with_context(|| "cannot start a session")?;
     drop_rights(number(uid))?;
     limit_resources(emulator.is_some())?;
@@ -118,7 +121,7 @@ fn start(words: &[OsString]) -> Result<Option<io::Error>> {
         None => Command::new(program),
         Some(_) => {
             // qemu-user reserves more than a limit of its own address space allows; this limits the program's.
-            let mut command = Command::new(Path::new("/").join(EMULATOR));
+            let mut command = Command::new(Path::new("/").join(EMULATOR_MOUNT_POINT));
             command.arg("-R").arg(MAX_ADDRESS_SPACE.to_string()).arg(program);
             command
         }
@@ -128,7 +131,7 @@ fn start(words: &[OsString]) -> Result<Option<io::Error>> {
 
 /// No user namespaces below this one, and no System V objects: both could hold memory that no limit of a process
 /// counts. Errors are ignored: some kernels do not let a user namespace set these.
-fn limit_namespaces() {
+fn zero_namespace_sysctls() {
     for file in ["user/max_user_namespaces", "kernel/shmmni", "kernel/msgmni"] {
         let _ = fs::write(Path::new("/proc/sys").join(file), "0");
     }
@@ -141,17 +144,19 @@ enum TopLevelEntry {
 }
 
 /// Makes the root directory, an empty read-only file system with `usr` in it, and detaches everything else.
-fn make_root(root: &Path, emulator: Option<&Path>, unreadable: &[OsString]) -> Result<()> {
-    let usr = open(&root.join("usr"), OFlags::DIRECTORY | OFlags::NOFOLLOW)?;
-    let emulator = emulator.map(|path| open(path, OFlags::empty())).transpose()?;
+fn make_and_enter_root(root: &Path, emulator: Option<&Path>, owner_only_files: &[OsString]) -> Result<()> {
+    let usr = open_path_fd(&root.join("usr"), OFlags::DIRECTORY | OFlags::NOFOLLOW)?;
+    let emulator = emulator.map(|path| open_path_fd(path, OFlags::empty())).transpose()?;
     let mut entries = Vec::new();
     for name in TOP_LEVEL {
         let path = root.join(name);
         if let Ok(target) = fs::read_link(&path) {
             entries.push((name, TopLevelEntry::Link(target.into_os_string())));
         } else if path.is_dir() {
-            entries
-                .push((name, TopLevelEntry::Directory(open(&path, OFlags::DIRECTORY | OFlags::NOFOLLOW)?)));
+            entries.push((
+                name,
+                TopLevelEntry::Directory(open_path_fd(&path, OFlags::DIRECTORY | OFlags::NOFOLLOW)?),
+            ));
         }
     }
     rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
@@ -166,28 +171,28 @@ fn make_root(root: &Path, emulator: Option<&Path>, unreadable: &[OsString]) -> R
             TopLevelEntry::Link(target) => symlink(target, path).with_context(|| "cannot make a link")?,
             TopLevelEntry::Directory(directory) => {
                 fs::create_dir(&path).with_context(|| "cannot make a directory")?;
-                bind(&directory, &path)?;
+                bind_read_only(&directory, &path)?;
             }
         }
     }
     if let Some(emulator) = emulator {
-        fs::write(root.join(EMULATOR), "").with_context(|| "cannot make a file")?;
-        bind(&emulator, &root.join(EMULATOR))?;
+        fs::write(root.join(EMULATOR_MOUNT_POINT), "").with_context(|| "cannot make a file")?;
+        bind_read_only(&emulator, &root.join(EMULATOR_MOUNT_POINT))?;
     }
-    for (number, path) in unreadable.iter().enumerate() {
-        copy(&root.join("usr").join(path), &root.join(format!(".copy-{number}")))?;
+    for (number, path) in owner_only_files.iter().enumerate() {
+        mount_readable_copy(&root.join("usr").join(path), &root.join(format!(".copy-{number}")))?;
     }
-    pivot(root)?;
+    pivot_root(root)?;
     remount_read_only(Path::new("/")).with_context(|| "cannot make the root directory read-only")
 }
 
-fn open(path: &Path, flags: OFlags) -> Result<OwnedFd> {
+fn open_path_fd(path: &Path, flags: OFlags) -> Result<OwnedFd> {
     rustix::fs::open(path, flags | OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
         .with_path("cannot open", path)
 }
 
 /// Mounts an open file or directory read-only.
-fn bind(file: &OwnedFd, target: &Path) -> Result<()> {
+fn bind_read_only(file: &OwnedFd, target: &Path) -> Result<()> {
     let source = format!("/proc/self/fd/{}", file.as_raw_fd());
     let mounted = rustix::mount::mount_bind(source, target).and_then(|()| remount_read_only(target));
     mounted.with_path("cannot mount", target)
@@ -199,15 +204,15 @@ fn remount_read_only(target: &Path) -> rustix::io::Result<()> {
 }
 
 /// Mounts a world-readable copy over a file.
-fn copy(path: &Path, copy: &Path) -> Result<()> {
+fn mount_readable_copy(path: &Path, copy: &Path) -> Result<()> {
     let copied =
         fs::copy(path, copy).and_then(|_| fs::set_permissions(copy, fs::Permissions::from_mode(0o555)));
     copied.with_path("cannot copy", path)?;
-    bind(&open(copy, OFlags::NOFOLLOW)?, path)
+    bind_read_only(&open_path_fd(copy, OFlags::NOFOLLOW)?, path)
 }
 
 /// Makes a directory the root, and detaches the old one (pivot_root(2), "pivot_root(".", ".")").
-fn pivot(root: &Path) -> Result<()> {
+fn pivot_root(root: &Path) -> Result<()> {
     rustix::process::chdir(root).with_context(|| "cannot enter the root directory")?;
     rustix::process::pivot_root(".", ".").with_context(|| "cannot change the root directory")?;
     rustix::mount::unmount(".", UnmountFlags::DETACH)
