@@ -24,7 +24,7 @@ use manifest::plan::stage1_sources::Stage1Sources;
 use manifest::plan::verify::verify;
 use manifest::rules::lint_and_fix::FixOptions;
 use manifest::selection::ManifestRef;
-use openpgp_policy::{Certificate, DetachedSignature, Pin, SHA1_CUTOFF, TrustPolicy};
+use openpgp_policy::{Certificate, DetachedSignatures, Pin, SHA1_CUTOFF, TrustPolicy};
 use pxe_image::{InflateLimits, Payload, SignatureCheck, UnlinkedTempDir, VerifiedImage, ingest::ingest};
 use release_fixture::image::{Content, ImageSpec};
 use release_fixture::pack;
@@ -80,16 +80,18 @@ fn hashing(bench: &Bench) {
         ("SHA-512", "plain.pgp", "sha512.sig"),
     ] {
         let certificate = Certificate::parse(&fixture(certificate), certificate).unwrap();
-        let pin =
-            Pin { sha1_until: Some(SHA1_CUTOFF), ..Pin::new(certificate.fingerprint().clone(), "a bench") };
+        let pin = Pin {
+            sha1_until: Some(SHA1_CUTOFF),
+            ..Pin::built_in_or_new(certificate.fingerprint().clone(), "a bench")
+        };
         let policy = TrustPolicy { pins: vec![pin], now: 1_767_268_800 };
-        let signature = DetachedSignature::parse(&fixture(signature), signature).unwrap();
+        let signature = DetachedSignatures::parse(&fixture(signature), signature).unwrap();
         let keyring = Keyring::from_certificates(policy, vec![certificate]);
         bench.run(&format!("{hash} of a signature, 64 MiB"), || {
             let mut verification = keyring.begin_verification(&signature, None).unwrap();
             assert!(verification.needs_data(), "{hash}");
             verification.update(&bytes);
-            verification.digests()
+            verification.signature_digests()
         });
     }
 }

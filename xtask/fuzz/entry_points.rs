@@ -13,7 +13,7 @@ use flate2::write::GzEncoder;
 use manifest::common_mk::CommonMk;
 use manifest::editor::ManifestEditor;
 use manifest::file::ManifestFile;
-use openpgp_policy::{Certificate, DetachedSignature, TrustPolicy, Verification, VerificationResults};
+use openpgp_policy::{Certificate, DetachedSignatures, TrustPolicy, Verification, VerificationResults};
 use pxe_image::{Digest, SignatureCheck, UnlinkedTempDir, VerifiedImage};
 use release_fixture::pack;
 use usr::contents_list::{parse_contents, systemd_version_from_packages};
@@ -153,21 +153,21 @@ static CERTIFICATES: LazyLock<Vec<Certificate>> = LazyLock::new(|| {
 /// with the signatures of the fixtures.
 pub(crate) fn signature_file(bytes: &[u8]) {
     let own = Certificate::parse_all(bytes, "bytes").unwrap_or_default();
-    if let Ok(signature) = DetachedSignature::parse(bytes, "bytes") {
+    if let Ok(signature) = DetachedSignatures::parse(bytes, "bytes") {
         let vendors = verdicts(&signature, &own, &TrustPolicy::for_vendors(&Vendors::default(), NOW));
-        assert!(vendors.good().is_none(), "bytes of nobody's are signed by a vendor");
+        assert!(vendors.first_good().is_none(), "bytes of nobody's are signed by a vendor");
         let _any = verdicts(&signature, &CERTIFICATES, &TrustPolicy::from_certificates(&CERTIFICATES, NOW));
     }
     if !own.is_empty() {
         let policy = TrustPolicy::from_certificates(&own, NOW);
         let known =
-            KNOWN.iter().filter_map(|(_, signature)| DetachedSignature::parse(signature, "known").ok());
+            KNOWN.iter().filter_map(|(_, signature)| DetachedSignatures::parse(signature, "known").ok());
         known.for_each(|signature| drop(verdicts(&signature, &own, &policy)));
     }
 }
 
 fn verdicts(
-    signature: &DetachedSignature,
+    signature: &DetachedSignatures,
     certificates: &[Certificate],
     policy: &TrustPolicy,
 ) -> VerificationResults {

@@ -170,7 +170,7 @@ impl Config {
                 Error::failed(format!("pins of [workspace.metadata.stage1] has {pin:?}"))
                     .with_cause(why.to_string())
             })?;
-            policy.pins.push(Pin::new(primary, "pinned in Cargo.toml"));
+            policy.pins.push(Pin::built_in_or_new(primary, "pinned in Cargo.toml"));
         }
         let files = self.vendor_certificates.iter().map(|path| read_certificates(path));
         let hint = "set certificate in [workspace.metadata.stage1.vendors.NAME] to an OpenPGP certificate";

@@ -23,7 +23,8 @@ pub(crate) fn log_keys(term: &Term, keyring: &Keyring) {
         return;
     }
     for certificate in keyring.local_certificates() {
-        let (fingerprint, name) = (certificate.fingerprint(), certificate.name().unwrap_or("no name"));
+        let (fingerprint, name) =
+            (certificate.fingerprint(), certificate.printable_user_id().unwrap_or("no name"));
         term.detail("trusted", format!("{fingerprint}, {name}"));
         for subkey in certificate.fingerprints().skip(1) {
             term.trace("trusted", format!("{subkey}, subkey of {fingerprint}"));

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::dir::Cache;
 use crate::terminal::{Progress, Term};
 use coreos_types::error::{Error, Result, ResultExt};
-use openpgp_policy::DetachedSignature;
+use openpgp_policy::DetachedSignatures;
 use pxe_image::{SignatureCheck, VerifiedImage};
 
 /// A PXE image on the local disk.
@@ -31,8 +31,8 @@ impl ImageFile {
     }
 
     /// Parses the signature, if there is one.
-    pub(super) fn parse_signature(&self) -> Result<Option<DetachedSignature>> {
-        let parse = |bytes| DetachedSignature::parse(bytes, &format!("{}.sig", self.source));
+    pub(super) fn parse_signature(&self) -> Result<Option<DetachedSignatures>> {
+        let parse = |bytes| DetachedSignatures::parse(bytes, &format!("{}.sig", self.source));
         self.signature.as_deref().map(parse).transpose()
     }
 

@@ -10,7 +10,7 @@ use crate::keyring::{FetchFn, Keyring};
 use crate::terminal::Term;
 use coreos_types::error::{Error, Result};
 use coreos_types::signer::Signer;
-use openpgp_policy::{Certificate, DetachedSignature, Verification};
+use openpgp_policy::{Certificate, DetachedSignatures, Verification};
 use pxe_image::{Digest, SignatureCheck};
 
 /// Opens local images, cached images and downloads. Several threads may share it.
@@ -57,7 +57,7 @@ impl ImageStore<'_> {
 
     /// Begins the verification of a signature of `source`, with newer certificates if its key is unknown.
     fn fetch_key_and_begin_verification(&self, source: &str, signature: &[u8]) -> Result<Verification> {
-        let signature = DetachedSignature::parse(signature, &format!("{source}.sig"))?;
+        let signature = DetachedSignatures::parse(signature, &format!("{source}.sig"))?;
         let fetch = |url: &str| self.client.get_certificate(url);
         let fetch: Option<FetchFn<'_>> = if self.client.is_offline() { None } else { Some(&fetch) };
         self.keyring.begin_verification(&signature, fetch)
@@ -96,8 +96,8 @@ impl ImageStore<'_> {
         let Some(signature) = file.parse_signature()? else { return Ok(Some(None)) };
         let verification = self.keyring.begin_verification(&signature, None)?;
         // With several signatures another one may be valid now, and it may use another hash than the cached digest.
-        let octets = verification.plain_digest().map_or(32, |digest| digest.len());
-        let results = verification.finish_with_digests(&cached.hashes);
+        let octets = verification.file_digest().map_or(32, |digest| digest.len());
+        let results = verification.finish_with_signature_digests(&cached.hashes);
         Ok(results.into_signer().ok().filter(|_| octets == cached.digest.octets().len()).map(Some))
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::cache::sig_file;
-use openpgp_policy::{DetachedSignature, SignatureResult, Verification, VerificationResults};
+use openpgp_policy::{DetachedSignatures, SignatureResult, Verification, VerificationResults};
 
 use crate::cli::VerifySignature;
 use crate::keyring::{FetchFn, Keyring};
@@ -48,13 +48,13 @@ fn verify(
     Ok(verification.finish())
 }
 
-fn read_signature(flags: &VerifySignature) -> Result<DetachedSignature> {
+fn read_signature(flags: &VerifySignature) -> Result<DetachedSignatures> {
     let path = flags.signature.clone().unwrap_or_else(|| sig_file::sig_path(&flags.file));
     let bytes = sig_file::read(&path)?.ok_or_else(|| {
         sig_file::missing_signature(path.display())
             .with_hint("download FILE.sig next to the file, or pass it: --signature FILE")
     })?;
-    DetachedSignature::parse(&bytes, &path.display().to_string())
+    DetachedSignatures::parse(&bytes, &path.display().to_string())
 }
 
 fn hash_file(verification: &mut Verification, file: &mut File) -> std::io::Result<()> {
@@ -77,15 +77,15 @@ fn fill_report(report: &mut Report, file: &Path, results: VerificationResults) {
 
 fn to_json(result: &SignatureResult) -> serde_json::Value {
     json!({
-        "verdict": result.verdict.id(),
+        "verdict": result.status.id(),
         "rule": result.rule,
-        "signed_by": result.signed_by,
-        "signing_subkey": result.signing_subkey,
+        "signed_by": result.primary_key,
+        "signing_subkey": result.signing_key,
         "signed_at": result.signed_at,
         "message": result.message,
     })
 }
 
 fn summary(file: &Path, result: &SignatureResult) -> String {
-    format!("{}: {} signature ({}): {}", file.display(), result.verdict.id(), result.rule, result.message)
+    format!("{}: {} signature ({}): {}", file.display(), result.status.id(), result.rule, result.message)
 }

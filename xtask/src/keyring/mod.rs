@@ -18,7 +18,7 @@ use crate::bounded_file;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::vendor::Vendor;
 
-use openpgp_policy::{Certificate, DetachedSignature, Pin, TrustPolicy, Verification};
+use openpgp_policy::{Certificate, DetachedSignatures, Pin, TrustPolicy, Verification};
 
 /// Bytes that are read of a certificate file: one more than [`Certificate::parse_all`] accepts.
 const MAX_CERTIFICATE_FILE: u64 = (4 << 20) + 1;
@@ -119,7 +119,7 @@ impl Keyring {
     /// Failed (2) if no certificate is available.
     pub fn begin_verification(
         &self,
-        signature: &DetachedSignature,
+        signature: &DetachedSignatures,
         fetch: Option<FetchFn<'_>>,
     ) -> Result<Verification> {
         let mut certificates = self.local_certificates();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use coreos_types::error::{Error, ErrorKind, Result};
 use expect_test::expect;
-use openpgp_policy::{Certificate, DetachedSignature, Pin, SHA1_CUTOFF, TrustPolicy};
+use openpgp_policy::{Certificate, DetachedSignatures, Pin, SHA1_CUTOFF, TrustPolicy};
 use regex::Regex;
 use xtask::cli::VerifySignature;
 use xtask::commands::verify_signature;
@@ -74,7 +74,7 @@ impl Case {
             other => Certificate::parse(&fs::read(fixture(other)).unwrap(), other)?.fingerprint().clone(),
         };
         let sha1_until = (self.pin == "sha1").then_some(SHA1_CUTOFF);
-        let pin = Pin { sha1_until, ..Pin::new(trusted, "a throwaway key") };
+        let pin = Pin { sha1_until, ..Pin::built_in_or_new(trusted, "a throwaway key") };
         Ok(Keyring::from_certificates(TrustPolicy { pins: vec![pin], now: NOW }, vec![certificate]))
     }
 }
@@ -223,7 +223,7 @@ fn invalid_signature_file_type_is_reported() {
         ("certificate.sig", "an OpenPGP certificate"),
         ("secret.pgp", "an OpenPGP secret key"),
     ] {
-        let error = DetachedSignature::parse(&fs::read(fixture(name)).unwrap(), name).unwrap_err();
+        let error = DetachedSignatures::parse(&fs::read(fixture(name)).unwrap(), name).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Failed);
         assert!(error.message.contains(file_type), "{error}");
     }
@@ -238,7 +238,7 @@ fn invalid_signature_file_type_is_reported() {
         (b"\x28\xb5\x2f\xfd\0", "compressed data"),
         (b" \n", "a blank file"),
     ] {
-        let error = DetachedSignature::parse(bytes, "noise.sig").unwrap_err();
+        let error = DetachedSignatures::parse(bytes, "noise.sig").unwrap_err();
         assert_eq!(error.kind, ErrorKind::Failed);
         assert!(error.message.contains(file_type), "{error}");
     }
@@ -287,12 +287,12 @@ fn signature_file_over_64_kib_is_refused() {
         let old = vec![3; size - good.len() - 6];
         [&good[..], b"\xc2\xff", &u32::try_from(old.len()).unwrap().to_be_bytes(), &old].concat()
     };
-    assert!(DetachedSignature::parse(&filled(64 * 1024), "within.sig").is_ok());
-    let error = DetachedSignature::parse(&filled(64 * 1024 + 1), "beyond.sig").unwrap_err();
+    assert!(DetachedSignatures::parse(&filled(64 * 1024), "within.sig").is_ok());
+    let error = DetachedSignatures::parse(&filled(64 * 1024 + 1), "beyond.sig").unwrap_err();
     assert_eq!(error.kind, ErrorKind::Refused);
     assert!(error.message.contains("at most 65536"), "{error}");
-    assert!(DetachedSignature::parse(&good.repeat(16), "within.sig").is_ok());
-    let error = DetachedSignature::parse(&good.repeat(17), "beyond.sig").unwrap_err();
+    assert!(DetachedSignatures::parse(&good.repeat(16), "within.sig").is_ok());
+    let error = DetachedSignatures::parse(&good.repeat(17), "beyond.sig").unwrap_err();
     assert_eq!(error.kind, ErrorKind::Refused);
     assert!(error.message.contains("at most 16"), "{error}");
 }
@@ -302,7 +302,7 @@ fn signature_file_over_64_kib_is_refused() {
 fn sha1_collision_bytes_are_refused() {
     let case = cases().into_iter().find(|case| case.signature == "rsa-sha1-2017.sig").unwrap();
     let signature = fs::read(fixture(&case.signature)).unwrap();
-    let signature = DetachedSignature::parse(&signature, &case.signature).unwrap();
+    let signature = DetachedSignatures::parse(&signature, &case.signature).unwrap();
     let rule = |bytes: &[u8]| {
         let mut verification = case.keyring().unwrap().begin_verification(&signature, None).unwrap();
         verification.update(bytes);

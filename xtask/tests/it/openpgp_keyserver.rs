@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use coreos_types::error::{Error, ErrorKind, Result};
-use openpgp_policy::{Certificate, DetachedSignature, Pin, TrustPolicy, VerificationResults};
+use openpgp_policy::{Certificate, DetachedSignatures, Pin, TrustPolicy, VerificationResults};
 use release_fixture::server::Server;
 use tempfile::TempDir;
 use xtask::http::{Client, ClientConfig, MAX_LIST_LEN};
@@ -24,7 +24,7 @@ fn certificate(name: &str) -> Certificate {
 
 /// A keyring that trusts the primary key of `plain.pgp` and fetches its certificate from these servers.
 fn keyring(servers: &[&Server], directory: &Path) -> Keyring {
-    let pin = Pin::new(certificate("plain.pgp").fingerprint().clone(), "a throwaway key");
+    let pin = Pin::built_in_or_new(certificate("plain.pgp").fingerprint().clone(), "a throwaway key");
     let addresses =
         servers.iter().map(|server| format!("{}/vks/v1/by-fingerprint/{{fingerprint}}", server.url()));
     let policy = TrustPolicy { pins: vec![pin], now: NOW };
@@ -36,7 +36,7 @@ fn verify(keyring: &Keyring, signature: &str, online: bool) -> Result<Verificati
     let fetch = |url: &str| {
         client.get_bytes(url, MAX_LIST_LEN)?.ok_or_else(|| Error::failed(format!("{url}: not found")))
     };
-    let signature = DetachedSignature::parse(&fs::read(fixture(signature)).unwrap(), signature).unwrap();
+    let signature = DetachedSignatures::parse(&fs::read(fixture(signature)).unwrap(), signature).unwrap();
     let mut verification =
         keyring.begin_verification(&signature, if online { Some(&fetch) } else { None })?;
     verification.update(&fs::read(fixture("signed-file")).unwrap());

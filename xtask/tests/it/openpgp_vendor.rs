@@ -6,7 +6,8 @@ use std::fs;
 
 use coreos_types::vendor::{Vendor, Vendors};
 use openpgp_policy::{
-    COREOS, Certificate, DetachedSignature, FLATCAR, Pin, SignatureStatus, TrustPolicy, Verification,
+    COREOS_FINGERPRINT, Certificate, DetachedSignatures, FLATCAR_FINGERPRINT, Pin, SignatureStatus,
+    TrustPolicy, Verification,
 };
 use xtask::cli::VerifySignature;
 use xtask::commands::verify_signature;
@@ -37,7 +38,7 @@ fn built_in_certificates_match_the_pins() {
         .iter()
         .map(|certificate| certificate.fingerprint().to_string())
         .collect();
-    assert_eq!(keys, [COREOS, FLATCAR]);
+    assert_eq!(keys, [COREOS_FINGERPRINT, FLATCAR_FINGERPRINT]);
     let subkeys = [
         "B42942E2EC8E6AA9A7826913A541ECB274E7E361",
         "EEFA7555E481D026CC40D8E6A5A96635E5676EFC",
@@ -61,16 +62,16 @@ fn built_in_certificates_match_the_pins() {
     let known: Vec<&str> =
         certificates.iter().flat_map(Certificate::fingerprints).map(|key| key.as_str()).collect();
     assert!(subkeys.iter().all(|subkey| known.contains(subkey)));
-    assert_eq!(certificates[0].fingerprint().as_str(), COREOS);
+    assert_eq!(certificates[0].fingerprint().as_str(), COREOS_FINGERPRINT);
 }
 
 #[test]
 fn signatures_of_expired_subkeys_are_valid() {
     let table = [
         // SHA-1 in all signatures, and an issuer key ID without a fingerprint, as in the manual procedure's example.
-        ("coreos-2015-E5676EFC", COREOS, "2015-06-27T01:47:02Z", "2014-09-08 to 2015-09-08"),
-        ("coreos-2019-67B3CA0E", COREOS, "2019-02-04T19:44:17Z", "2019-02-04 to 2021-06-01"),
-        ("flatcar-2018-896E394F", FLATCAR, "2018-10-05T14:20:56Z", "2018-09-26 to 2019-09-26"),
+        ("coreos-2015-E5676EFC", COREOS_FINGERPRINT, "2015-06-27T01:47:02Z", "2014-09-08 to 2015-09-08"),
+        ("coreos-2019-67B3CA0E", COREOS_FINGERPRINT, "2019-02-04T19:44:17Z", "2019-02-04 to 2021-06-01"),
+        ("flatcar-2018-896E394F", FLATCAR_FINGERPRINT, "2018-10-05T14:20:56Z", "2018-09-26 to 2019-09-26"),
     ];
     for (name, primary, signed_at, validity) in table {
         let report = verify(name, &vendors());
@@ -106,11 +107,11 @@ fn key_of_releases_1045_and_1047_is_refused() {
     let created = 1_463_000_000_u32.to_be_bytes();
     let body = [&[4, 0, 1, 8, 0, 6, 5, 2][..], &created, &[0, 10, 9, 16], &key_id, &[0, 0, 0, 8, 1]].concat();
     let packet = [&[0xc2, u8::try_from(body.len()).unwrap()], &body[..]].concat();
-    let signature = DetachedSignature::parse(&packet, "x.sig").unwrap();
+    let signature = DetachedSignatures::parse(&packet, "x.sig").unwrap();
     let verification = vendors().begin_verification(&signature, None).unwrap();
     assert!(!verification.needs_data(), "the image need not be downloaded");
     let verdict = verification.finish().signatures.remove(0);
-    assert_eq!((verdict.verdict, verdict.rule), (SignatureStatus::Refused, "subkey-revoked"));
+    assert_eq!((verdict.status, verdict.rule), (SignatureStatus::Refused, "subkey-revoked"));
     assert!(
         verdict.message.contains("signed the CoreOS releases 1045 and 1047 alone"),
         "{}",
@@ -149,7 +150,7 @@ fn certificate_round_trips_through_bytes() {
 fn verification_is_send() {
     fn is_send<T: Send>(_: &T) {}
     let bytes = fs::read(fixture("vendor/coreos-2019-67B3CA0E.sig")).unwrap();
-    let signature = DetachedSignature::parse(&bytes, "version.txt.sig").unwrap();
+    let signature = DetachedSignatures::parse(&bytes, "version.txt.sig").unwrap();
     let verification = Verification::new(
         &signature,
         &vendors().local_certificates(),

@@ -14,7 +14,7 @@ pub struct CheckedSha1(Sha1);
 
 impl CheckedSha1 {
     /// A hash that looks for no collision, for a digest that only names a file. Faster.
-    pub fn unchecked() -> CheckedSha1 {
+    pub fn without_collision_detection() -> CheckedSha1 {
         CheckedSha1(Sha1::builder().detect_collision(false).build())
     }
 

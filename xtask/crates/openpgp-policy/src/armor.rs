@@ -23,10 +23,10 @@ pub(super) struct Armored {
 }
 
 /// The label of the first block; `None` if the bytes are not armor. Blanks and a byte order mark may come first.
-pub(super) fn label(bytes: &[u8]) -> Option<String> {
+pub(super) fn leading_label(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(256)]);
     let line = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']).lines().next()?;
-    Some(boundary(line, "BEGIN")?.to_owned())
+    Some(boundary_label(line, "BEGIN")?.to_owned())
 }
 
 /// Whether any line begins an armored block. A byte order mark may come first.
@@ -45,8 +45,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Armored, String> {
     let mut lines = text.trim_start_matches('\u{feff}').split(end).map(str::trim_end).peekable();
     let mut armored = Armored { blocks: Vec::new(), has_text_outside: false };
     while let Some(line) = lines.next() {
-        if let Some(label) = boundary(line, "BEGIN") {
-            armored.blocks.push(Block { label: label.to_owned(), bytes: body(label, &mut lines)? });
+        if let Some(label) = boundary_label(line, "BEGIN") {
+            armored.blocks.push(Block { label: label.to_owned(), bytes: read_body(label, &mut lines)? });
         } else if !line.is_empty() {
             armored.has_text_outside = true;
         }
@@ -55,11 +55,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Armored, String> {
 }
 
 /// The label of a `-----BEGIN PGP label-----` or `-----END PGP label-----` line.
-fn boundary<'a>(line: &'a str, word: &str) -> Option<&'a str> {
+fn boundary_label<'a>(line: &'a str, word: &str) -> Option<&'a str> {
     line.trim_end().strip_prefix("-----")?.strip_prefix(word)?.strip_prefix(" PGP ")?.strip_suffix("-----")
 }
 
-fn body<'a>(
+fn read_body<'a>(
     label: &str,
     lines: &mut std::iter::Peekable<impl Iterator<Item = &'a str>>,
 ) -> Result<Vec<u8>, String> {
@@ -69,7 +69,7 @@ fn body<'a>(
     lines.next_if(|line| line.is_empty());
     let (mut digits, mut checksum) = (String::new(), None);
     for line in lines {
-        if let Some(end) = boundary(line, "END") {
+        if let Some(end) = boundary_label(line, "END") {
             if end != label {
                 return Err(format!("the armor begins as {label} and ends as {end}"));
             }
@@ -123,7 +123,7 @@ mod tests {
             assert!(!armored.has_text_outside, "{text}");
             assert!(armored.blocks.iter().all(|block| block.bytes == b"hello" && block.label == "SIGNATURE"));
         }
-        assert_eq!(label(headed.as_bytes()).unwrap(), "SIGNATURE");
+        assert_eq!(leading_label(headed.as_bytes()).unwrap(), "SIGNATURE");
         assert!(parse(format!("{HELLO}more").as_bytes()).unwrap().has_text_outside);
     }
 

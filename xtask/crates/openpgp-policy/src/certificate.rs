@@ -6,10 +6,10 @@ use coreos_types::error::{Error, Result};
 use pgp::packet::SignatureType;
 use pgp::types::Tag;
 
-use super::certificate_file::{dearmor, secret, unreadable};
+use super::certificate_file::{read_packet_bytes, secret_key_error, unreadable_error};
 use super::key::Key;
 use super::packet::{Packet, packets};
-use super::signature::{SignaturePacket, sniff};
+use super::signature::{SignaturePacket, describe_format};
 use super::trust_policy::Fingerprint;
 
 /// A file with certificates larger than this is refused: key servers can be flooded.
@@ -18,8 +18,8 @@ const MAX_SIZE: usize = 4 * 1024 * 1024;
 const MAX_KEYS: usize = 128;
 const MAX_USER_IDS: usize = 1024;
 
-/// A primary key with its signatures, user IDs and subkeys. Its fingerprint is computed from the key and can be compared
-/// with a pin; everything else is accepted only after the primary key's signature over it was verified.
+/// A primary key with its signatures, user IDs and subkeys. Its fingerprint is computed from the key and can be
+/// compared with a pin; everything else is accepted only after the primary key's signature over it was verified.
 #[derive(Debug, Clone)]
 pub struct Certificate {
     pub(super) primary: Key,
@@ -76,39 +76,42 @@ impl Certificate {
                 bytes.len()
             )));
         }
-        let binary = dearmor(bytes, source)?;
+        let binary = read_packet_bytes(bytes, source)?;
         let mut read: Vec<std::result::Result<Certificate, String>> = Vec::new();
-        let mut component = None;
+        let mut component_tag = None;
         check_limits(&binary, source)?;
         for packet in packets(&binary) {
             let Ok(packet) = packet else {
-                let what = if read.is_empty() { sniff(bytes) } else { "a certificate that is cut off" };
-                return Err(unreadable(source, &format!("it looks like {what}")));
+                let what =
+                    if read.is_empty() { describe_format(bytes) } else { "a certificate that is cut off" };
+                return Err(unreadable_error(source, &format!("it looks like {what}")));
             };
             match packet.tag {
-                Tag::SecretKey | Tag::SecretSubkey => return Err(secret(source)),
+                Tag::SecretKey | Tag::SecretSubkey => return Err(secret_key_error(source)),
                 Tag::PublicKey => {
-                    component = Some(packet.tag);
-                    read.push(Certificate::from_primary(packet.body));
+                    component_tag = Some(packet.tag);
+                    read.push(Certificate::parse_primary_key(packet.body));
                 }
                 // RFC 9580, 5.8, 5.10 and 5.14: marker, trust and padding packets are ignored wherever they are.
                 Tag::Marker | Tag::Trust | Tag::Padding => {}
                 _ => match read.last_mut() {
-                    Some(Ok(certificate)) => certificate.add(packet, &mut component),
+                    Some(Ok(certificate)) => certificate.add(packet, &mut component_tag),
                     // Keyrings hold old keys too: one that cannot be parsed is skipped, unless it is the only one.
                     Some(Err(_)) => {}
-                    None => return Err(unreadable(source, "it does not begin with a public key")),
+                    None => return Err(unreadable_error(source, "it does not begin with a public key")),
                 },
             }
         }
         let first_error = read.iter().find_map(|certificate| certificate.as_ref().err().cloned());
         let certificates: Vec<Certificate> = read.into_iter().flatten().collect();
         if certificates.is_empty() {
-            let why = first_error.unwrap_or_else(|| format!("it looks like {}", sniff(bytes)));
-            return Err(unreadable(source, &why));
+            let why = first_error.unwrap_or_else(|| format!("it looks like {}", describe_format(bytes)));
+            return Err(unreadable_error(source, &why));
         }
         let mut certificates = merge_copies(&certificates);
-        certificates.iter_mut().try_for_each(|certificate| certificate.remove_implausible(source))?;
+        certificates
+            .iter_mut()
+            .try_for_each(|certificate| certificate.remove_implausible_signatures(source))?;
         Ok(certificates)
     }
 
@@ -117,9 +120,9 @@ impl Certificate {
         &self.primary.fingerprint
     }
 
-    /// The first user ID in UTF-8 without control characters, which could control the terminal; `None` if there is none:
-    /// keys.openpgp.org publishes user IDs only with their owner's consent.
-    pub fn name(&self) -> Option<&str> {
+    /// The first user ID in UTF-8 without control characters, which could control the terminal; `None` if there is
+    /// none: keys.openpgp.org publishes user IDs only with their owner's consent.
+    pub fn printable_user_id(&self) -> Option<&str> {
         let mut texts =
             self.user_ids.iter().filter_map(|user_id| std::str::from_utf8(&user_id.content.0).ok());
         texts.find(|text| !text.chars().any(char::is_control))
@@ -130,8 +133,8 @@ impl Certificate {
         self.keys().map(|key| &key.fingerprint)
     }
 
-    /// The certificate in binary form without the packets that could not be parsed, as the cache stores it and as a part
-    /// of the cache key.
+    /// The certificate in binary form without the packets that could not be parsed, as the cache stores it and as a
+    /// part of the cache key.
     pub fn to_bytes(&self) -> Vec<u8> {
         let signatures = |all: &[SignaturePacket]| -> Vec<u8> {
             all.iter().flat_map(|signature| frame_packet(Tag::Signature, &signature.raw)).collect()
@@ -154,8 +157,8 @@ impl Certificate {
         std::iter::once(&self.primary).chain(self.subkeys.iter().map(|subkey| &subkey.content))
     }
 
-    /// Adds every signature, user ID and subkey of another copy of the same certificate, so that a key that is revoked in
-    /// one copy is revoked.
+    /// Adds every signature, user ID and subkey of another copy of the same certificate, so that a key that is revoked
+    /// in one copy is revoked.
     pub fn merge(&mut self, other: &Certificate) {
         if self.primary == other.primary {
             merge_signatures(&mut self.direct, &other.direct);
@@ -169,7 +172,7 @@ impl Certificate {
         Certificate { primary, direct: Vec::new(), user_ids: Vec::new(), subkeys: Vec::new() }
     }
 
-    fn from_primary(body: &[u8]) -> std::result::Result<Certificate, String> {
+    fn parse_primary_key(body: &[u8]) -> std::result::Result<Certificate, String> {
         let primary = Key::parse(body)?;
         // The policy reports unsupported algorithms and sizes; other keys that do not parse are not keys.
         if primary.defect().is_none_or(|defect| defect.description.starts_with("malformed")) {
@@ -178,11 +181,11 @@ impl Certificate {
         Ok(Certificate::new(primary))
     }
 
-    /// Adds a packet. `component` is the type of the packet that the following signatures belong to; `None` after an
-    /// unknown packet, whose signatures are dropped.
-    fn add(&mut self, packet: Packet<'_>, component: &mut Option<Tag>) {
-        *component = match packet.tag {
-            Tag::Signature => return self.add_signature(packet.body, *component),
+    /// Adds a packet. `component_tag` is the type of the packet that the following signatures belong to; `None` after
+    /// an unknown packet, whose signatures are dropped.
+    fn add(&mut self, packet: Packet<'_>, component_tag: &mut Option<Tag>) {
+        *component_tag = match packet.tag {
+            Tag::Signature => return self.add_signature(packet.body, *component_tag),
             Tag::UserId => {
                 self.user_ids.push(Component::new(UserId(packet.body.to_vec())));
                 Some(Tag::UserId)
@@ -197,13 +200,13 @@ impl Certificate {
 
     /// Adds a signature to its component. Signatures that cannot be parsed, such as old versions by third parties, are
     /// ignored. A key revocation is accepted in any position, because users append it to the exported certificate.
-    fn add_signature(&mut self, body: &[u8], component: Option<Tag>) {
+    fn add_signature(&mut self, body: &[u8], component_tag: Option<Tag>) {
         let Ok(signature) = SignaturePacket::parse(body) else { return };
         // Third-party certifications: the policy never looks at them, and a flooded certificate has 100,000.
         if signature.is_issued_by(&self.primary.fingerprint) == Some(false) {
             return;
         }
-        let signatures = match component {
+        let signatures = match component_tag {
             _ if signature.typ == SignatureType::KeyRevocation => Some(&mut self.direct),
             Some(Tag::PublicKey) => Some(&mut self.direct),
             Some(Tag::UserId) => self.user_ids.last_mut().map(|user_id| &mut user_id.signatures),

@@ -8,9 +8,9 @@ use coreos_types::error::{Error, Result};
 ///
 /// # Errors
 /// Failed (2) for a secret key, for armor of another kind or malformed armor, and for files of other programs.
-pub(super) fn dearmor(bytes: &[u8], source: &str) -> Result<Vec<u8>> {
-    if let Some((what, hint)) = other_format(bytes) {
-        let error = unreadable(source, &format!("it is {what}"));
+pub(super) fn read_packet_bytes(bytes: &[u8], source: &str) -> Result<Vec<u8>> {
+    if let Some((what, hint)) = detect_foreign_format(bytes) {
+        let error = unreadable_error(source, &format!("it is {what}"));
         return Err(hint.into_iter().fold(error, Error::with_hint));
     }
     let is_binary =
@@ -18,22 +18,22 @@ pub(super) fn dearmor(bytes: &[u8], source: &str) -> Result<Vec<u8>> {
     if is_binary || !armor::has_block(bytes) {
         return Ok(bytes.to_vec());
     }
-    let armored = armor::parse(bytes).map_err(|why| unreadable(source, &why))?;
+    let armored = armor::parse(bytes).map_err(|why| unreadable_error(source, &why))?;
     if armored.blocks.iter().any(|block| block.label == "PRIVATE KEY BLOCK") {
-        return Err(secret(source));
+        return Err(secret_key_error(source));
     }
     let (public, others): (Vec<_>, Vec<_>) =
         armored.blocks.into_iter().partition(|block| block.label == "PUBLIC KEY BLOCK");
     match others.first() {
         Some(other) if public.is_empty() => {
-            Err(unreadable(source, &format!("it is an armored PGP {}", other.label.escape_debug())))
+            Err(unreadable_error(source, &format!("it is an armored PGP {}", other.label.escape_debug())))
         }
         _ => Ok(public.into_iter().flat_map(|block| block.bytes).collect()),
     }
 }
 
 /// The name of a known format other than an OpenPGP certificate, and the command that converts it, if one exists.
-fn other_format(bytes: &[u8]) -> Option<(&'static str, Option<&'static str>)> {
+fn detect_foreign_format(bytes: &[u8]) -> Option<(&'static str, Option<&'static str>)> {
     let starts = |start: &[u8]| bytes.starts_with(start);
     if bytes.get(8..12) == Some(b"KBXf") {
         let export = "gpg --no-default-keyring --keyring ./FILE.kbx --armor --export FINGERPRINT > KEY.asc";
@@ -57,12 +57,12 @@ fn other_format(bytes: &[u8]) -> Option<(&'static str, Option<&'static str>)> {
     Some((other, None))
 }
 
-pub(super) fn unreadable(source: &str, why: &str) -> Error {
+pub(super) fn unreadable_error(source: &str, why: &str) -> Error {
     Error::failed(format!("{source} is not a readable OpenPGP certificate: {why}"))
         .with_hint("gpg --armor --export FINGERPRINT > KEY.asc")
 }
 
-pub(super) fn secret(source: &str) -> Error {
+pub(super) fn secret_key_error(source: &str) -> Error {
     Error::failed(format!("{source} is a secret-key export: expected a public certificate"))
         .with_hint("gpg --armor --export FINGERPRINT > KEY.asc")
 }

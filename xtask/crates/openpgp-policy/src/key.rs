@@ -76,7 +76,8 @@ impl Key {
         &self.hashed_form[if self.version == 6 { 5 } else { 3 }..]
     }
 
-    /// Why this key cannot be used for signatures; `None` when it can. Keys that only encrypt are left to the key flags.
+    /// Why this key cannot be used for signatures; `None` when it can. Keys that only encrypt are left to the key
+    /// flags.
     pub(super) fn defect(&self) -> Option<KeyDefect> {
         let defect = |rule, description| Some(KeyDefect { rule, description });
         let unsupported = |description: String| defect("unsupported-key", description);
@@ -111,26 +112,26 @@ impl Key {
     }
 
     /// The algorithm's own fields.
-    fn material(&self) -> FieldReader<'_> {
+    fn algorithm_fields(&self) -> FieldReader<'_> {
         let header = if self.version == 6 { 10 } else { 6 };
         FieldReader(self.body().get(header..).unwrap_or_default())
     }
 
     /// The bits of the modulus (RSA) or prime (DSA), without leading zeros.
     fn first_mpi_bits(&self) -> usize {
-        let magnitude = self.material().mpi().unwrap_or_default();
+        let magnitude = self.algorithm_fields().mpi().unwrap_or_default();
         let digits = &magnitude[magnitude.iter().take_while(|octet| **octet == 0).count()..];
         digits.first().map_or(0, |first| digits.len() * 8 - first.leading_zeros() as usize)
     }
 
     fn curve_oid(&self) -> Option<&[u8]> {
-        let mut fields = self.material();
+        let mut fields = self.algorithm_fields();
         let length = fields.octet()?;
         fields.take(usize::from(length))
     }
 
     /// Whether a signature value has the size that this key makes: a cheap check that rejects many forged ones.
-    pub(super) fn is_plausible_size(&self, signature: &SignaturePacket) -> bool {
+    pub(super) fn fits_signature_size(&self, signature: &SignaturePacket) -> bool {
         let bits = self.first_mpi_bits();
         // The chance that a real RSA value has 64 leading zero bits is 2^-64.
         !matches!(self.algorithm, 1 | 3)
@@ -160,7 +161,7 @@ impl Key {
         signature.version == self.version
             && self.has_algorithm(signature.key_algorithm)
             && digest.starts_with(&signature.digest_start)
-            && self.is_plausible_size(signature)
+            && self.fits_signature_size(signature)
             && self.public_key().is_ok_and(|key| {
                 catch_panic("the OpenPGP check", || key.verify(hash, digest, &signature.value))
                     .is_ok_and(|verified| verified.is_ok())
@@ -175,7 +176,7 @@ impl Key {
 
     /// Whether this key made `signature`, a part of its certificate, over these octets, with any hash that can be
     /// computed: the policy decides which hashes are accepted. The outcome is cached in the packet.
-    pub(super) fn verify_parts(&self, signature: &SignaturePacket, parts: &[&[u8]]) -> bool {
+    pub(super) fn verify_with_any_hash(&self, signature: &SignaturePacket, parts: &[&[u8]]) -> bool {
         let verify = || signature.digest(parts).is_some_and(|digest| self.verify_digest(signature, &digest));
         *signature.is_verified.get_or_init(verify)
     }

@@ -10,8 +10,8 @@ use coreos_types::calendar::date;
 use pgp::packet::SignatureType;
 
 const FLAG_SIGN: u8 = 0x02;
-/// The embedded signatures of a binding that are checked: a real binding has one, and a server can add any number to the
-/// unhashed area.
+/// The embedded signatures of a binding that are checked: a real binding has one, and a server can add any number to
+/// the unhashed area.
 const MAX_EMBEDDED: usize = 16;
 
 /// The validity of a key that may sign.
@@ -34,15 +34,15 @@ pub(super) struct PinnedCertificate<'a> {
 }
 
 impl PinnedCertificate<'_> {
-    /// Checks `key` as the signer of a file signature made at `at`. Returns the first violated rule; hard revocations come
-    /// first, because they void everything else.
+    /// Checks `key` as the signer of a file signature made at `at`. Returns the first violated rule; hard revocations
+    /// come first, because they void everything else.
     pub(super) fn check_key(&self, key: &Key, at: u64) -> Result<KeyValidity, Violation> {
         let primary = &self.certificate.primary;
         // The revocations by a defective primary key cannot be verified either.
         check_defect("primary key", primary)?;
         check_defect("key", key)?;
         let revocation = SignatureType::KeyRevocation;
-        let soft_revocation = self.check_revocations(revocation, primary, &self.certificate.direct, at)?;
+        let soft_revocation = self.check_not_revoked(revocation, primary, &self.certificate.direct, at)?;
         match self.certificate.subkeys.iter().find(|subkey| subkey.content == *key) {
             None => self.check_primary(at, soft_revocation),
             Some(subkey) => self.check_subkey(subkey, at, soft_revocation),
@@ -63,9 +63,9 @@ impl PinnedCertificate<'_> {
         soft_revocation: SoftRevocation,
     ) -> Result<KeyValidity, Violation> {
         let key = &subkey.content;
-        let own = self.check_revocations(SignatureType::SubkeyRevocation, key, &subkey.signatures, at)?;
+        let own = self.check_not_revoked(SignatureType::SubkeyRevocation, key, &subkey.signatures, at)?;
         self.check_primary_lifetime("primary-expired", at)?;
-        let binding = self.binding(subkey, at)?;
+        let binding = self.active_binding(subkey, at)?;
         self.check_key_flags(key, binding.key_flags())?;
         self.check_primary_key_binding(key, binding)?;
         let expires = self.check_lifetime("signing-key-expired", key, binding.key_lifetime(), at)?;
@@ -100,27 +100,39 @@ impl PinnedCertificate<'_> {
     fn primary_self_signatures(&self, at: u64) -> Vec<&SignaturePacket> {
         let Certificate { primary, direct, user_ids, .. } = self.certificate;
         let key = &primary.hashed_form[..];
-        let direct =
-            direct.iter().filter(|one| one.typ == SignatureType::Key && self.is_valid(primary, one, &[key]));
+        let direct = direct
+            .iter()
+            .filter(|one| one.typ == SignatureType::Key && self.accepts_self_signature(primary, one, &[key]));
         let certifications = user_ids.iter().flat_map(|Component { content: user_id, signatures }| {
             let hashed = user_id.hashed_form();
-            signatures
-                .iter()
-                .filter(move |one| one.is_certification() && self.is_valid(primary, one, &[key, &hashed]))
+            signatures.iter().filter(move |one| {
+                one.is_certification() && self.accepts_self_signature(primary, one, &[key, &hashed])
+            })
         });
-        let active = [active_signature(certifications.collect(), at), active_signature(direct.collect(), at)];
+        let active = [
+            active_or_oldest_signature(certifications.collect(), at),
+            active_or_oldest_signature(direct.collect(), at),
+        ];
         active.into_iter().flatten().collect()
     }
 
     /// The active binding signature of a subkey at that time.
-    fn binding<'s>(&self, subkey: &'s Component<Key>, at: u64) -> Result<&'s SignaturePacket, Violation> {
+    fn active_binding<'s>(
+        &self,
+        subkey: &'s Component<Key>,
+        at: u64,
+    ) -> Result<&'s SignaturePacket, Violation> {
         let (primary, key) = (&self.certificate.primary, &subkey.content);
         let parts = [&primary.hashed_form[..], &key.hashed_form];
         let bindings: Vec<_> =
             subkey.signatures.iter().filter(|one| one.typ == SignatureType::SubkeyBinding).collect();
-        let valid = bindings.iter().copied().filter(|one| self.is_valid(primary, one, &parts)).collect();
-        active_signature(valid, at).ok_or_else(|| {
-            let why = match bindings.iter().find(|binding| !self.allows_hash(binding)) {
+        let valid = bindings
+            .iter()
+            .copied()
+            .filter(|one| self.accepts_self_signature(primary, one, &parts))
+            .collect();
+        active_or_oldest_signature(valid, at).ok_or_else(|| {
+            let why = match bindings.iter().find(|binding| !self.allows_self_signature_hash(binding)) {
                 Some(weak) => {
                     let hash = hash::display_name(weak.hash_number);
                     format!("its binding is made with {hash}, which is not accepted")
@@ -133,39 +145,40 @@ impl PinnedCertificate<'_> {
         })
     }
 
-    /// Checks the subkey's primary key binding (RFC 9580, 5.2.1.9): without it anyone could claim another's signing key as
-    /// a subkey.
+    /// Checks the subkey's primary key binding (RFC 9580, 5.2.1.9): without it anyone could claim another's signing key
+    /// as a subkey.
     fn check_primary_key_binding(&self, key: &Key, binding: &SignaturePacket) -> Result<(), Violation> {
         let primary = &self.certificate.primary;
         let parts = [&primary.hashed_form[..], &key.hashed_form];
-        let holds = binding.embedded().take(MAX_EMBEDDED).flatten().any(|embedded| {
-            embedded.typ == SignatureType::KeyBinding && self.is_valid(key, &embedded, &parts)
+        let holds = binding.parse_embedded_signatures().take(MAX_EMBEDDED).flatten().any(|embedded| {
+            embedded.typ == SignatureType::KeyBinding && self.accepts_self_signature(key, &embedded, &parts)
         });
         if holds {
             return Ok(());
         }
-        let found = if binding.embedded().next().is_some() { "is not valid" } else { "is missing" };
+        let found =
+            if binding.parse_embedded_signatures().next().is_some() { "is not valid" } else { "is missing" };
         let (key, primary) = (self.describe(key), self.describe(primary));
         let message = format!("{key} is not cross-certified for {primary}: its back-signature {found}");
         Err(Violation::new("back-signature", message))
     }
 
-    /// Whether a self-signature, binding or back-signature is accepted: date, hash, critical subpackets and cryptographic
-    /// check.
-    fn is_valid(&self, signer: &Key, signature: &SignaturePacket, parts: &[&[u8]]) -> bool {
+    /// Whether a self-signature, binding or back-signature is accepted: date, hash, critical subpackets and
+    /// cryptographic check.
+    fn accepts_self_signature(&self, signer: &Key, signature: &SignaturePacket, parts: &[&[u8]]) -> bool {
         signature.created().is_some_and(|created| created <= self.now.saturating_add(CLOCK_SKEW))
-            && self.allows_hash(signature)
+            && self.allows_self_signature_hash(signature)
             && signature.unknown_critical().is_none()
-            && signer.verify_parts(signature, parts)
+            && signer.verify_with_any_hash(signature, parts)
     }
 
-    fn allows_hash(&self, signature: &SignaturePacket) -> bool {
-        signature.hash().is_some_and(|hash| hash != Hash::Sha1 || self.pin.sha1_until.is_some())
+    fn allows_self_signature_hash(&self, signature: &SignaturePacket) -> bool {
+        signature.acceptable_hash().is_some_and(|hash| hash != Hash::Sha1 || self.pin.sha1_until.is_some())
     }
 
-    /// Checks the denylist and the verified revocations of this type among a key's signatures, with any hash: ignoring
-    /// one would be the greater risk.
-    fn check_revocations(
+    /// Checks the list of revoked subkeys and the verified revocations of this type among a key's signatures, with any
+    /// hash: ignoring one would be the greater risk.
+    fn check_not_revoked(
         &self,
         typ: SignatureType,
         key: &Key,
@@ -178,10 +191,11 @@ impl PinnedCertificate<'_> {
             SignatureType::KeyRevocation => ("primary-revoked", &parts[..1]),
             _ => ("subkey-revoked", &parts[..]),
         };
-        if let Some(known) = DENYLIST.iter().find(|known| known.key == key.fingerprint.as_str()) {
+        if let Some(known) = REVOKED_SUBKEYS.iter().find(|known| known.key == key.fingerprint.as_str()) {
             return Err(Violation::new(rule, known.message));
         }
-        let verified = signatures.iter().filter(|one| one.typ == typ && primary.verify_parts(one, parts));
+        let verified =
+            signatures.iter().filter(|one| one.typ == typ && primary.verify_with_any_hash(one, parts));
         let revocations: Vec<_> = verified.map(Revocation::new).collect();
         let key = self.describe(key);
         if let Some(Revocation { at, reason, .. }) = revocations.iter().find(|revocation| revocation.is_hard)
@@ -239,8 +253,8 @@ struct Revocation {
 }
 
 impl Revocation {
-    /// Reads the reason of a revocation. Only "superseded" and "retired" leave older signatures valid; any other reason,
-    /// and none, can mean that the key is compromised (RFC 9580, 5.2.3.31).
+    /// Reads the reason of a revocation. Only "superseded" and "retired" leave older signatures valid; any other
+    /// reason, and none, can mean that the key is compromised (RFC 9580, 5.2.3.31).
     fn new(signature: &SignaturePacket) -> Revocation {
         let (is_hard, reason) = match signature.revocation_reason() {
             Some(1) => (false, "superseded"),
@@ -253,9 +267,9 @@ impl Revocation {
     }
 }
 
-/// The active self-signature at a point in time: the newest that was valid then. If all were made later, the oldest: gpg
-/// removes the old binding when a key's lifetime is extended.
-fn active_signature(mut signatures: Vec<&SignaturePacket>, at: u64) -> Option<&SignaturePacket> {
+/// The active self-signature at a point in time: the newest that was valid then. If all were made later, the oldest:
+/// gpg removes the old binding when a key's lifetime is extended.
+fn active_or_oldest_signature(mut signatures: Vec<&SignaturePacket>, at: u64) -> Option<&SignaturePacket> {
     signatures.sort_by_key(|signature| signature.created());
     let in_force = |signature: &&&SignaturePacket| signature.expires().is_none_or(|end| at < end);
     let (until_then, later): (Vec<_>, Vec<_>) =
@@ -277,24 +291,24 @@ fn check_defect(what: &str, key: &Key) -> Result<(), Violation> {
 }
 
 /// A vendor's subkey that is known to be revoked, also by a copy of the certificate without the revocation.
-struct DeniedKey {
+struct RevokedSubkey {
     key: &'static str,
     message: &'static str,
 }
 
-const DENYLIST: [DeniedKey; 3] = [
+const REVOKED_SUBKEYS: [RevokedSubkey; 3] = [
     // coreos/init#202: "used to sign releases 1045 and 1047 but nothing else".
-    DeniedKey {
+    RevokedSubkey {
         key: "A5FA42549745ABBC7B827E368633FB13B58844F1",
         message: "subkey A5FA42549745ABBC7B827E368633FB13B58844F1 signed the CoreOS releases 1045 and 1047 alone, and \
                   was revoked on 2016-05-16 to void them: those two releases are withdrawn",
     },
-    DeniedKey {
+    RevokedSubkey {
         key: "1E100DD7A677A6F9A532C9F9B51DE377064D542D",
         message: "subkey 1E100DD7A677A6F9A532C9F9B51DE377064D542D, which signed Flatcar's first releases, was revoked \
                   as compromised on 2018-03-14, when the next key replaced it: its signatures are no longer accepted",
     },
-    DeniedKey {
+    RevokedSubkey {
         key: "A621F1DA96C93C639506832D603443A1D0FC498C",
         message: "subkey A621F1DA96C93C639506832D603443A1D0FC498C, which signed Flatcar's releases of March to September \
                   2018, was revoked as compromised on 2018-09-26, when the next key replaced it: its signatures are no \

@@ -15,7 +15,8 @@ use pgp::packet::SignatureType;
 const MAX_PER_COMPONENT: usize = 64;
 /// The self-signatures in one certificate; an RSA key of 4096 bits checks about 1,000 a second.
 const MAX_TOTAL: usize = 256;
-/// The length of a user ID in bytes: longer ones lose their signatures, because the user ID is hashed for each signature.
+/// The length of a user ID in bytes: longer ones lose their signatures, because the user ID is hashed for each
+/// signature.
 const MAX_USER_ID: usize = 2048;
 /// The back-signatures of a binding that are verified in a copy from a server; a genuine binding has one.
 const MAX_BACK_SIGNATURES: usize = 2;
@@ -25,12 +26,12 @@ impl Certificate {
     ///
     /// # Errors
     /// Failed (2): more candidates remain than [`MAX_PER_COMPONENT`] or [`MAX_TOTAL`] (a flooded certificate).
-    pub(super) fn remove_implausible(&mut self, source: &str) -> Result<()> {
+    pub(super) fn remove_implausible_signatures(&mut self, source: &str) -> Result<()> {
         let mut total = 0;
         let mut is_flooded = false;
-        self.filter_components(|primary, signatures, parts| {
+        self.filter_signatures(|primary, signatures, parts| {
             signatures.retain(|signature| {
-                primary.is_plausible_size(signature)
+                primary.fits_signature_size(signature)
                     && signature
                         .digest(parts)
                         .is_some_and(|digest| digest.starts_with(&signature.digest_start))
@@ -56,16 +57,18 @@ impl Certificate {
     /// subkeys without a signature. Certificates from key servers are cached only in this form. Anyone can
     /// replace a back-signature in the unhashed area; a cached copy with a bad one would make the subkey unusable.
     pub fn retain_verified(&mut self) {
-        self.filter_components(|primary, signatures, parts| {
-            signatures.retain(|signature| primary.verify_parts(signature, parts));
+        self.filter_signatures(|primary, signatures, parts| {
+            signatures.retain(|signature| primary.verify_with_any_hash(signature, parts));
         });
         for Component { content: key, signatures } in &mut self.subkeys {
             let parts = [&self.primary.hashed_form[..], &key.hashed_form];
             signatures.retain(|binding| {
-                let mut embedded = binding.embedded().take(MAX_BACK_SIGNATURES).flatten().peekable();
+                let mut embedded =
+                    binding.parse_embedded_signatures().take(MAX_BACK_SIGNATURES).flatten().peekable();
                 embedded.peek().is_none()
-                    || embedded
-                        .any(|one| one.typ == SignatureType::KeyBinding && key.verify_parts(&one, &parts))
+                    || embedded.any(|one| {
+                        one.typ == SignatureType::KeyBinding && key.verify_with_any_hash(&one, &parts)
+                    })
             });
         }
         self.user_ids.retain(|user_id| !user_id.signatures.is_empty());
@@ -74,7 +77,7 @@ impl Certificate {
 
     /// Calls `retain` with the signatures of each component and the octets that they sign, without signatures of types
     /// that are not valid on the component.
-    fn filter_components(&mut self, mut retain: impl FnMut(&Key, &mut Vec<SignaturePacket>, &[&[u8]])) {
+    fn filter_signatures(&mut self, mut retain: impl FnMut(&Key, &mut Vec<SignaturePacket>, &[&[u8]])) {
         let Certificate { primary, direct, user_ids, subkeys } = self;
         let primary_key = &primary.hashed_form[..];
         direct.retain(|signature| matches!(signature.typ, SignatureType::Key | SignatureType::KeyRevocation));
@@ -96,7 +99,7 @@ impl Certificate {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::key::VERIFICATIONS;
-    use super::super::{DetachedSignature, TrustPolicy, Verification};
+    use super::super::{DetachedSignatures, TrustPolicy, Verification};
     use super::*;
 
     /// The certificate of the fixtures with `count` more self-signatures on its user ID: the real one with another
@@ -148,7 +151,7 @@ mod tests {
         certificate.retain_verified();
         let policy = TrustPolicy::from_certificates(&[certificate.clone()], 1_700_000_000);
         let signature = include_bytes!("../../../tests/fixtures/openpgp/rsa-sha256.sig");
-        let signature = DetachedSignature::parse(signature, "rsa-sha256.sig").unwrap();
+        let signature = DetachedSignatures::parse(signature, "rsa-sha256.sig").unwrap();
         for _ in 0..4 {
             Verification::new(&signature, &[certificate.clone()], &policy);
         }
@@ -170,7 +173,7 @@ mod tests {
             .signatures
             .iter()
             .map(|binding| {
-                let embedded = binding.embedded().flatten().next().unwrap().raw;
+                let embedded = binding.parse_embedded_signatures().flatten().next().unwrap().raw;
                 let at = binding.raw.windows(embedded.len()).position(|octets| octets == embedded).unwrap();
                 let mut raw = binding.raw.clone();
                 raw[at + embedded.len() - 1] ^= 1;

@@ -23,40 +23,42 @@ const USE_SIG: &str = "use the `.sig` file next to the file on the release serve
 
 /// The signatures of a `.sig` file, parsed but not verified.
 #[derive(Debug, Clone)]
-pub struct DetachedSignature {
+pub struct DetachedSignatures {
     pub(super) source: String,
     pub(super) signatures: Vec<ParsedSignature>,
 }
 
-/// A parsed signature packet, or the violated rule of its format: another signature in the same file can still be valid.
+/// A parsed signature packet, or the violated rule of its format: another signature in the same file can still be
+/// valid.
 pub(super) type ParsedSignature = std::result::Result<SignaturePacket, Violation>;
 
-impl DetachedSignature {
+impl DetachedSignatures {
     /// Reads a `.sig`, binary or armored; `source` is the path or URL that messages name.
     ///
     /// # Errors
-    /// Failed (2) for a file that is not an OpenPGP signature, with the format that it looks like; refused (3) for other
-    /// forms of signatures: inline or cleartext messages, trailing octets, additional packets, or a truncated signature.
-    pub fn parse(bytes: &[u8], source: &str) -> Result<DetachedSignature> {
-        let unarmored = match armor::label(bytes).as_deref() {
-            Some("SIGNATURE") => armored_signature(bytes, source)?,
-            Some("SIGNED MESSAGE") => return Err(not_detached(source, "a cleartext-signed message")),
-            Some("MESSAGE") => return Err(not_detached(source, "an OpenPGP message")),
-            Some(label) => return Err(no_signature(source, &format!("an armored PGP {label}"))),
+    /// Failed (2) for a file that is not an OpenPGP signature, with the format that it looks like; refused (3) for
+    /// other forms of signatures: inline or cleartext messages, trailing octets, additional packets, or a truncated
+    /// signature.
+    pub fn parse(bytes: &[u8], source: &str) -> Result<DetachedSignatures> {
+        let unarmored = match armor::leading_label(bytes).as_deref() {
+            Some("SIGNATURE") => dearmor_signature(bytes, source)?,
+            Some("SIGNED MESSAGE") => return Err(not_detached_error(source, "a cleartext-signed message")),
+            Some("MESSAGE") => return Err(not_detached_error(source, "an OpenPGP message")),
+            Some(label) => return Err(not_signature_error(source, &format!("an armored PGP {label}"))),
             None => bytes.to_vec(),
         };
         let first = packets(&unarmored).next();
         match first {
-            None => return Err(no_signature(source, "an empty file")),
+            None => return Err(not_signature_error(source, "an empty file")),
             Some(Ok(Packet { tag: Tag::Signature, body })) if may_be_signature(body) => {}
             Some(Err(FramingError::CutOff { tag: Tag::Signature }))
-                if unarmored.get(1..).is_some_and(has_version) =>
+                if unarmored.get(1..).is_some_and(may_have_signature_version) =>
             {
                 return Err(Error::refused(format!("{source} is a signature that is cut off"))
                     .with_hint("download the signature again"));
             }
-            Some(Ok(packet)) => return Err(other_packet(source, packet.tag, bytes)),
-            Some(Err(_)) => return Err(no_signature(source, sniff(bytes))),
+            Some(Ok(packet)) => return Err(unexpected_packet_error(source, packet.tag, bytes)),
+            Some(Err(_)) => return Err(not_signature_error(source, describe_format(bytes))),
         }
         if bytes.len() > MAX_SIZE {
             let size = bytes.len();
@@ -72,19 +74,19 @@ impl DetachedSignature {
         }
         let signatures = packets(&unarmored).map(|packet| match packet {
             Ok(Packet { tag: Tag::Signature, body }) => Ok(SignaturePacket::parse(body)),
-            Ok(_) => Err(not_detached(source, "a signature with other OpenPGP packets")),
-            Err(_) => Err(not_detached(source, "a signature with trailing bytes")),
+            Ok(_) => Err(not_detached_error(source, "a signature with other OpenPGP packets")),
+            Err(_) => Err(not_detached_error(source, "a signature with trailing bytes")),
         });
-        Ok(DetachedSignature { source: source.to_owned(), signatures: signatures.collect::<Result<_>>()? })
+        Ok(DetachedSignatures { source: source.to_owned(), signatures: signatures.collect::<Result<_>>()? })
     }
 }
 
-fn armored_signature(bytes: &[u8], source: &str) -> Result<Vec<u8>> {
+fn dearmor_signature(bytes: &[u8], source: &str) -> Result<Vec<u8>> {
     let armored = armor::parse(bytes).map_err(|error| {
         Error::refused(format!("{source} cannot be read: {error}")).with_hint("download the signature again")
     })?;
     if armored.has_text_outside || armored.blocks.iter().any(|block| block.label != "SIGNATURE") {
-        return Err(not_detached(source, "an armored signature with trailing bytes"));
+        return Err(not_detached_error(source, "an armored signature with trailing bytes"));
     }
     Ok(armored.blocks.into_iter().flat_map(|block| block.bytes).collect())
 }
@@ -94,34 +96,34 @@ fn may_be_signature(body: &[u8]) -> bool {
 }
 
 /// Whether the octets after a packet's first octet have a signature version where the packet's body would start.
-fn has_version(after_tag: &[u8]) -> bool {
+fn may_have_signature_version(after_tag: &[u8]) -> bool {
     (1..=5).any(|at| after_tag.get(at).is_some_and(|version| matches!(version, 3..=6)))
 }
 
-fn not_detached(source: &str, what: &str) -> Error {
+fn not_detached_error(source: &str, what: &str) -> Error {
     Error::refused(format!("{source} is {what}: expected one detached signature and nothing else"))
         .with_hint(USE_SIG)
 }
 
-fn no_signature(source: &str, sniff: &str) -> Error {
-    Error::failed(format!("{source} is not an OpenPGP signature: it looks like {sniff}"))
+fn not_signature_error(source: &str, format: &str) -> Error {
+    Error::failed(format!("{source} is not an OpenPGP signature: it looks like {format}"))
         .with_hint("check the URL, or download the signature again")
 }
 
-fn other_packet(source: &str, tag: Tag, bytes: &[u8]) -> Error {
+fn unexpected_packet_error(source: &str, tag: Tag, bytes: &[u8]) -> Error {
     match tag {
-        Tag::OnePassSignature | Tag::LiteralData => not_detached(source, "an inline-signed message"),
+        Tag::OnePassSignature | Tag::LiteralData => not_detached_error(source, "an inline-signed message"),
         Tag::CompressedData if bytes.len() <= MAX_SIZE => {
-            not_detached(source, "a compressed OpenPGP message")
+            not_detached_error(source, "a compressed OpenPGP message")
         }
-        Tag::PublicKey | Tag::PublicSubkey => no_signature(source, "an OpenPGP certificate"),
-        Tag::SecretKey | Tag::SecretSubkey => no_signature(source, "an OpenPGP secret key"),
-        _ => no_signature(source, sniff(bytes)),
+        Tag::PublicKey | Tag::PublicSubkey => not_signature_error(source, "an OpenPGP certificate"),
+        Tag::SecretKey | Tag::SecretSubkey => not_signature_error(source, "an OpenPGP secret key"),
+        _ => not_signature_error(source, describe_format(bytes)),
     }
 }
 
 /// The format that a file without OpenPGP packets looks like, from its first bytes.
-pub(super) fn sniff(bytes: &[u8]) -> &'static str {
+pub(super) fn describe_format(bytes: &[u8]) -> &'static str {
     let start = String::from_utf8_lossy(&bytes[..bytes.len().min(512)]).to_ascii_lowercase();
     let start = start.trim_start_matches('\u{feff}').trim_start();
     match bytes {
@@ -140,7 +142,7 @@ pub(super) fn sniff(bytes: &[u8]) -> &'static str {
     }
 }
 
-fn malformed(why: impl std::fmt::Display) -> Violation {
+fn malformed_violation(why: impl std::fmt::Display) -> Violation {
     Violation::new("malformed", format!("it is malformed: {why}"))
 }
 
@@ -150,7 +152,7 @@ pub(super) struct SignaturePacket {
     pub(super) version: u8,
     pub(super) typ: SignatureType,
     pub(super) key_algorithm: u8,
-    /// The hash algorithm's number; [`SignaturePacket::hash`] returns the accepted ones.
+    /// The hash algorithm's number; [`SignaturePacket::acceptable_hash`] returns the accepted ones.
     pub(super) hash_number: u8,
     pub(super) hashed: Vec<Subpacket>,
     pub(super) unhashed: Vec<Subpacket>,
@@ -170,7 +172,7 @@ pub(super) struct SignaturePacket {
 impl SignaturePacket {
     /// Parses a packet's body.
     pub(super) fn parse(body: &[u8]) -> ParsedSignature {
-        let cut_off = || malformed("it is cut off");
+        let cut_off = || malformed_violation("it is cut off");
         let mut fields = FieldReader(body);
         let version = fields.octet().ok_or_else(cut_off)?;
         if !matches!(version, 4 | 6) {
@@ -179,14 +181,14 @@ impl SignaturePacket {
         }
         let packet = SignaturePacket::parse_fields(version, body, &mut fields).ok_or_else(cut_off)??;
         if !fields.0.is_empty() {
-            return Err(malformed(format!("{} bytes trail its last field", fields.0.len())));
+            return Err(malformed_violation(format!("{} bytes trail its last field", fields.0.len())));
         }
-        if let Some(kind) = subpacket::find_conflict(&packet.hashed) {
-            return Err(malformed(format!("its subpackets of type {kind} contradict each other")));
+        if let Some(kind) = subpacket::find_invalid_type(&packet.hashed) {
+            return Err(malformed_violation(format!("its subpackets of type {kind} contradict each other")));
         }
         let fits = |hash: Hash| hash.salt_length() == Some(packet.salt.len());
-        if version == 6 && packet.hash().is_some_and(|hash| !fits(hash)) {
-            return Err(malformed("its salt has the wrong length"));
+        if version == 6 && packet.acceptable_hash().is_some_and(|hash| !fits(hash)) {
+            return Err(malformed_violation("its salt has the wrong length"));
         }
         Ok(packet)
     }
@@ -205,10 +207,12 @@ impl SignaturePacket {
         let salt_length = if version == 6 { fields.octet()? } else { 0 };
         let salt = fields.take(usize::from(salt_length))?.to_vec();
         let (Some(hashed), Some(unhashed)) = (subpacket::parse(hashed), subpacket::parse(unhashed)) else {
-            return Some(Err(malformed("its subpackets overlap")));
+            return Some(Err(malformed_violation("its subpackets overlap")));
         };
-        let Some(value) = value(key_algorithm, fields)? else {
-            return Some(Err(malformed(format!("public-key algorithm {key_algorithm} does not sign"))));
+        let Some(value) = parse_value(key_algorithm, fields)? else {
+            return Some(Err(malformed_violation(format!(
+                "public-key algorithm {key_algorithm} does not sign"
+            ))));
         };
         Some(Ok(SignaturePacket {
             version,
@@ -227,17 +231,17 @@ impl SignaturePacket {
     }
 
     /// The hash algorithm; `None` if it is never accepted.
-    pub(super) fn hash(&self) -> Option<Hash> {
+    pub(super) fn acceptable_hash(&self) -> Option<Hash> {
         Hash::from_number(self.hash_number)
     }
 
-    /// The hash of the signed octets and this signature's own fields; `None` for a hash that cannot be computed, and for
-    /// octets that match a known SHA-1 collision.
+    /// The hash of the signed octets and this signature's own fields; `None` for a hash that cannot be computed, and
+    /// for octets that match a known SHA-1 collision.
     pub(super) fn digest(&self, parts: &[&[u8]]) -> Option<Vec<u8>> {
         let trailer = self.trailer();
         let all: Vec<&[u8]> =
             std::iter::once(&self.salt[..]).chain(parts.iter().copied()).chain([&trailer[..]]).collect();
-        match self.hash() {
+        match self.acceptable_hash() {
             Some(hash) => hash.digest(&all),
             None => HashAlgorithm::from(self.hash_number).digest(&all.concat()).ok(),
         }
@@ -282,18 +286,19 @@ impl SignaturePacket {
 
     /// The creation time, Unix seconds.
     pub(super) fn created(&self) -> Option<u64> {
-        self.hashed_subpacket(kind::CREATED)?.number()
+        self.hashed_subpacket(kind::CREATED)?.four_octet_number()
     }
 
     /// The expiration time of the signature itself, Unix seconds.
     pub(super) fn expires(&self) -> Option<u64> {
-        let seconds = self.hashed_subpacket(kind::EXPIRES)?.number().filter(|seconds| *seconds > 0)?;
+        let seconds =
+            self.hashed_subpacket(kind::EXPIRES)?.four_octet_number().filter(|seconds| *seconds > 0)?;
         Some(self.created()? + seconds)
     }
 
     /// The key's lifetime in this self-signature, in seconds from the key's creation.
     pub(super) fn key_lifetime(&self) -> Option<u64> {
-        self.hashed_subpacket(kind::KEY_EXPIRES)?.number().filter(|seconds| *seconds > 0)
+        self.hashed_subpacket(kind::KEY_EXPIRES)?.four_octet_number().filter(|seconds| *seconds > 0)
     }
 
     /// The first octet of the key flags (RFC 9580, 5.2.3.29); `None` without the subpacket.
@@ -307,7 +312,7 @@ impl SignaturePacket {
     }
 
     /// The embedded signatures, of both areas: each is verified on its own.
-    pub(super) fn embedded(&self) -> impl Iterator<Item = ParsedSignature> {
+    pub(super) fn parse_embedded_signatures(&self) -> impl Iterator<Item = ParsedSignature> {
         self.subpackets(kind::EMBEDDED).map(|packet| SignaturePacket::parse(&packet.data))
     }
 
@@ -335,7 +340,7 @@ impl SignaturePacket {
 
 /// The signature value's fields (RFC 9580, 5.2.3.1 to 5.2.3.5). Outer `None`: the packet is cut off; inner
 /// `None`: the algorithm does not sign.
-fn value(key_algorithm: u8, fields: &mut FieldReader<'_>) -> Option<Option<SignatureBytes>> {
+fn parse_value(key_algorithm: u8, fields: &mut FieldReader<'_>) -> Option<Option<SignatureBytes>> {
     let integers = match key_algorithm {
         1 | 3 => 1,
         17 | 19 | 22 => 2,

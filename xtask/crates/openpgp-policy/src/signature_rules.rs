@@ -4,9 +4,9 @@ use super::certificate::Certificate;
 use super::hash::{self, Hash};
 use super::key::Key;
 use super::key_validity::{KeyValidity, PinnedCertificate};
-use super::result::{Candidate, SignatureResult, SignatureStatus};
 use super::signature::{ParsedSignature, SignaturePacket};
 use super::trust_policy::{CLOCK_SKEW, TrustPolicy};
+use super::verification_results::{CandidateKey, SignatureResult, SignatureStatus};
 use super::violation::Violation;
 use coreos_types::calendar::date;
 use pgp::packet::SignatureType;
@@ -17,56 +17,56 @@ pub(super) struct PendingSignature {
     pub(super) hash: Hash,
     pub(super) signed_at: u64,
     /// The keys that could have made the signature; several only if key IDs collide.
-    pub(super) candidates: Vec<(Candidate, KeyValidity)>,
+    pub(super) candidates: Vec<(CandidateKey, KeyValidity)>,
 }
 
 /// Checks every rule that needs no data, in the order: format, date, hash, key, then the key's validity.
 ///
 /// # Errors
 /// The result of a signature that violates a rule, or whose key no certificate has.
-pub(super) fn evaluate(
+pub(super) fn check_rules_without_data(
     read: &ParsedSignature,
     certificates: &[Certificate],
     policy: &TrustPolicy,
 ) -> Result<PendingSignature, Box<SignatureResult>> {
     let packet =
-        read.as_ref().map_err(|violation| SignatureResult::rejected(violation.clone(), None, None))?;
+        read.as_ref().map_err(|violation| SignatureResult::refused(violation.clone(), None, None))?;
     let keys = candidate_keys(packet, certificates);
-    let (signed_at, hash) = check_signature(packet, policy).map_err(|violation| {
+    let (signed_at, hash) = check_packet_rules(packet, policy).map_err(|violation| {
         // Only the cryptographic check can choose between several keys.
         let sole = if let [(certificate, key)] = keys[..] { Some((certificate, key)) } else { None };
-        let sole = sole.map(|(certificate, key)| Candidate::new(certificate, key, policy));
-        SignatureResult::rejected(violation, sole.as_ref(), packet.created())
+        let sole = sole.map(|(certificate, key)| CandidateKey::new(certificate, key, policy));
+        SignatureResult::refused(violation, sole.as_ref(), packet.created())
     })?;
     if keys.is_empty() {
-        return Err(SignatureResult::unknown_key(issuer_id(packet), signed_at, policy));
+        return Err(SignatureResult::unknown_key(describe_issuer(packet), signed_at, policy));
     }
     let mut pending = PendingSignature { packet: packet.clone(), hash, signed_at, candidates: Vec::new() };
-    let mut first_rejected = None;
+    let mut first_refused = None;
     for (certificate, key) in keys {
-        let candidate = Candidate::new(certificate, key, policy);
+        let candidate = CandidateKey::new(certificate, key, policy);
         match pending.check_key(certificate, key, policy) {
             Ok(validity) => pending.candidates.push((candidate, validity)),
             Err(violation) => {
-                first_rejected.get_or_insert_with(|| {
-                    SignatureResult::rejected(violation, Some(&candidate), Some(signed_at))
+                first_refused.get_or_insert_with(|| {
+                    SignatureResult::refused(violation, Some(&candidate), Some(signed_at))
                 });
             }
         }
     }
-    match first_rejected {
+    match first_refused {
         Some(rejected) if pending.candidates.is_empty() => Err(rejected),
         _ => Ok(pending),
     }
 }
 
 /// Checks the rules that need only the signature packet; returns its creation time and hash.
-fn check_signature(signature: &SignaturePacket, policy: &TrustPolicy) -> Result<(u64, Hash), Violation> {
+fn check_packet_rules(signature: &SignaturePacket, policy: &TrustPolicy) -> Result<(u64, Hash), Violation> {
     if signature.typ != SignatureType::Binary {
         let message = format!(
             "it is a signature of type 0x{:02X} ({}): expected type 0x00, over a binary document",
             u8::from(signature.typ),
-            type_name(signature.typ)
+            describe_type(signature.typ)
         );
         return Err(Violation::new("type", message));
     }
@@ -84,17 +84,17 @@ fn check_signature(signature: &SignaturePacket, policy: &TrustPolicy) -> Result<
         let message = format!("it was made on {} and expired on {}", date(created), date(end));
         return Err(Violation::new("signature-expired", message));
     }
-    Ok((created, signature.hash().ok_or_else(|| weak_hash(signature, ""))?))
+    Ok((created, signature.acceptable_hash().ok_or_else(|| hash_violation(signature, ""))?))
 }
 
 impl PendingSignature {
-    /// Does the cryptographic check over the digest of the file. Without a digest the bytes match a known SHA-1 collision
-    /// attack, and the signature is refused.
+    /// Does the cryptographic check over the digest of the file. Without a digest the bytes match a known SHA-1
+    /// collision attack, and the signature is refused.
     pub(super) fn verify_digest(&self, digest: Option<&[u8]>) -> SignatureResult {
         let first = self.candidates.first().map(|(candidate, _)| candidate);
         let Some(digest) = digest else {
             let violation = Violation::new("collision", "the file matches a known SHA-1 collision attack");
-            return *SignatureResult::rejected(violation, first, Some(self.signed_at));
+            return *SignatureResult::refused(violation, first, Some(self.signed_at));
         };
         let has_signed = |key: &Key| key.verify_digest(&self.packet, digest);
         match self.candidates.iter().find(|(candidate, _)| has_signed(&candidate.key)) {
@@ -107,7 +107,7 @@ impl PendingSignature {
                 let message =
                     format!("key {key} did not sign these bytes: the file or the signature was changed");
                 let violation = Violation::new("bad-signature", message);
-                *SignatureResult::rejected(violation, first, Some(self.signed_at))
+                *SignatureResult::refused(violation, first, Some(self.signed_at))
             }
         }
     }
@@ -137,9 +137,9 @@ impl PendingSignature {
         let validity =
             PinnedCertificate { certificate, pin, now: policy.now }.check_key(key, self.signed_at)?;
         match (self.hash, pin.sha1_until) {
-            (Hash::Sha1, None) => Err(weak_hash(&self.packet, &format!(" under {}", pin.name))),
+            (Hash::Sha1, None) => Err(hash_violation(&self.packet, &format!(" under {}", pin.name))),
             (Hash::Sha1, Some(end)) if self.signed_at >= end => {
-                Err(weak_hash(&self.packet, &format!(" under {} from {} on", pin.name, date(end))))
+                Err(hash_violation(&self.packet, &format!(" under {} from {} on", pin.name, date(end))))
             }
             _ => Ok(validity),
         }
@@ -147,7 +147,7 @@ impl PendingSignature {
 }
 
 /// The message of a good signature: the key's validity at signing time, also if the key has expired since.
-fn validity_note(signer: &Candidate, validity: &KeyValidity, signed_at: u64) -> String {
+fn validity_note(signer: &CandidateKey, validity: &KeyValidity, signed_at: u64) -> String {
     let key = &signer.key.fingerprint;
     let kind = if key.as_str() == signer.primary { "primary key" } else { "subkey" };
     let (signed, created) = (date(signed_at), date(validity.created));
@@ -163,7 +163,7 @@ fn validity_note(signer: &Candidate, validity: &KeyValidity, signed_at: u64) -> 
     )
 }
 
-fn weak_hash(signature: &SignaturePacket, limit: &str) -> Violation {
+fn hash_violation(signature: &SignaturePacket, limit: &str) -> Violation {
     let message = format!(
         "it is made with {}, which is not accepted{limit}",
         hash::display_name(signature.hash_number)
@@ -184,12 +184,12 @@ fn candidate_keys<'a>(
 }
 
 /// The issuer's fingerprint or key ID in the signature.
-fn issuer_id(signature: &SignaturePacket) -> String {
+fn describe_issuer(signature: &SignaturePacket) -> String {
     let fingerprints = signature.issuer_fingerprints().into_iter().map(|fingerprint| fingerprint.to_string());
     fingerprints.chain(signature.issuer_key_ids()).next().unwrap_or_else(|| "no key it names".to_owned())
 }
 
-fn type_name(typ: SignatureType) -> &'static str {
+fn describe_type(typ: SignatureType) -> &'static str {
     match u8::from(typ) {
         0x01 => "over a text, with line ends changed",
         0x02 => "standalone",
@@ -206,18 +206,18 @@ fn type_name(typ: SignatureType) -> &'static str {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::DetachedSignature;
+    use super::super::DetachedSignatures;
     use super::*;
 
     #[test]
     fn sha1_collision_is_refused() {
         let good = include_bytes!("../../../tests/fixtures/openpgp/good.sig");
-        let read = DetachedSignature::parse(good, "good.sig").unwrap();
+        let read = DetachedSignatures::parse(good, "good.sig").unwrap();
         let packet = read.signatures[0].clone().unwrap();
-        let hash = packet.hash().unwrap();
+        let hash = packet.acceptable_hash().unwrap();
         let pending = PendingSignature { packet, hash, signed_at: 0, candidates: Vec::new() };
-        let verdict = pending.verify_digest(None);
-        assert_eq!((verdict.verdict, verdict.rule), (SignatureStatus::Refused, "collision"));
-        assert_eq!(verdict.hint.as_deref(), Some("use another release, and report it to the vendor"));
+        let result = pending.verify_digest(None);
+        assert_eq!((result.status, result.rule), (SignatureStatus::Refused, "collision"));
+        assert_eq!(result.hint.as_deref(), Some("use another release, and report it to the vendor"));
     }
 }

@@ -52,7 +52,7 @@ impl Subpacket {
     }
 
     /// The octets as a number of four octets.
-    pub(super) fn number(&self) -> Option<u64> {
+    pub(super) fn four_octet_number(&self) -> Option<u64> {
         let octets: [u8; 4] = self.data.as_slice().try_into().ok()?;
         Some(u64::from(u32::from_be_bytes(octets)))
     }
@@ -75,9 +75,10 @@ pub(super) fn parse(area: &[u8]) -> Option<Vec<Subpacket>> {
 }
 
 /// The type of a subpacket that occurs twice with different contents, or has the wrong length.
-pub(super) fn find_conflict(area: &[Subpacket]) -> Option<u8> {
+pub(super) fn find_invalid_type(area: &[Subpacket]) -> Option<u8> {
     let numbers = [kind::CREATED, kind::EXPIRES, kind::KEY_EXPIRES];
-    let is_short = |packet: &&Subpacket| numbers.contains(&packet.kind) && packet.number().is_none();
+    let is_short =
+        |packet: &&Subpacket| numbers.contains(&packet.kind) && packet.four_octet_number().is_none();
     if let Some(short) = area.iter().find(is_short) {
         return Some(short.kind);
     }
@@ -101,7 +102,7 @@ mod tests {
         let summary: Vec<_> =
             found.iter().map(|packet| (packet.kind, packet.is_critical, packet.data.len())).collect();
         assert_eq!(summary, [(2, false, 4), (20, false, 200), (2, true, 2)]);
-        assert_eq!(found[0].number(), Some(7));
+        assert_eq!(found[0].four_octet_number(), Some(7));
         for malformed in [&[0][..], &[9, 2, 0], &[192], &[255, 0, 0]] {
             assert_eq!(parse(malformed), None, "{malformed:?}");
         }
@@ -110,9 +111,9 @@ mod tests {
     #[test]
     fn conflicting_and_unknown_critical_are_detected() {
         let area = |bytes: &[u8]| parse(bytes).unwrap();
-        assert_eq!(find_conflict(&area(&[5, 2, 0, 0, 0, 7, 5, 2, 0, 0, 0, 7])), None);
-        assert_eq!(find_conflict(&area(&[5, 2, 0, 0, 0, 7, 5, 2, 0, 0, 0, 8])), Some(2));
-        assert_eq!(find_conflict(&area(&[2, 9, 1])), Some(9));
+        assert_eq!(find_invalid_type(&area(&[5, 2, 0, 0, 0, 7, 5, 2, 0, 0, 0, 7])), None);
+        assert_eq!(find_invalid_type(&area(&[5, 2, 0, 0, 0, 7, 5, 2, 0, 0, 0, 8])), Some(2));
+        assert_eq!(find_invalid_type(&area(&[2, 9, 1])), Some(9));
         let notation = area(&[12, 0x94, 0x80, 0, 0, 0, 0, 2, 0, 1, b'a', b'b', b'c']);
         assert_eq!(notation[0].unknown_critical().unwrap(), "a critical notation \"ab\"");
         assert_eq!(area(&[2, 0xe5, 0])[0].unknown_critical().unwrap(), "a critical subpacket of type 101");

@@ -9,9 +9,9 @@ use coreos_types::vendor::{Vendor, Vendors};
 use super::Certificate;
 
 /// The primary key of CoreOS Container Linux, rsa4096, 2013-09-06.
-pub const COREOS: &str = Vendor::COREOS.pinned_fingerprints[0];
+pub const COREOS_FINGERPRINT: &str = Vendor::COREOS.pinned_fingerprints[0];
 /// The primary key of Flatcar Container Linux, rsa4096, 2018-02-26.
-pub const FLATCAR: &str = Vendor::FLATCAR.pinned_fingerprints[0];
+pub const FLATCAR_FINGERPRINT: &str = Vendor::FLATCAR.pinned_fingerprints[0];
 /// 2018-01-01T00:00:00Z, the end of SHA-1: CoreOS signed with it until some time in 2017.
 pub const SHA1_CUTOFF: u64 = 1_514_764_800;
 /// The seconds by which the signer's clock may be ahead of the local clock.
@@ -79,7 +79,7 @@ impl Pin {
     pub fn for_vendor(vendor: &Vendor) -> impl Iterator<Item = Pin> + use<'_> {
         let pins = vendor.pinned_fingerprints.iter().filter_map(|pin| pin.parse().ok());
         pins.map(move |pin: Fingerprint| Pin {
-            sha1_until: (pin.as_str() == COREOS).then_some(SHA1_CUTOFF),
+            sha1_until: (pin.as_str() == COREOS_FINGERPRINT).then_some(SHA1_CUTOFF),
             fingerprint: pin,
             name: format!("the {vendor} image signing key"),
             certificate_url: vendor.certificate_url,
@@ -88,7 +88,7 @@ impl Pin {
 
     /// A pin for any primary key. That of a built-in vendor gets the vendor's pin: whether SHA-1 is accepted depends
     /// on the fingerprint, for every source of the certificate.
-    pub fn new(primary: Fingerprint, name: impl Into<String>) -> Pin {
+    pub fn built_in_or_new(primary: Fingerprint, name: impl Into<String>) -> Pin {
         let mut built_in = Vendor::BUILT_IN.into_iter().flat_map(Pin::for_vendor);
         built_in.find(|pin| pin.fingerprint == primary).unwrap_or_else(|| Pin {
             fingerprint: primary,
@@ -122,8 +122,8 @@ impl TrustPolicy {
     /// Trusts exactly these certificates (`--signing-key FILE`).
     pub fn from_certificates(certificates: &[Certificate], now: u64) -> TrustPolicy {
         let pins = certificates.iter().map(|certificate| {
-            let name = certificate.name().unwrap_or("the given signing key");
-            Pin::new(certificate.fingerprint().clone(), name)
+            let name = certificate.printable_user_id().unwrap_or("the given signing key");
+            Pin::built_in_or_new(certificate.fingerprint().clone(), name)
         });
         TrustPolicy { pins: pins.collect(), now }
     }
@@ -141,10 +141,15 @@ mod tests {
     #[test]
     fn fingerprint_needs_all_digits() {
         let spaced = "0x0412 7d0b fabe c887 1ffb  2cce 50e0 8855 93d2 dcb4";
-        assert_eq!(spaced.parse().map(|read: Fingerprint| read.to_string()).ok().as_deref(), Some(COREOS));
-        let (v4, v6) = (Fingerprint(COREOS.to_owned()), Fingerprint("0123456789ABCDEF".repeat(4)));
+        assert_eq!(
+            spaced.parse().map(|read: Fingerprint| read.to_string()).ok().as_deref(),
+            Some(COREOS_FINGERPRINT)
+        );
+        let (v4, v6) =
+            (Fingerprint(COREOS_FINGERPRINT.to_owned()), Fingerprint("0123456789ABCDEF".repeat(4)));
         assert_eq!([v4.key_id(), v6.key_id()], ["50E0885593D2DCB4", "0123456789ABCDEF"]);
-        for other in ["", "50E0885593D2DCB4", &COREOS[1..], &COREOS.replace('0', "O")] {
+        for other in ["", "50E0885593D2DCB4", &COREOS_FINGERPRINT[1..], &COREOS_FINGERPRINT.replace('0', "O")]
+        {
             assert!(other.parse::<Fingerprint>().is_err(), "{other}");
         }
     }

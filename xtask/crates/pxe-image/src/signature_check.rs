@@ -36,11 +36,11 @@ impl SignatureCheck {
         }
     }
 
-    /// The digest of all bytes so far, by the hash that a signature was made over, so that nothing is hashed twice; `None`
-    /// if no signature uses SHA-256 or SHA-512. Neither `None` nor the algorithm depends on the bytes.
+    /// The digest of all bytes so far, by the hash that a signature was made over, so that nothing is hashed twice;
+    /// `None` if no signature uses SHA-256 or SHA-512. Neither `None` nor the algorithm depends on the bytes.
     pub(super) fn digest(&self) -> Option<Digest> {
         match self {
-            SignatureCheck::Signed(verification) => Digest::from_octets(&verification.plain_digest()?),
+            SignatureCheck::Signed(verification) => Digest::from_octets(&verification.file_digest()?),
             SignatureCheck::Unsigned => None,
         }
     }
@@ -52,8 +52,8 @@ impl SignatureCheck {
     pub fn finish(self) -> Result<CheckOutcome> {
         match self {
             SignatureCheck::Signed(verification) => {
-                let digests = verification.digests();
-                let signer = verification.finish_with_digests(&digests).into_signer()?;
+                let digests = verification.signature_digests();
+                let signer = verification.finish_with_signature_digests(&digests).into_signer()?;
                 Ok(CheckOutcome { signer: Some(signer), digests })
             }
             SignatureCheck::Unsigned => Ok(CheckOutcome { signer: None, digests: Vec::new() }),

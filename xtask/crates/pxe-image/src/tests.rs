@@ -13,7 +13,7 @@ use super::{Digest, Payload, SignatureCheck};
 use super::{InflateLimits, UnlinkedTempDir, UsrSquashfs};
 use coreos_types::board::Board;
 use coreos_types::error::Result;
-use openpgp_policy::{Certificate, DetachedSignature, Pin, SHA1_CUTOFF, TrustPolicy, Verification};
+use openpgp_policy::{Certificate, DetachedSignatures, Pin, SHA1_CUTOFF, TrustPolicy, Verification};
 use release_fixture::elf::ElfStub;
 use usr::path::UsrPath;
 use usr::tree::{Node, NodeKind};
@@ -119,10 +119,10 @@ fn digest_is_the_hash_of_the_signature() {
     let mut digests = String::new();
     for (certificate, signature, bytes) in fixtures {
         let certificate = Certificate::parse(certificate, "certificate").unwrap();
-        let pin = Pin::new(certificate.fingerprint().clone(), "a test");
+        let pin = Pin::built_in_or_new(certificate.fingerprint().clone(), "a test");
         let policy =
             TrustPolicy { pins: vec![Pin { sha1_until: Some(SHA1_CUTOFF), ..pin }], now: 1_767_268_800 };
-        let parsed = DetachedSignature::parse(bytes, signature).unwrap();
+        let parsed = DetachedSignatures::parse(bytes, signature).unwrap();
         let check = Verification::new(&parsed, &[certificate], &policy).into();
         let digest = ingest(&b"hello"[..], check, Payload::Opaque).unwrap().digest;
         assert_eq!(Digest::from_hex(&digest.hex()), Some(digest));

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use openpgp_policy::{Certificate, DetachedSignature, SignatureStatus, TrustPolicy, Verification};
+use openpgp_policy::{Certificate, DetachedSignatures, SignatureStatus, TrustPolicy, Verification};
 use release_fixture::certificate::TestCertificate as Maker;
 
 use super::output;
@@ -16,10 +16,10 @@ fn now() -> u64 {
 fn verify_signature(certificate: &[u8], signature: &[u8], data: &[u8]) -> SignatureStatus {
     let certificates = Certificate::parse_all(certificate, "a test").unwrap();
     let policy = TrustPolicy::from_certificates(&certificates, now());
-    let signature = DetachedSignature::parse(signature, "a test").unwrap();
+    let signature = DetachedSignatures::parse(signature, "a test").unwrap();
     let mut verification = Verification::new(&signature, &certificates, &policy);
     verification.update(data);
-    verification.finish().signatures[0].verdict
+    verification.finish().signatures[0].status
 }
 
 fn gpg(home: &Path, arguments: &[&str]) -> String {

@@ -45,13 +45,13 @@ impl SignatureStatus {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignatureResult {
     /// The outcome.
-    pub verdict: SignatureStatus,
+    pub status: SignatureStatus,
     /// The rule that decided the outcome; SECURITY.md has the table of rules.
     pub rule: &'static str,
     /// The primary key of the certificate that has the signing key.
-    pub signed_by: Option<String>,
+    pub primary_key: Option<String>,
     /// The signing key that the signature names: a fingerprint, or a key ID if the signature has only that.
-    pub signing_subkey: Option<String>,
+    pub signing_key: Option<String>,
     /// The creation time in the signature, RFC 3339.
     pub signed_at: Option<String>,
     /// The signer's name in messages.
@@ -63,27 +63,27 @@ pub struct SignatureResult {
 }
 
 /// A key that could have made a signature, with its certificate's primary key and owner.
-pub(super) struct Candidate {
+pub(super) struct CandidateKey {
     pub(super) key: Key,
     pub(super) primary: String,
     pub(super) owner: String,
 }
 
-impl Candidate {
-    pub(super) fn new(certificate: &Certificate, key: &Key, policy: &TrustPolicy) -> Candidate {
+impl CandidateKey {
+    pub(super) fn new(certificate: &Certificate, key: &Key, policy: &TrustPolicy) -> CandidateKey {
         let pinned = policy.pin(certificate.fingerprint()).map(|pin| pin.name.clone());
-        Candidate {
+        CandidateKey {
             key: key.clone(),
             primary: certificate.fingerprint().to_string(),
-            owner: pinned.or(certificate.name().map(str::to_owned)).unwrap_or_default(),
+            owner: pinned.or(certificate.printable_user_id().map(str::to_owned)).unwrap_or_default(),
         }
     }
 }
 
 impl VerificationResults {
     /// The first good signature: one is enough; `None` if there is none.
-    pub fn good(&self) -> Option<&SignatureResult> {
-        self.signatures.iter().find(|signature| signature.verdict == SignatureStatus::Good)
+    pub fn first_good(&self) -> Option<&SignatureResult> {
+        self.signatures.iter().find(|signature| signature.status == SignatureStatus::Good)
     }
 
     /// The signer of the good signature.
@@ -91,15 +91,15 @@ impl VerificationResults {
     /// # Errors
     /// Refused (3) with the rule, the keys and a hint; further signatures are causes.
     pub fn into_signer(self) -> Result<Signer> {
-        if let Some(good) = self.good() {
+        if let Some(good) = self.first_good() {
             return Ok(Signer {
-                primary: good.signed_by.clone().unwrap_or_default(),
-                signing_key: good.signing_subkey.clone().unwrap_or_default(),
+                primary: good.primary_key.clone().unwrap_or_default(),
+                signing_key: good.signing_key.clone().unwrap_or_default(),
                 signed_at: good.signed_at.clone().unwrap_or_default(),
                 user_id: good.name.clone(),
             });
         }
-        let first = self.signatures.iter().find(|signature| signature.verdict == SignatureStatus::Refused);
+        let first = self.signatures.iter().find(|signature| signature.status == SignatureStatus::Refused);
         let Some(first) = first.or(self.signatures.first()) else {
             return Err(Error::refused(format!("{} has no signature", self.source)));
         };
@@ -107,7 +107,7 @@ impl VerificationResults {
         for other in self.signatures.iter().filter(|other| *other != first) {
             error = error.with_cause(format!("another signature in it ({}): {}", other.rule, other.message));
         }
-        if first.verdict == SignatureStatus::UnknownKey {
+        if first.status == SignatureStatus::UnknownKey {
             error = self.refresh_errors.iter().fold(error, Error::with_cause);
         }
         Err(first.hint.iter().fold(error, Error::with_hint))
@@ -117,28 +117,28 @@ impl VerificationResults {
 impl SignatureResult {
     /// A result with the key and the creation time, if known; only a good one has no hint.
     pub(super) fn new(
-        verdict: SignatureStatus,
+        status: SignatureStatus,
         rule: &'static str,
         message: String,
-        signer: Option<&Candidate>,
+        signer: Option<&CandidateKey>,
         signed_at: Option<u64>,
     ) -> SignatureResult {
         SignatureResult {
-            verdict,
+            status,
             rule,
-            signed_by: signer.map(|signer| signer.primary.clone()),
-            signing_subkey: signer.map(|signer| signer.key.fingerprint.to_string()),
+            primary_key: signer.map(|signer| signer.primary.clone()),
+            signing_key: signer.map(|signer| signer.key.fingerprint.to_string()),
             signed_at: signed_at.map(rfc3339),
             name: signer.map(|signer| signer.owner.clone()),
             message,
-            hint: (verdict != SignatureStatus::Good).then(|| hint(rule).to_owned()),
+            hint: (status != SignatureStatus::Good).then(|| hint(rule).to_owned()),
         }
     }
 
     /// The result for a violated rule.
-    pub(super) fn rejected(
+    pub(super) fn refused(
         violation: Violation,
-        key: Option<&Candidate>,
+        key: Option<&CandidateKey>,
         signed_at: Option<u64>,
     ) -> Box<SignatureResult> {
         let Violation { rule, message } = violation;
@@ -153,14 +153,14 @@ impl SignatureResult {
             format!("no available certificate has its key {issuer}; trusted: {}", trusted.join(", "));
         let unknown = SignatureStatus::UnknownKey;
         Box::new(SignatureResult {
-            signing_subkey: Some(issuer),
+            signing_key: Some(issuer),
             ..SignatureResult::new(unknown, "unknown-key", message, None, Some(signed_at))
         })
     }
 
     /// The full refusal message; includes the key even if the rule does not concern it.
     fn refusal_text(&self, source: &str) -> String {
-        let key = self.signing_subkey.as_deref().filter(|key| !self.message.contains(key));
+        let key = self.signing_key.as_deref().filter(|key| !self.message.contains(key));
         let by = key.map(|key| format!(" by {key}")).unwrap_or_default();
         format!("the signature {source}{by} is refused ({}): {}", self.rule, self.message)
     }

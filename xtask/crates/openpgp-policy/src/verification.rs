@@ -2,10 +2,10 @@
 
 use super::certificate::{Certificate, merge_copies};
 use super::hash::{Hash, Hasher};
-use super::result::{SignatureResult, SignatureStatus, VerificationResults};
-use super::signature::DetachedSignature;
-use super::signature_rules::{PendingSignature, evaluate};
+use super::signature::DetachedSignatures;
+use super::signature_rules::{PendingSignature, check_rules_without_data};
 use super::trust_policy::TrustPolicy;
+use super::verification_results::{SignatureResult, SignatureStatus, VerificationResults};
 use ring::digest::{SHA256, SHA512};
 
 /// A verification in progress. It borrows nothing, so that a separate thread can update it.
@@ -22,13 +22,16 @@ pub struct Verification {
 impl Verification {
     /// Checks every rule that needs no data.
     pub fn new(
-        signature: &DetachedSignature,
+        signature: &DetachedSignatures,
         certificates: &[Certificate],
         policy: &TrustPolicy,
     ) -> Verification {
         let certificates = merge_copies(certificates);
-        let evaluations: Vec<_> =
-            signature.signatures.iter().map(|read| evaluate(read, &certificates, policy)).collect();
+        let evaluations: Vec<_> = signature
+            .signatures
+            .iter()
+            .map(|read| check_rules_without_data(read, &certificates, policy))
+            .collect();
         let mut hashers: Vec<(Hash, Vec<u8>, Hasher)> = Vec::new();
         for PendingSignature { packet, hash, .. } in evaluations.iter().flatten() {
             if !hashers.iter().any(|(known, salt, _)| known == hash && *salt == packet.salt) {
@@ -48,8 +51,8 @@ impl Verification {
     /// The keys, as fingerprints or key IDs, that no available certificate has. A newer certificate may have them.
     pub fn unknown_keys(&self) -> Vec<&str> {
         let decided = self.evaluations.iter().filter_map(|evaluation| evaluation.as_ref().err());
-        let unknown = decided.filter(|result| result.verdict == SignatureStatus::UnknownKey);
-        unknown.filter_map(|result| result.signing_subkey.as_deref()).collect()
+        let unknown = decided.filter(|result| result.status == SignatureStatus::UnknownKey);
+        unknown.filter_map(|result| result.signing_key.as_deref()).collect()
     }
 
     /// Sets the reasons why no newer certificate could be fetched, for the error about an unknown key.
@@ -62,18 +65,18 @@ impl Verification {
         self.hashers.iter_mut().for_each(|(_, _, hasher)| hasher.update(bytes));
     }
 
-    /// The digest of the bytes so far, without a signature's salt and trailer: 32 octets of SHA-256 or 64 of SHA-512, the
-    /// hash of the first signature that uses one of them; `None` if none does.
-    pub fn plain_digest(&self) -> Option<Vec<u8>> {
+    /// The digest of the bytes so far, without a signature's salt and trailer: 32 octets of SHA-256 or 64 of SHA-512,
+    /// the hash of the first signature that uses one of them; `None` if none does.
+    pub fn file_digest(&self) -> Option<Vec<u8>> {
         let is_plain = |(hash, salt, _): &&(Hash, Vec<u8>, Hasher)| {
             [Hash::Sha2(&SHA256), Hash::Sha2(&SHA512)].contains(hash) && salt.is_empty()
         };
         self.hashers.iter().find(is_plain)?.2.clone().finish()
     }
 
-    /// The digest of the bytes with the trailer of each signature that needs data, in the order of the signatures; `None`
-    /// for other signatures, and for bytes that match a known SHA-1 collision attack.
-    pub fn digests(&self) -> Vec<Option<Vec<u8>>> {
+    /// The digest of the bytes with the trailer of each signature that needs data, in the order of the signatures;
+    /// `None` for other signatures, and for bytes that match a known SHA-1 collision attack.
+    pub fn signature_digests(&self) -> Vec<Option<Vec<u8>>> {
         let digest = |PendingSignature { packet, hash, .. }: &PendingSignature| {
             let (_, _, hasher) =
                 self.hashers.iter().find(|(known, salt, _)| known == hash && *salt == packet.salt)?;
@@ -86,13 +89,13 @@ impl Verification {
 
     /// Does the cryptographic check over the bytes.
     pub fn finish(self) -> VerificationResults {
-        let digests = self.digests();
-        self.finish_with_digests(&digests)
+        let digests = self.signature_digests();
+        self.finish_with_signature_digests(&digests)
     }
 
-    /// Does the cryptographic check with the [`Verification::digests`] of another verification of the same signatures over
-    /// the same bytes.
-    pub fn finish_with_digests(self, digests: &[Option<Vec<u8>>]) -> VerificationResults {
+    /// Does the cryptographic check with the [`Verification::signature_digests`] of another verification of the same
+    /// signatures over the same bytes.
+    pub fn finish_with_signature_digests(self, digests: &[Option<Vec<u8>>]) -> VerificationResults {
         let results = self.evaluations.into_iter().enumerate().map(|(number, evaluation)| match evaluation {
             Ok(pending) => pending.verify_digest(digests.get(number).and_then(Option::as_deref)),
             Err(decided) => *decided,
