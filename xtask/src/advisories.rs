@@ -151,7 +151,7 @@ fn download(comparison: &PackageComparison<'_>, url: &str) -> Result<(Advisories
 
 /// The file of a comparison in the cache; `None` if the cache cannot be used.
 fn cache_path(store: &ImageStore<'_>, key: [&str; 3]) -> Option<PathBuf> {
-    let directory = store.cache.dir("advisories").ok()?;
+    let directory = store.cache.create_dir("advisories").ok()?;
     remove_old_entries(&directory, |_| false);
     Some(directory.join(Digest::sha256(key.join("\0").as_bytes()).hex()))
 }

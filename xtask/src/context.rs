@@ -72,22 +72,22 @@ impl<'a> Context<'a> {
     ///
     /// # Errors
     /// There is no tree, or a file cannot be read.
-    pub fn load(term: &'a Term, cli: &Cli) -> Result<Context<'a>> {
+    pub fn recover_and_load(term: &'a Term, cli: &Cli) -> Result<Context<'a>> {
         // Read before the recovery: the files that it writes must not change the trusted keys.
-        Context::with_config(term, cli, Config::read()?)
+        Context::load_with_config(term, cli, Config::read()?)
     }
 
-    /// As [`Context::load`], with another configuration.
+    /// As [`Context::recover_and_load`], with another configuration.
     ///
     /// # Errors
-    /// As [`Context::load`].
-    pub fn with_config(term: &'a Term, cli: &Cli, settings: Config) -> Result<Context<'a>> {
+    /// As [`Context::recover_and_load`].
+    pub fn load_with_config(term: &'a Term, cli: &Cli, settings: Config) -> Result<Context<'a>> {
         let cwd = current_dir()?;
         if let Some(args) = cli.command.image_args() {
             if let Some(id) = args.brand.as_deref().filter(|id| settings.vendors.get(id).is_none()) {
-                return Err(unknown_vendor(id, &settings.vendors));
+                return Err(unknown_vendor_error(id, &settings.vendors));
             }
-            if let Some(warning) = channel_without_effect(&cli.name, args, &settings) {
+            if let Some(warning) = ignored_channel_warning(&cli.name, args, &settings) {
                 term.warn(warning);
             }
         }
@@ -129,10 +129,10 @@ impl<'a> Context<'a> {
     pub fn command_invocation(&self, command: &[&str]) -> Invocation {
         Invocation {
             command: command.iter().map(|word| (*word).to_owned()).collect(),
-            source: self.given.source(),
-            image: self.given.image(),
-            fix: self.given.fix(),
-            without_trial: Some(self.rerun(&[], &["dry_run", "check", "preview"])),
+            source: self.given.source_words(),
+            image: self.given.image_words(),
+            fix: self.given.fix_words(),
+            without_trial: Some(self.rerun_command(&[], &["dry_run", "check", "preview"])),
             ..self.bare_invocation()
         }
     }
@@ -144,14 +144,14 @@ impl<'a> Context<'a> {
 
     /// The command line of this run for a POSIX shell, with the words `with` and without the options of `without`,
     /// which are names of fields of the command's arguments.
-    pub fn rerun(&self, with: &[&str], without: &[&str]) -> String {
+    pub fn rerun_command(&self, with: &[&str], without: &[&str]) -> String {
         let words = [vec![self.command.clone()], self.given.without(without)].concat();
         let words: Vec<String> = words.into_iter().chain(with.iter().map(|&word| word.to_owned())).collect();
         self.bare_invocation().command_line(&words)
     }
 
     /// Number of flavors with manifests.
-    pub fn flavors(&self) -> usize {
+    pub fn flavor_count(&self) -> usize {
         self.sources.listings.iter().map(|listing| &listing.flavor).collect::<BTreeSet<_>>().len()
     }
 
@@ -160,7 +160,7 @@ impl<'a> Context<'a> {
         self.requested_vendor(flags).or(self.pins.vendor()).unwrap_or(Vendor::COREOS)
     }
 
-    /// The vendor of `--brand`; [`Context::load`] has checked that it is known.
+    /// The vendor of `--brand`; [`Context::recover_and_load`] has checked that it is known.
     pub fn requested_vendor(&self, flags: &ImageArgs) -> Option<&'static Vendor> {
         self.settings.vendors.get(flags.brand.as_deref()?)
     }
@@ -228,7 +228,7 @@ impl<'a> Context<'a> {
 }
 
 /// The warning that `--channel` does not select the image: a local image and a mirror are on no channel.
-fn channel_without_effect(command: &str, args: &ImageArgs, settings: &Config) -> Option<String> {
+fn ignored_channel_warning(command: &str, args: &ImageArgs, settings: &Config) -> Option<String> {
     let channel = args.channel?;
     let has_mirror = args.mirror.is_some() || settings.mirror.is_some();
     let source = match args.images.is_empty() {
@@ -244,7 +244,7 @@ fn channel_without_effect(command: &str, args: &ImageArgs, settings: &Config) ->
     Some(format!("--channel {channel} does not select the image, which is that of {source}: {effect}"))
 }
 
-fn unknown_vendor(id: &str, vendors: &Vendors) -> Error {
+fn unknown_vendor_error(id: &str, vendors: &Vendors) -> Error {
     let hint =
         format!("describe it in [workspace.metadata.stage1.vendors.{id}] of this program's Cargo.toml");
     Error::usage(format!("{id:?} is not a brand: expected {}", vendors.joined_ids())).with_hint(hint)
@@ -278,7 +278,7 @@ mod tests {
             let words = ["xtask"].into_iter().chain(line.split(' ')).map(Into::into);
             let cli = crate::cli::parse(words).unwrap();
             let args = cli.command.image_args().unwrap();
-            let warning = channel_without_effect(&cli.name, args, &settings);
+            let warning = ignored_channel_warning(&cli.name, args, &settings);
             assert_eq!(warning.is_some(), expected.is_some(), "{line}: {warning:?}");
             assert!(warning.unwrap_or_default().contains(expected.unwrap_or_default()), "{line}");
         }

@@ -9,7 +9,7 @@ use crate::report::{Report, markdown};
 use coreos_types::error::{Result, ResultExt};
 
 /// Appends the report as Markdown to `$GITHUB_STEP_SUMMARY`, and the outputs to `$GITHUB_OUTPUT`, if set.
-pub(crate) fn write(report: &Report) -> Result<()> {
+pub(crate) fn append_summary_and_outputs(report: &Report) -> Result<()> {
     append(env::var_os("GITHUB_STEP_SUMMARY"), &format!("{}\n", markdown::render(report)))?;
     append(env::var_os("GITHUB_OUTPUT"), &outputs(report))
 }

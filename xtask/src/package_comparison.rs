@@ -82,7 +82,8 @@ impl PackageComparison<'_> {
         if !old.is_empty() && !new.is_empty() {
             return Some(changes(old.packages(), new.packages()));
         }
-        let (old_list, new_list) = (self.list(board, self.from), self.list(board, &self.new.release));
+        let (old_list, new_list) =
+            (self.fetch_package_list(board, self.from), self.fetch_package_list(board, &self.new.release));
         if let (Some(old_list), Some(new_list)) = (&old_list, &new_list) {
             return Some(changes(old_list, new_list));
         }
@@ -95,7 +96,7 @@ impl PackageComparison<'_> {
     }
 
     /// The signed list of a release's packages; `None` for a run from local files, and if the list is not available.
-    fn list(&self, board: Board, release: &Release) -> Option<Vec<Package>> {
+    fn fetch_package_list(&self, board: Board, release: &Release) -> Option<Vec<Package>> {
         let PackageComparison { context, args, .. } = *self;
         let is_local = !args.images.is_empty() && args.mirror.is_none() && context.settings.mirror.is_none();
         if is_local || args.offline {
@@ -103,7 +104,7 @@ impl PackageComparison<'_> {
         }
         let read = || -> Result<Option<Vec<Package>>> {
             let locations = ReleaseLocations::new(context, args)?;
-            for dir in locations.candidates(&locations.primary(board, release, None)?) {
+            for dir in locations.candidates(&locations.first_candidate(board, release, None)?) {
                 let url = dir.file_url(locations.vendor.packages_list);
                 if let Some((list, _)) = self.new.store.fetch_signed_without_retry(&url)? {
                     return Ok(Some(parse_packages(&String::from_utf8_lossy(&list))));

@@ -41,7 +41,7 @@ pub fn run(cli: &Cli) -> u8 {
     }
     report.error = report.error.map(with_program_in_hint);
     let printed = term.print_report(&report).and_then(|()| match cli.globals.format {
-        OutputFormat::Github => github_actions::write(&report),
+        OutputFormat::Github => github_actions::append_summary_and_outputs(&report),
         _ => Ok(()),
     });
     match printed {
@@ -66,7 +66,7 @@ pub fn report_usage(usage: &clap::Error, words: impl IntoIterator<Item = OsStrin
         }
         _ => {
             let term = Term::new(args.format, args.color, Verbosity::Normal);
-            return match term.print_usage(is_help, &cli::styled(&text)) {
+            return match term.print_usage(is_help, &cli::style_help(&text)) {
                 Ok(()) => u8::try_from(usage.exit_code()).unwrap_or(2),
                 Err(_) => 2,
             };
@@ -90,36 +90,36 @@ fn usage_error(text: &str, command: &str) -> Error {
 }
 
 fn dispatch(term: &Term, cli: &Cli, report: &mut Report) -> Result<()> {
-    let context = || Context::load(term, cli);
+    let context = || Context::recover_and_load(term, cli);
     match &cli.command {
         Command::BumpCoreos(flags) => {
-            commands::run_with_report(&context()?, flags.report.as_deref(), report, |context, report| {
+            commands::run_and_store_report(&context()?, flags.report.as_deref(), report, |context, report| {
                 bump_coreos(context, flags, report)
             })
         }
         Command::VerifyManifests(flags) => {
-            commands::run_with_report(&context()?, flags.report.as_deref(), report, |context, report| {
+            commands::run_and_store_report(&context()?, flags.report.as_deref(), report, |context, report| {
                 verify_manifests(context, flags, report)
             })
         }
         Command::Fetch(flags) => fetch(&context()?, flags, report),
         Command::Cache(args) => commands::cache(term, &cli.globals, args, report),
         Command::Smoketest(flags) => {
-            commands::run_with_report(&context()?, None, report, |context, report| {
+            commands::run_and_store_report(&context()?, None, report, |context, report| {
                 smoketest(context, flags, report)
             })
         }
         Command::VerifySignature(flags) => {
             // Without HOME there is no cache, and fetched certificates are used only in this run.
-            let directory = Cache::from_env(None).ok().and_then(|cache| cache.certificates());
+            let directory = Cache::from_env(None).ok().and_then(|cache| cache.certificates_dir());
             let keyring = Config::read()?.keyring(None, flags.signing_key.as_deref(), directory)?;
             verbose_log::log_keys(term, &keyring);
-            let client = verbose_log::http_client(
+            let client = verbose_log::logging_http_client(
                 term,
                 ClientConfig { offline: flags.offline, ..ClientConfig::from_env() },
             );
             let fetch = |url: &str| client.get_certificate(url);
-            *report = verify_signature::run(flags, &keyring, (!flags.offline).then_some(&fetch));
+            *report = verify_signature::verify_signature(flags, &keyring, (!flags.offline).then_some(&fetch));
             Ok(())
         }
         Command::Sbom(args) => commands::sbom(&context()?, args, report),

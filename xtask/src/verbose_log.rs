@@ -9,7 +9,7 @@ use manifest::common_mk::CommonMk;
 use manifest::plan::stage1_sources::Stage1Sources;
 
 /// Creates a client that prints each retry, and under `-v` each response.
-pub(crate) fn http_client(term: &Term, config: ClientConfig) -> Client {
+pub(crate) fn logging_http_client(term: &Term, config: ClientConfig) -> Client {
     let term = term.clone();
     Client::new(config).with_logger(move |event| match event {
         Event::Response(response) => term.detail("response", response),

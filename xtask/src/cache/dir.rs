@@ -33,7 +33,7 @@ impl Cache {
         let home = set("HOME").filter(|home| home.is_absolute());
         let root = match set(VARIABLE) {
             Some(value) if value.is_absolute() => value,
-            Some(value) => return Err(not_absolute(&value, home.as_deref())),
+            Some(value) => return Err(not_absolute_error(&value, home.as_deref())),
             // XDG Base Directory Specification: a relative path is ignored.
             None => set("XDG_CACHE_HOME")
                 .filter(|path| path.is_absolute())
@@ -63,12 +63,12 @@ impl Cache {
     }
 
     /// The directory as configured; the files may be in a private subdirectory of it.
-    pub fn root(&self) -> &Path {
+    pub fn configured_root(&self) -> &Path {
         &self.root
     }
 
     /// The directory of downloaded certificates; `None` when the cache cannot be used.
-    pub fn certificates(&self) -> Option<PathBuf> {
+    pub fn certificates_dir(&self) -> Option<PathBuf> {
         self.private_path("certificates").ok()
     }
 
@@ -76,7 +76,7 @@ impl Cache {
     ///
     /// # Errors
     /// The directory cannot be created, or others may write to the cache.
-    pub fn dir(&self, below: impl AsRef<Path>) -> Result<PathBuf> {
+    pub fn create_dir(&self, below: impl AsRef<Path>) -> Result<PathBuf> {
         let path = self.private_path(below)?;
         create_private_dir(&path)?;
         Ok(path)
@@ -88,44 +88,44 @@ impl Cache {
     /// # Errors
     /// Others may write to the cache, and a private subdirectory is not possible.
     pub(super) fn private_path(&self, below: impl AsRef<Path>) -> Result<PathBuf> {
-        let base = self.base()?;
+        let base = self.private_root()?;
         let path = base.join(below.as_ref());
         let components = path.ancestors().take_while(|part| *part != base);
         let is_foreign =
             |part: &Path| fs::symlink_metadata(part).is_ok_and(|found| found.uid() != effective_uid());
         match components.into_iter().any(is_foreign) {
-            true => Ok(private_subdirectory(&base)?.join(below)),
+            true => Ok(create_private_subdirectory(&base)?.join(below)),
             false => Ok(path),
         }
     }
 
     /// A temporary directory for unverified data, in the cache or else in that of the system.
     pub fn temp_dir_or_system(&self) -> UnlinkedTempDir {
-        UnlinkedTempDir::new(&self.dir("").unwrap_or_else(|_| env::temp_dir()))
+        UnlinkedTempDir::new(&self.create_dir("").unwrap_or_else(|_| env::temp_dir()))
     }
 
     /// The directory of all files: the root, or this user's private subdirectory of it.
-    pub(super) fn base(&self) -> Result<PathBuf> {
+    pub(super) fn private_root(&self) -> Result<PathBuf> {
         match fs::metadata(&self.root) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(self.root.clone()),
             Err(error) => Err(error)
                 .with_context(|| format!("cannot examine the cache {}", self.root.display()))
-                .map_err(|error: Error| error.with_hint(another_directory())),
+                .map_err(|error: Error| error.with_hint(own_directory_hint())),
             Ok(found) if !found.is_dir() => {
                 Err(Error::failed(format!("the cache {} is not a directory", self.root.display()))
-                    .with_hint(another_directory()))
+                    .with_hint(own_directory_hint()))
             }
             // A file in a directory that others may write can be forged.
             Ok(found) if found.uid() == effective_uid() && found.mode() & 0o1022 == 0 => {
                 Ok(self.root.clone())
             }
-            Ok(_) => private_subdirectory(&self.root),
+            Ok(_) => create_private_subdirectory(&self.root),
         }
     }
 }
 
 /// The subdirectory of this user in a cache that others may write.
-fn private_subdirectory(root: &Path) -> Result<PathBuf> {
+fn create_private_subdirectory(root: &Path) -> Result<PathBuf> {
     let path = root.join(format!("coreos-xtask-{}", effective_uid()));
     create_private_dir(&path)?;
     let found = fs::symlink_metadata(&path).with_context(|| format!("cannot examine {}", path.display()))?;
@@ -133,7 +133,7 @@ fn private_subdirectory(root: &Path) -> Result<PathBuf> {
         return Ok(path);
     }
     Err(Error::failed(format!("cannot use the cache {}: others may write to it", path.display()))
-        .with_hint(another_directory()))
+        .with_hint(own_directory_hint()))
 }
 
 /// Creates a directory of the cache, and its parents, with mode 0700.
@@ -143,10 +143,10 @@ pub(super) fn create_private_dir(path: &Path) -> Result<()> {
         .mode(0o700)
         .create(path)
         .with_context(|| format!("cannot create the cache directory {}", path.display()))
-        .map_err(|error| error.with_hint(another_directory()))
+        .map_err(|error| error.with_hint(own_directory_hint()))
 }
 
-fn another_directory() -> String {
+fn own_directory_hint() -> String {
     format!(
         "set {VARIABLE} to a directory of your own, for example: export {VARIABLE}=\"$HOME/.cache/coreos-xtask\""
     )
@@ -158,7 +158,7 @@ fn export_command(path: &Path) -> String {
 
 /// The error of a value that is not absolute. Quoted in a CI file, `~` and variables are not expanded, and would name a
 /// directory in the tree.
-fn not_absolute(value: &Path, home: Option<&Path>) -> Error {
+fn not_absolute_error(value: &Path, home: Option<&Path>) -> Error {
     let text = value.to_string_lossy();
     let (first, rest) = text.split_once('/').unwrap_or((&text, ""));
     let is_home = ["~", "$HOME", "${HOME}"].contains(&first);

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 
 use super::file_id::FileId;
-use super::image::{ImageCheck, ImageHandle};
 use super::image_file::ImageFile;
+use super::image_handle::{ImageCheck, ImageHandle};
 use super::image_store::ImageStore;
 use super::partial::PartialDownload;
 use super::release_cache::{CachedImage, ReleaseCache};
@@ -84,12 +84,12 @@ impl ImageDownload<'_> {
             signature: Some(self.signature.to_owned()),
         };
         let mut image = ImageHandle::from_verified(self.store, file.clone(), verified, None)?;
-        (self.image_check)(&image).inspect_err(|error| partial.discard_refused(error))?;
+        (self.image_check)(&image).inspect_err(|error| partial.discard_if_refused(error))?;
         downloaded.sync_data().with_context(|| "cannot write the download to disk")?;
         self.release.insert(partial.path(), digest, self.signature, self.url)?;
         partial.discard();
         let id = FileId::from_file(&file.open()?)?;
-        image.set_cache_key(self.store.cache_inputs(id, Some(self.signature)));
+        image.set_cache_inputs(self.store.cache_inputs(id, Some(self.signature)));
         Ok(image)
     }
 
@@ -126,7 +126,7 @@ impl ImageDownload<'_> {
                 Ok(DownloadOutcome::Restart(error))
             }
             Err(error) => {
-                partial.discard_refused(&error);
+                partial.discard_if_refused(&error);
                 Err(error)
             }
         }

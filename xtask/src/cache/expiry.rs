@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use super::dir::Cache;
 use super::image_store::ImageStore;
-use super::release_cache::origins_of;
+use super::release_cache::read_origins;
 use crate::bounded_file;
 use coreos_types::error::{Result, ResultExt};
 use coreos_types::release::Release;
@@ -64,13 +64,13 @@ impl CacheEntry {
 
 /// Lists the images in the cache, the most recently used first. Entries that cannot be read, or do not have the cache's
 /// layout, are skipped.
-pub(crate) fn entries(cache: &Cache) -> Vec<CacheEntry> {
+pub(crate) fn read_entries(cache: &Cache) -> Vec<CacheEntry> {
     let Ok(releases) = cache.private_path("releases") else { return Vec::new() };
     let mut directories = vec![releases.clone()];
     for _level in ["brand", "board", "release", "digest"] {
         directories = directories.iter().flat_map(|directory| subdirectories(directory)).collect();
     }
-    let entries = directories.into_iter().filter_map(|directory| entry(&releases, directory));
+    let entries = directories.into_iter().filter_map(|directory| read_entry(&releases, directory));
     let mut entries: Vec<CacheEntry> = entries.collect();
     entries.sort_by(|a, b| b.used.cmp(&a.used).then_with(|| a.directory.cmp(&b.directory)));
     entries
@@ -83,7 +83,7 @@ fn subdirectories(path: &Path) -> impl Iterator<Item = PathBuf> {
 }
 
 /// The image in a directory `BRAND/BOARD/RELEASE/DIGEST` of `releases`.
-fn entry(releases: &Path, directory: PathBuf) -> Option<CacheEntry> {
+fn read_entry(releases: &Path, directory: PathBuf) -> Option<CacheEntry> {
     let names = directory.strip_prefix(releases).ok()?.to_str()?.split('/').map(str::to_owned);
     let [brand, board, release, digest] = names.collect::<Vec<_>>().try_into().ok()?;
     let images = fs::read_dir(&directory).ok()?.flatten();
@@ -102,13 +102,13 @@ fn entry(releases: &Path, directory: PathBuf) -> Option<CacheEntry> {
         digest,
         bytes: metadata.len(),
         used: used.map_or(stored, |used| used.max(stored)),
-        origins: origins_of(&image),
+        origins: read_origins(&image),
         directory,
     })
 }
 
 /// Records the use of an image. After an error, the image seems unused for longer than it is.
-pub(super) fn mark_used(image: &Path) {
+pub(super) fn touch_used_file(image: &Path) {
     let path = image.with_file_name(USED);
     let is_recent = fs::symlink_metadata(&path)
         .and_then(|found| found.modified())
@@ -134,7 +134,7 @@ pub(crate) fn expired(entries: &[CacheEntry], now: SystemTime) -> Vec<&CacheEntr
 /// The reason to keep an image, whatever its age; `None` if it can be removed.
 ///
 /// Sends requests to its URLs: an image that no server provides any more, or whose server does not respond, is kept.
-pub(crate) fn reason_to_keep_checking_urls(
+pub(crate) fn probe_reason_to_keep(
     store: &ImageStore<'_>,
     entry: &CacheEntry,
     pinned: Option<&Release>,
@@ -170,12 +170,12 @@ pub(crate) fn prune_automatically(store: &ImageStore<'_>, pinned: &Release, in_u
     if store.client.is_offline() || !claim_daily_prune(&store.cache, now) {
         return;
     }
-    let entries = entries(&store.cache);
+    let entries = read_entries(&store.cache);
     for entry in expired(&entries, now) {
         if in_use.iter().any(|path| path.starts_with(&entry.directory)) {
             continue;
         }
-        match reason_to_keep_checking_urls(store, entry, Some(pinned)) {
+        match probe_reason_to_keep(store, entry, Some(pinned)) {
             Some(reason) => store.term.detail("cache", format!("{} is kept: {reason}", entry.name())),
             None => match remove(entry) {
                 Ok(()) => store.term.stage("pruned", describe(entry, now)),
@@ -248,13 +248,13 @@ mod tests {
     fn use_of_an_image_is_recorded() {
         let home = tempfile::tempdir().unwrap();
         let cache = Cache::new(home.path());
-        let directory = cache.dir("releases/coreos/amd64-usr/1.0.0/aa").unwrap();
+        let directory = cache.create_dir("releases/coreos/amd64-usr/1.0.0/aa").unwrap();
         let image = directory.join("coreos_production_pxe_image.cpio.gz");
         let old = SystemTime::now() - DAY * 200;
         File::create(&image).unwrap().set_modified(old).unwrap();
-        assert_eq!(expired(&entries(&cache), SystemTime::now()).len(), 1);
-        mark_used(&image);
-        let found = entries(&cache);
+        assert_eq!(expired(&read_entries(&cache), SystemTime::now()).len(), 1);
+        touch_used_file(&image);
+        let found = read_entries(&cache);
         assert_eq!(expired(&found, SystemTime::now()).len(), 0);
         remove(&found[0]).unwrap();
         assert!(!home.path().join("releases/coreos/amd64-usr/1.0.0").exists());

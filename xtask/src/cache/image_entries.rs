@@ -20,18 +20,18 @@ use pxe_image::Digest;
 const MAX_HEADER: u64 = 8 << 10;
 
 /// The files of one kind.
-pub(super) struct ImageEntries {
+pub(super) struct ImageEntryKind {
     pub(super) directory: &'static str,
     pub(super) format: &'static str,
     /// Size limit of a file in bytes. A larger one is not stored: the next run reads the image again.
     pub(super) max_len: u64,
 }
 
-impl ImageEntries {
+impl ImageEntryKind {
     /// The file for the image at `image`. It is keyed by that path: a new image at the same path overwrites the entry.
     pub(super) fn path(&self, cache: &Cache, image: &Path) -> Result<PathBuf> {
         let name = Digest::sha256(image.as_os_str().as_encoded_bytes()).hex();
-        Ok(cache.dir(self.directory)?.join(&name[..32]))
+        Ok(cache.create_dir(self.directory)?.join(&name[..32]))
     }
 
     /// The first lines of a file, without the last line end.
@@ -54,15 +54,15 @@ impl ImageEntries {
         }
         let file = self.path(cache, image)?;
         atomic_file::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
-        remove_old_entries(&cache.dir(self.directory)?, |file| {
-            image_path_in(file).is_some_and(|image| is_missing(&image))
+        remove_old_entries(&cache.create_dir(self.directory)?, |file| {
+            read_image_path(file).is_some_and(|image| is_missing(&image))
         });
         Ok(())
     }
 }
 
 /// The path of the image that a file is for; `None` if the file does not have it.
-fn image_path_in(file: &Path) -> Option<PathBuf> {
+fn read_image_path(file: &Path) -> Option<PathBuf> {
     let mut head = Vec::new();
     File::open(file).ok()?.take(MAX_HEADER).read_to_end(&mut head).ok()?;
     let path = std::str::from_utf8(head.split(|byte| *byte == b'\n').nth(1)?).ok()?.strip_prefix("file ")?;

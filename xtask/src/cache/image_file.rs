@@ -50,7 +50,7 @@ impl ImageFile {
     }
 
     /// The error of an image that has changed since it was verified.
-    pub(super) fn changed(&self) -> Error {
+    pub(super) fn changed_error(&self) -> Error {
         Error::failed(format!("{} changed while it was used", self.path.display()))
     }
 }

@@ -49,8 +49,10 @@ impl ImageStore<'_> {
     ) -> Result<Option<(Vec<u8>, Signer)>> {
         let Some(bytes) = get(url, MAX_LIST_LEN)? else { return Ok(None) };
         let signature = get(&format!("{url}.sig"), MAX_SIGNATURE_LEN)?;
-        let mut verification =
-            self.fetch_key_and_begin_verification(url, &signature.ok_or_else(|| missing_signature(url))?)?;
+        let mut verification = self.fetch_key_and_begin_verification(
+            url,
+            &signature.ok_or_else(|| missing_remote_signature_error(url))?,
+        )?;
         verification.update(&bytes);
         verification.finish().into_signer().map(|signer| Some((bytes, signer)))
     }
@@ -103,7 +105,7 @@ impl ImageStore<'_> {
 }
 
 /// The error of a file on a server without a signature.
-pub(super) fn missing_signature(url: &str) -> Error {
-    sig_file::missing_signature(format!("{url}.sig"))
+pub(super) fn missing_remote_signature_error(url: &str) -> Error {
+    sig_file::missing_signature_error(format!("{url}.sig"))
         .with_hint("use a mirror that has the signatures too: --mirror URL")
 }

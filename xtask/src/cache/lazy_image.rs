@@ -66,7 +66,7 @@ impl LazyImage {
         };
         let verified = self.file.verify(&self.file.open()?, check, &self.term, &self.cache)?;
         if verified.digest() != self.digest {
-            return Err(self.file.changed());
+            return Err(self.file.changed_error());
         }
         let mut image = verified.open()?;
         // The cached tree is the same one.

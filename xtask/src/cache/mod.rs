@@ -22,9 +22,9 @@ mod dir;
 mod download;
 pub(crate) mod expiry;
 mod file_id;
-mod image;
 mod image_entries;
 mod image_file;
+mod image_handle;
 mod image_store;
 mod lazy_image;
 mod open_image;
@@ -37,6 +37,6 @@ pub(crate) mod sig_file;
 mod tree_cache;
 
 pub use dir::Cache;
-pub use image::{ImageCheck, ImageHandle, Origin};
+pub use image_handle::{ImageCheck, ImageHandle, ImageProvenance};
 pub use image_store::ImageStore;
 pub use open_image::ReleaseRequest;

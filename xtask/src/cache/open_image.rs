@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::download::ImageDownload;
 use super::expiry;
-use super::image::{ImageCheck, ImageHandle};
 use super::image_file::ImageFile;
-use super::image_store::{ImageStore, missing_signature};
+use super::image_handle::{ImageCheck, ImageHandle};
+use super::image_store::{ImageStore, missing_remote_signature_error};
 use super::release_cache::{CachedImage, ReleaseCache};
 use super::sig_file;
 use crate::http::{MAX_IMAGE_LEN, MAX_SIGNATURE_LEN};
@@ -37,7 +37,7 @@ impl ImageStore<'_> {
     ///
     /// # Errors
     /// The image or its signature cannot be read, or is not valid; refused where the signature is missing.
-    pub fn local(&self, image: &Path, signature: Option<&Path>, unsigned: bool) -> Result<ImageHandle> {
+    pub fn open_local(&self, image: &Path, signature: Option<&Path>, unsigned: bool) -> Result<ImageHandle> {
         let sig_path = signature.map_or_else(|| sig_file::sig_path(image), Path::to_owned);
         let path = image
             .canonicalize()
@@ -52,7 +52,7 @@ impl ImageStore<'_> {
         }
         let signature = sig_file::read(&sig_path)?;
         if signature.is_none() && !unsigned {
-            return Err(sig_file::missing_signature(sig_path.display()).with_hint(
+            return Err(sig_file::missing_signature_error(sig_path.display()).with_hint(
                 "pass a signature at another path with --signature FILE; --unsigned accepts an image without one",
             ));
         }
@@ -87,9 +87,9 @@ impl ImageStore<'_> {
     ///
     /// # Errors
     /// The file is not available, not signed, or names no release.
-    pub fn latest(&self, current: &ReleaseDir, vendor: &Vendor) -> Result<(Release, Signer)> {
+    pub fn fetch_latest_release(&self, current: &ReleaseDir, vendor: &Vendor) -> Result<(Release, Signer)> {
         let url = current.file_url("version.txt");
-        self.version_file(&url, vendor)?.ok_or_else(|| {
+        self.fetch_version_txt(&url, vendor)?.ok_or_else(|| {
             Error::failed(format!("{url} does not exist")).with_hint(
                 "the mirror does not name its newest release; pass a number: cargo xtask bump-coreos RELEASE",
             )
@@ -100,7 +100,7 @@ impl ImageStore<'_> {
     ///
     /// # Errors
     /// The file is not available, not signed, or names no release.
-    pub fn version_file(&self, url: &str, vendor: &Vendor) -> Result<Option<(Release, Signer)>> {
+    pub fn fetch_version_txt(&self, url: &str, vendor: &Vendor) -> Result<Option<(Release, Signer)>> {
         let Some((bytes, signer)) = self.fetch_signed(url)? else { return Ok(None) };
         let text = String::from_utf8_lossy(&bytes);
         let key = format!("{}_VERSION_ID=", vendor.variable_prefix);
@@ -176,7 +176,7 @@ impl ImageStore<'_> {
         })?;
         let Some(signature) = signature else {
             // A missing release has no signature either; an image without one is refused.
-            return if self.url_exists(url)? { Err(missing_signature(url)) } else { Ok(None) };
+            return if self.url_exists(url)? { Err(missing_remote_signature_error(url)) } else { Ok(None) };
         };
         others.retain(|cached| cached.signature == signature);
         if !others.is_empty() && !self.url_exists(url)? {
@@ -215,7 +215,7 @@ impl ImageStore<'_> {
             false => error,
         })?;
         check(&image)?;
-        expiry::mark_used(&cached.image);
+        expiry::touch_used_file(&cached.image);
         Ok(image)
     }
 }

@@ -1,9 +1,9 @@
-//! The packages of an image in the cache: the header of [`ImageEntries`], an empty line, and their text form.
+//! The packages of an image in the cache: the header of [`ImageEntryKind`], an empty line, and their text form.
 
 use std::path::Path;
 
 use super::dir::Cache;
-use super::image_entries::ImageEntries;
+use super::image_entries::ImageEntryKind;
 use crate::bounded_file;
 use crate::terminal::Term;
 use coreos_types::error::Result;
@@ -12,13 +12,13 @@ use pxe_image::{Digest, UsrSquashfs};
 use usr::path::UsrPath;
 use usr::tree::UsrTree;
 
-pub(super) const PACKAGES: ImageEntries =
-    ImageEntries { directory: "packages", format: "image-packages 1", max_len: 16 << 20 };
+pub(super) const PACKAGES: ImageEntryKind =
+    ImageEntryKind { directory: "packages", format: "image-packages 1", max_len: 16 << 20 };
 
 /// Reads the packages out of an open image; empty if it does not name them.
 ///
 /// The packages are informative only, so a malformed database is a warning.
-pub(super) fn read(term: &Term, image: &UsrSquashfs, tree: &UsrTree) -> PackageSet {
+pub(super) fn read_from_image(term: &Term, image: &UsrSquashfs, tree: &UsrTree) -> PackageSet {
     let read = || -> Result<Option<PackageSet>> {
         let Ok(path) = UsrPath::new(licenses_json::PATH) else { return Ok(None) };
         let bytes = image.read_file(&path, licenses_json::MAX_COMPRESSED)?;

@@ -33,7 +33,8 @@ impl PartialDownload {
         create_private_dir(&release.directory)?;
         let path = release.directory.join("lock");
         let about = || format!("cannot lock {}", path.display());
-        let lock = open_own(&path, OpenOptions::new().write(true).create(true)).with_context(about)?;
+        let lock =
+            open_replacing_foreign(&path, OpenOptions::new().write(true).create(true)).with_context(about)?;
         let is_locked = match lock.try_lock() {
             Ok(()) => true,
             Err(TryLockError::Error(error)) if is_unsupported_lock(&error) => false,
@@ -61,7 +62,7 @@ impl PartialDownload {
     /// Opens the partial file, and returns where the download can be resumed, if it can.
     pub(super) fn open(&self) -> Result<(File, Option<ResumePoint>)> {
         let about = || format!("cannot open {}", self.path.display());
-        let file = open_own(&self.path, OpenOptions::new().read(true).write(true).create(true));
+        let file = open_replacing_foreign(&self.path, OpenOptions::new().read(true).write(true).create(true));
         let file = file.with_context(about)?;
         let length = file.metadata().with_context(about)?.len();
         let state = bounded_file::read_owned_by_user(&self.state, MAX_STATE).unwrap_or_default();
@@ -89,7 +90,7 @@ impl PartialDownload {
     }
 
     /// Discards a download of the wrong bytes; after another error it can be resumed.
-    pub(super) fn discard_refused(&self, error: &Error) {
+    pub(super) fn discard_if_refused(&self, error: &Error) {
         if error.kind == ErrorKind::Refused {
             self.discard();
         }
@@ -105,7 +106,7 @@ impl PartialDownload {
 
 /// Opens a file of this user. A file of another user (after a run with sudo) and anything that is not a regular file
 /// are replaced: this user owns the directory.
-fn open_own(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+fn open_replacing_foreign(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     options.mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
     let is_own = |file: &File| {
         file.metadata().is_ok_and(|found| found.is_file() && bounded_file::is_owned_by_user(&found))

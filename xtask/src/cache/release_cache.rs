@@ -79,7 +79,7 @@ impl ReleaseCache {
                 continue;
             }
             if let Ok(signature) = bounded_file::read_owned_by_user(&sig_path(&image), MAX_SIGNATURE_LEN) {
-                let origins = origins_of(&image);
+                let origins = read_origins(&image);
                 found.push(CachedImage { image, signature, origins, modified });
             }
         }
@@ -113,7 +113,7 @@ impl ReleaseCache {
 }
 
 /// The URLs that served a cached image.
-pub(super) fn origins_of(image: &Path) -> Vec<String> {
+pub(super) fn read_origins(image: &Path) -> Vec<String> {
     let text = bounded_file::read_owned_by_user(&origins_path(image), MAX_ORIGINS).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     // A line that is not the URL of an image was not written by this program.

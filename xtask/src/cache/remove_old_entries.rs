@@ -24,7 +24,7 @@ pub(crate) fn remove_old_entries(directory: &Path, is_obsolete: impl Fn(&Path) -
 }
 
 /// Records the use of an entry, which is then as old as one that was written now. After an error, it seems older.
-pub(crate) fn mark_used(entry: &Path) {
+pub(crate) fn touch_entry(entry: &Path) {
     let _ignored = bounded_file::open(entry).and_then(|(file, _)| file.set_modified(SystemTime::now()));
 }
 

@@ -29,6 +29,6 @@ pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
 }
 
 /// The error of a missing signature, refused like a bad one.
-pub(crate) fn missing_signature(location: impl std::fmt::Display) -> Error {
+pub(crate) fn missing_signature_error(location: impl std::fmt::Display) -> Error {
     Error::refused(format!("there is no signature {location}"))
 }

@@ -1,7 +1,7 @@
 //! Cached image trees in text form, each with the key under which it is valid.
 //!
 //! ```text
-//! …                                the header of [`ImageEntries`]
+//! …                                the header of [`ImageEntryKind`]
 //! stamp DEVICE INODE SIZE MODIFIED CHANGED
 //! signature DIGEST-OF-THE-SIG | none
 //! certificates DIGEST
@@ -15,15 +15,15 @@ use std::path::Path;
 
 use super::dir::Cache;
 use super::file_id::FileId;
-use super::image_entries::ImageEntries;
+use super::image_entries::ImageEntryKind;
 use crate::bounded_file;
 use coreos_types::error::Result;
 use pxe_image::Digest;
 use usr::tree::UsrTree;
 
 /// The tree of a real image of 23,000 nodes takes 6 MiB.
-pub(super) const TREES: ImageEntries =
-    ImageEntries { directory: "trees", format: "image-tree 4", max_len: 32 << 20 };
+pub(super) const TREES: ImageEntryKind =
+    ImageEntryKind { directory: "trees", format: "image-tree 4", max_len: 32 << 20 };
 
 /// The inputs of a cached tree; it is valid as long as all of them are the same.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::number;
+use super::parse_at_least;
 
 /// `cache`.
 #[derive(Debug, Clone, Args)]
@@ -24,7 +24,7 @@ pub enum CacheAction {
     /// above 10 GiB in all.
     Prune {
         /// Only images that were not used for DAYS days.
-        #[arg(long, value_name = "DAYS", allow_negative_numbers = true, value_parser = number::<u64, 0>)]
+        #[arg(long, value_name = "DAYS", allow_negative_numbers = true, value_parser = parse_at_least::<u64, 0>)]
         older_than: Option<u64>,
     },
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args, ValueEnum};
 
-use super::{AdvisorySource, ImageArgs, ReleaseSpec, number};
+use super::{AdvisorySource, ImageArgs, ReleaseSpec, parse_at_least};
 use coreos_types::systemd_version::SystemdVersion;
 use manifest::rules::lint_and_fix::FixOptions;
 use packages::sbom::Format;
@@ -174,10 +174,10 @@ pub struct Smoketest {
     #[arg(long, value_name = "DIR")]
     pub rootfs: Option<PathBuf>,
     /// Number of parallel link checks.
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = number::<usize, 1>)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = parse_at_least::<usize, 1>)]
     pub jobs: Option<usize>,
     /// Time limit of the run.
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = number::<u64, 1>, default_value = "60")]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = parse_at_least::<u64, 1>, default_value = "60")]
     pub timeout: u64,
     /// App for rkt: a docker reference or an .aci file.
     #[arg(long, value_name = "IMAGE")]

@@ -12,7 +12,7 @@ const WIDTH: usize = 80;
 const INDENT: usize = 10;
 
 /// The commands and options; completions and the manual page are made from it too.
-pub fn command() -> Command {
+pub fn clap_command() -> Command {
     lay_out(Cli::command())
 }
 
@@ -43,7 +43,7 @@ fn fill(text: &str, width: usize) -> String {
 
 /// A help text or usage error with styles: headings, names of options and commands, `error:`. clap's own colours cost
 /// six crates.
-pub fn styled(text: &str) -> StyledText {
+pub fn style_help(text: &str) -> StyledText {
     let mut out = StyledText::new();
     for line in text.split_inclusive('\n') {
         let content = line.trim_end();
@@ -78,14 +78,14 @@ mod tests {
 
     #[test]
     fn command_definition_is_valid() {
-        command().debug_assert();
+        clap_command().debug_assert();
     }
 
     #[test]
     fn help_has_styles() {
         let text = "Move it\n\nUsage: x [OPTIONS]\n\nOptions:\n  -h, --help  Print\n      --a <B>  C  d\n";
-        assert_eq!(styled(text).to_string(), text);
-        let pieces: Vec<(Style, String)> = styled(text)
+        assert_eq!(style_help(text).to_string(), text);
+        let pieces: Vec<(Style, String)> = style_help(text)
             .pieces()
             .filter(|(style, _)| *style != Style::Plain)
             .map(|(style, text)| (style, String::from_utf8_lossy(&text).into_owned()))
@@ -112,12 +112,12 @@ mod tests {
     #[test]
     fn help_fits_80_columns() {
         let names: Vec<String> =
-            command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+            clap_command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
         let lines = names.iter().flat_map(|name| [vec![name.as_str(), "-h"], vec!["help", name.as_str()]]);
         let mut wide = Vec::new();
         for words in lines.chain([vec!["-h"], vec!["--help"]]) {
             let arguments = [&["xtask"], &words[..]].concat();
-            let help = command().try_get_matches_from(arguments).unwrap_err().to_string();
+            let help = clap_command().try_get_matches_from(arguments).unwrap_err().to_string();
             let lines = help.lines().filter(|line| line.chars().count() > WIDTH);
             wide.extend(lines.map(|line| format!("{}: {line}", words.join(" "))));
         }

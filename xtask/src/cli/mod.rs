@@ -6,7 +6,7 @@
 mod cache;
 mod commands;
 mod diff;
-mod given;
+mod given_args;
 mod help_layout;
 mod image;
 mod parse;
@@ -28,8 +28,8 @@ pub use commands::{
     Smoketest, SortManifests, VerifyManifests, VerifySignature, Why,
 };
 pub use diff::{AdvisorySource, Diff};
-pub use given::GivenArgs;
-pub use help_layout::{command, styled};
+pub use given_args::GivenArgs;
+pub use help_layout::{clap_command, style_help};
 pub use image::ImageArgs;
 pub use parse::{PartialArgs, parse, parse_partially};
 pub use unneeded::Unneeded;
@@ -227,7 +227,7 @@ impl FromStr for ReleaseSpec {
 }
 
 /// Parses a whole number that is at least `MIN`.
-fn number<T: FromStr + PartialOrd + From<u8>, const MIN: u8>(text: &str) -> Result<T, String> {
+fn parse_at_least<T: FromStr + PartialOrd + From<u8>, const MIN: u8>(text: &str) -> Result<T, String> {
     let number = text.parse().ok().filter(|number| *number >= T::from(MIN));
     number.ok_or_else(|| format!("expected a whole number, at least {MIN}"))
 }

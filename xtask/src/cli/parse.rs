@@ -6,7 +6,7 @@ use clap::FromArgMatches;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 
-use super::help_layout::command;
+use super::help_layout::clap_command;
 use super::{Cli, Color, GivenArgs, OutputFormat};
 
 /// Parses a command line, the program's name first.
@@ -14,7 +14,7 @@ use super::{Cli, Color, GivenArgs, OutputFormat};
 /// # Errors
 /// clap's, which has its own text and exit code; `--help` and `--version` are among them.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    let mut command = command();
+    let mut command = clap_command();
     let matches =
         command.try_get_matches_from_mut(args).map_err(|error| with_owners_of_option(error, &command))?;
     let mut cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
@@ -57,7 +57,7 @@ pub struct PartialArgs {
 /// Parses the valid parts of a command line; the first argument is the program's name.
 pub fn parse_partially(args: impl IntoIterator<Item = OsString>) -> PartialArgs {
     let words: Vec<OsString> = args.into_iter().skip(1).take(MAX_WORDS).collect();
-    let lenient = command()
+    let lenient = clap_command()
         .ignore_errors(true)
         .no_binary_name(true)
         .arg_required_else_help(false)
@@ -98,7 +98,7 @@ mod tests {
     fn each_command_is_parsed() {
         let names: std::collections::BTreeSet<String> =
             LINES.iter().map(|line| parse_line(line).unwrap().name).collect();
-        assert_eq!(names.len(), command().get_subcommands().count());
+        assert_eq!(names.len(), clap_command().get_subcommands().count());
     }
 
     const LINES: &[&str] = &[
@@ -158,7 +158,7 @@ mod tests {
         ] {
             for command in ["verify-manifests --fix", "bump-coreos 1.2.3 --check"] {
                 let cli = parse_line(&format!("-v {command} {fix} {image} {source} --format json")).unwrap();
-                let given = [cli.given.source(), cli.given.image(), cli.given.fix()];
+                let given = [cli.given.source_words(), cli.given.image_words(), cli.given.fix_words()];
                 assert_eq!(given.map(|words| words.join(" ")), [source, image, fix]);
             }
         }

@@ -4,12 +4,14 @@ use std::cell::OnceCell;
 
 use super::bump_preview::preview;
 use super::downgrade;
-use super::manifest_fixes::{check_manifests, fill_sizes, options, plan_fixes, write};
+use super::manifest_fixes::{
+    check_manifests, fill_sizes_and_dependents, plan_fixes, prepare_bump_options, write_unless_dry_run,
+};
 use crate::advisories;
 use crate::cli::{BumpCoreos, ReleaseSpec};
 use crate::context::Context;
 use crate::git;
-use crate::images::{ImageSet, latest_release};
+use crate::images::{ImageSet, fetch_latest_release};
 use crate::package_comparison::PackageComparison;
 use crate::report::Report;
 use crate::report::sizes::TreeState;
@@ -24,7 +26,7 @@ use manifest::plan::stage1_sources::Stage1Sources;
 pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Report) -> Result<()> {
     report.dry_run = flags.dry_run || flags.check;
     report.check = flags.check;
-    report.flavor_count = context.flavors();
+    report.flavor_count = context.flavor_count();
     advisories::check(context, &flags.image, flags.advisories.as_ref())?;
     if flags.preview {
         return preview(context, flags, report);
@@ -39,15 +41,15 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
         // A release that cannot be pinned is refused before the download.
         context.pins.clone().set_release(release)?;
     } else if flags.image.images.is_empty() {
-        let latest = latest_release(context, &flags.image)?;
+        let latest = fetch_latest_release(context, &flags.image)?;
         downgrade::check(context, flags, &latest, report)?;
         release = Some(latest);
     }
-    let images = ImageSet::open(context, &flags.image, release.as_ref())?;
+    let images = ImageSet::open_and_prune_cache(context, &flags.image, release.as_ref())?;
     if !is_latest || release.is_none() {
         downgrade::check(context, flags, &images.release, report)?;
     }
-    let done = if is_latest && is_unchanged(context, flags, &images) {
+    let done = if is_latest && is_already_pinned(context, flags, &images) {
         context.term.stage("current", format!("nothing is newer than {}", images.release));
         report.invocation = context.command_invocation(&["verify-manifests", "--fix"]);
         check_manifests(context, &images, (&flags.image, flags.fix_args), report)
@@ -59,7 +61,7 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
 }
 
 /// Whether the tree pins the release, on the channel and of the vendor that were requested.
-fn is_unchanged(context: &Context<'_>, flags: &BumpCoreos, images: &ImageSet<'_>) -> bool {
+fn is_already_pinned(context: &Context<'_>, flags: &BumpCoreos, images: &ImageSet<'_>) -> bool {
     let is_same_channel = images.channel.is_none() || images.channel == context.pins.channel();
     let requested = context.requested_vendor(&flags.image);
     let is_same_vendor = requested.is_none() || requested == context.pins.vendor();
@@ -74,11 +76,11 @@ fn fix_and_write(
     report: &mut Report,
 ) -> Result<()> {
     report.invocation = context.bump_invocation(&images.release);
-    let options = options(context, images, (&flags.image, flags.fix_args), report)?;
+    let options = prepare_bump_options(context, images, (&flags.image, flags.fix_args), report)?;
     warn_unchecked_boards(context, images);
     let old = open_old(context, flags, images, report);
     let after = plan_fixes(context, images, &options, flags.commit, report)?;
-    compare_packages(context, flags, (old.as_ref(), images), &after, report)?;
+    fill_packages_and_advisories(context, flags, (old.as_ref(), images), &after, report)?;
     let before = match (&old, &report.no_sizes_before) {
         (Some(old), _) => old.trees(),
         (None, Some(_)) => ImageTrees::new(),
@@ -86,8 +88,8 @@ fn fix_and_write(
         (None, None) => images.trees(),
     };
     let before = TreeState { sources: &context.sources, trees: &before };
-    fill_sizes(before, TreeState { sources: &after, trees: &images.trees() }, report);
-    write(context, flags.commit, report)
+    fill_sizes_and_dependents(before, TreeState { sources: &after, trees: &images.trees() }, report);
+    write_unless_dry_run(context, flags.commit, report)
 }
 
 /// Warns of boards without an image: one release is pinned for all boards.
@@ -121,7 +123,7 @@ fn open_old<'t>(
 }
 
 /// Adds the package changes between the old and the new images, and the security fixes, to the report.
-fn compare_packages(
+fn fill_packages_and_advisories(
     context: &Context<'_>,
     flags: &BumpCoreos,
     (old, new): (Option<&ImageSet<'_>>, &ImageSet<'_>),

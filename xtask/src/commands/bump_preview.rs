@@ -7,7 +7,7 @@ use super::manifest_fixes::fill_fixes;
 use crate::cache::ImageStore;
 use crate::cli::BumpCoreos;
 use crate::context::Context;
-use crate::images::{ReleaseLocations, latest_release, open_store};
+use crate::images::{ReleaseLocations, fetch_latest_release, open_store};
 use crate::release_dir::ReleaseDir;
 use crate::report::Report;
 use coreos_types::board::Board;
@@ -38,7 +38,7 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
     let store = open_store(context, &flags.image)?;
     let locations = ReleaseLocations::new(context, &flags.image)?;
     let boards = context.boards(&flags.image)?;
-    let latest = || latest_release(context, &flags.image);
+    let latest = || fetch_latest_release(context, &flags.image);
     let release = flags.release.number().cloned().map_or_else(latest, Ok)?;
     downgrade::check(context, flags, &release, report)?;
     report.invocation = context.bump_invocation(&release);
@@ -89,7 +89,7 @@ impl ReleaseLists {
         boards: &[Board],
         release: &Release,
     ) -> Result<ReleaseLists> {
-        let all = locations.candidates(&locations.primary(board, release, None)?);
+        let all = locations.candidates(&locations.first_candidate(board, release, None)?);
         let urls: Vec<String> = all.iter().map(|dir| dir.file_url(locations.vendor.contents_list)).collect();
         for (dir, url) in all.iter().zip(&urls) {
             let Some((contents, signer)) = store.fetch_signed(url)? else { continue };
@@ -101,12 +101,12 @@ impl ReleaseLists {
                 parse_contents(&String::from_utf8_lossy(&contents)).map_err(|error| error.context(url))?;
             let packages = packages
                 .and_then(|(packages, _)| systemd_version_from_packages(&String::from_utf8_lossy(&packages)));
-            let subject = Subject { url, vendor: locations.vendor, board, release };
-            subject.check_board_and_vendor(&tree)?;
-            subject.check_version_file(store, dir)?;
+            let expected = ExpectedLists { url, vendor: locations.vendor, board, release };
+            expected.check_board_and_vendor(&tree)?;
+            expected.check_version_txt(store, dir)?;
             let systemd = match (identity::systemd_version(&tree), packages) {
                 (Ok(by_name), Some(by_package)) if by_name != by_package => {
-                    return Err(subject.refuse(&format!(
+                    return Err(expected.refused_error(&format!(
                         "its files are of systemd {by_name}, and the list of packages has {by_package}"
                     )));
                 }
@@ -114,28 +114,28 @@ impl ReleaseLists {
             };
             return Ok(ReleaseLists { dir: dir.clone(), tree, systemd });
         }
-        let error = locations.not_found(("list of contents", &urls), release, board, boards);
+        let error = locations.not_found_error(("list of contents", &urls), release, board, boards);
         let hint = error.hint.map(|hint| format!("omit --preview to use the image, or {hint}"));
         Err(Error { hint, ..error })
     }
 }
 
 /// The request that lists are compared with.
-struct Subject<'a> {
+struct ExpectedLists<'a> {
     url: &'a str,
     vendor: &'static Vendor,
     board: Board,
     release: &'a Release,
 }
 
-impl Subject<'_> {
+impl ExpectedLists<'_> {
     /// Refuses lists of another board or vendor, by the names of files that only one has.
     fn check_board_and_vendor(&self, tree: &UsrTree) -> Result<()> {
         let has_loader =
             |board: Board| tree.iter().any(|(path, _)| path.as_str().ends_with(board.loader_name()));
         let other = Board::ALL.into_iter().find(|board| has_loader(*board));
         if let Some(other) = other.filter(|_| !has_loader(self.board)) {
-            return Err(self.refuse(&format!("it has the loader of {other}")));
+            return Err(self.refused_error(&format!("it has the loader of {other}")));
         }
         let has_vendor = |vendor: &Vendor| tree.get(&format!("share/{}", vendor.os_release_id)).is_some();
         // Flatcar keeps share/coreos for compatibility; other vendors may keep those of both.
@@ -145,16 +145,16 @@ impl Subject<'_> {
             _ => false,
         };
         match is_other {
-            true => Err(self.refuse("it is of another vendor")),
+            true => Err(self.refused_error("it is of another vendor")),
             false => Ok(()),
         }
     }
 
     /// Refuses a directory with a signed version.txt of another release. A missing version.txt is not an error.
-    fn check_version_file(&self, store: &ImageStore<'_>, dir: &ReleaseDir) -> Result<()> {
-        match store.version_file(&dir.file_url("version.txt"), self.vendor) {
+    fn check_version_txt(&self, store: &ImageStore<'_>, dir: &ReleaseDir) -> Result<()> {
+        match store.fetch_version_txt(&dir.file_url("version.txt"), self.vendor) {
             Ok(Some((found, _))) if !self.release.as_str().starts_with(found.as_str()) => {
-                Err(self.refuse(&format!("the version.txt next to it names {found}")))
+                Err(self.refused_error(&format!("the version.txt next to it names {found}")))
             }
             Err(error) => {
                 store.term.detail("version", format!("not known: {error}"));
@@ -164,8 +164,8 @@ impl Subject<'_> {
         }
     }
 
-    fn refuse(&self, why: &str) -> Error {
-        let Subject { url, vendor, board, release } = self;
+    fn refused_error(&self, why: &str) -> Error {
+        let ExpectedLists { url, vendor, board, release } = self;
         Error::refused(format!("{url} is not of {vendor} {release} for {board}"))
             .with_cause(why)
             .with_hint("omit --preview to check the image itself, or use another mirror: --mirror URL")

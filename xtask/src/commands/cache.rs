@@ -27,9 +27,9 @@ pub(crate) fn cache(term: &Term, globals: &GlobalArgs, args: &CacheArgs, report:
         Err(_) if globals.repo.is_none() => None,
         tree => Some(tree?),
     };
-    let pinned = tree.as_ref().map(pinned_release).transpose()?;
+    let pinned = tree.as_ref().map(recover_and_read_release).transpose()?;
     let cache = Cache::from_env(tree.as_ref().map(Repo::root))?;
-    let entries = expiry::entries(&cache);
+    let entries = expiry::read_entries(&cache);
     match &args.action {
         CacheAction::List => {
             list(&entries, pinned.as_ref(), report);
@@ -37,15 +37,16 @@ pub(crate) fn cache(term: &Term, globals: &GlobalArgs, args: &CacheArgs, report:
         }
         CacheAction::Prune { older_than } => {
             let config = ClientConfig::from_env();
-            let keyring = Config::read()?.keyring(None, None, cache.certificates())?;
-            let store = ImageStore { cache, client: verbose_log::http_client(term, config), keyring, term };
+            let keyring = Config::read()?.keyring(None, None, cache.certificates_dir())?;
+            let store =
+                ImageStore { cache, client: verbose_log::logging_http_client(term, config), keyring, term };
             let min_age = Duration::from_secs(older_than.unwrap_or(0).saturating_mul(24 * 60 * 60));
             prune(&store, &entries, min_age, pinned.as_ref(), report)
         }
     }
 }
 
-fn pinned_release(tree: &Repo) -> Result<Release> {
+fn recover_and_read_release(tree: &Repo) -> Result<Release> {
     Ok(CommonMk::parse(&tree.recover_and_read()?.sources.common_mk)?.release().clone())
 }
 
@@ -59,9 +60,9 @@ fn list(entries: &[CacheEntry], pinned: Option<&Release>, report: &mut Report) {
     report.output.push(format!(
         "{}, {} MiB in all",
         count_with_noun(entries.len(), "image"),
-        mebibytes(entries)
+        total_mebibytes(entries)
     ));
-    let rows = entries.iter().map(|entry| row(entry, pinned));
+    let rows = entries.iter().map(|entry| entry_to_json(entry, pinned));
     report.extra.insert("cache", rows.collect());
 }
 
@@ -75,29 +76,29 @@ fn prune(
     let now = SystemTime::now();
     let (mut removed, mut kept) = (Vec::new(), Vec::new());
     for entry in entries.iter().filter(|entry| entry.age(now) >= min_age) {
-        if let Some(reason) = expiry::reason_to_keep_checking_urls(store, entry, pinned) {
+        if let Some(reason) = expiry::probe_reason_to_keep(store, entry, pinned) {
             let (name, directory) = (entry.name(), quote(&entry.directory.display().to_string()));
             report.output.push(format!("kept {name}: {reason}; to remove it: rm -r -- {directory}"));
-            kept.push(row(entry, pinned));
+            kept.push(entry_to_json(entry, pinned));
             continue;
         }
         expiry::remove(entry)?;
         report.output.push(format!("removed {}", expiry::describe(entry, now)));
         removed.push(entry);
     }
-    let mebibytes = mebibytes(removed.iter().copied());
+    let mebibytes = total_mebibytes(removed.iter().copied());
     report.output.push(format!("{} removed, {mebibytes} MiB", count_with_noun(removed.len(), "image")));
-    report.extra.insert("removed", removed.iter().map(|entry| row(entry, pinned)).collect());
+    report.extra.insert("removed", removed.iter().map(|entry| entry_to_json(entry, pinned)).collect());
     report.extra.insert("kept", kept.into());
     Ok(())
 }
 
 /// The sum of the sizes as they are printed: each in whole MiB.
-fn mebibytes<'e>(entries: impl IntoIterator<Item = &'e CacheEntry>) -> u64 {
+fn total_mebibytes<'e>(entries: impl IntoIterator<Item = &'e CacheEntry>) -> u64 {
     entries.into_iter().map(CacheEntry::mebibytes).sum()
 }
 
-fn row(entry: &CacheEntry, pinned: Option<&Release>) -> serde_json::Value {
+fn entry_to_json(entry: &CacheEntry, pinned: Option<&Release>) -> serde_json::Value {
     let used = entry.used.duration_since(UNIX_EPOCH).map_or(0, |used| used.as_secs());
     json!({
         "brand": entry.brand,

@@ -20,7 +20,8 @@ pub(crate) fn completions(shell: Shell, report: &mut Report) {
         ("channel", Channel::ALL.map(Channel::id).to_vec()),
         ("boards", Board::ALL.map(Board::id).to_vec()),
     ];
-    let mut command = cli::command().mut_subcommands(|command| known.iter().fold(command, with_known_values));
+    let mut command =
+        cli::clap_command().mut_subcommands(|command| known.iter().fold(command, with_known_values));
     clap_complete::generate(shell, &mut command, "xtask", &mut script);
     let script = String::from_utf8_lossy(&script).into_owned();
     let script = if shell == Shell::Bash { commands_first(&script) } else { script } + cargo_wrapper(shell);

@@ -15,8 +15,8 @@ use coreos_types::error::{Error, Result};
 pub(crate) fn diff(context: &Context<'_>, flags: &Diff, report: &mut Report) -> Result<()> {
     advisories::check(context, &flags.image, flags.advisories.as_ref())?;
     let (old_args, new_args) = split_images(&flags.image)?;
-    let old = ImageSet::open(context, &old_args, Some(&flags.from))?;
-    let new = ImageSet::open(context, &new_args, Some(&flags.to))?;
+    let old = ImageSet::open_and_prune_cache(context, &old_args, Some(&flags.from))?;
+    let new = ImageSet::open_and_prune_cache(context, &new_args, Some(&flags.to))?;
     report.images = [old.origins(), new.origins()].concat();
     report.release = Some((flags.from.clone(), flags.to.clone()));
     let before = old.trees();
@@ -35,8 +35,8 @@ pub(crate) fn diff(context: &Context<'_>, flags: &Diff, report: &mut Report) -> 
     };
     report.package_changes = comparison.changes();
     report.advisories = advisories::find(&comparison, flags.advisories.as_ref())?;
-    old.read_error()?;
-    new.read_error()?;
+    old.check_read_errors()?;
+    new.check_read_errors()?;
     old.store_trees();
     new.store_trees();
     report.extra.insert("changes", to_json(&changes));

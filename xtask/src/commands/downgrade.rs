@@ -24,5 +24,5 @@ pub(super) fn check(
     report.extra.insert("downgrade", true.into());
     Err(Error::refused(format!("latest is {release}, older than the pinned {pinned}"))
         .with_cause("the pinned release may be of another channel, or the server may have an old version.txt: its signature does not expire")
-        .with_hint(format!("to go back: {}", context.rerun(&["--allow-downgrade"], &[]))))
+        .with_hint(format!("to go back: {}", context.rerun_command(&["--allow-downgrade"], &[]))))
 }

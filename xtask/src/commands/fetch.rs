@@ -20,14 +20,14 @@ pub fn fetch(context: &Context<'_>, flags: &Fetch, report: &mut Report) -> Resul
     }
     let pinned = context.pins.release();
     let release = flags.release.as_ref().map_or(Some(pinned), ReleaseSpec::number);
-    let images = ImageSet::open(context, &flags.image, release)?;
+    let images = ImageSet::open_and_prune_cache(context, &flags.image, release)?;
     report.images = images.origins();
     report.channel = images.channel.or(context.pins.channel());
     report.release = Some((pinned.clone(), images.release.clone()));
     let mut files = Vec::new();
     let paths = match &flags.output {
         Some(output) => vec![(images.copy_verified(output)?, output.clone())],
-        None => images.verified_paths()?,
+        None => images.reverify_paths()?,
     };
     for (board, path) in paths {
         let path = path.display().to_string();

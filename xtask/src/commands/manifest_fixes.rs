@@ -21,7 +21,7 @@ use manifest::rules::lint_and_fix::FixOptions;
 use manifest::suggestion::Suggestion;
 
 /// The options of a bump to open images, whose origin is added to the report.
-pub(super) fn options(
+pub(super) fn prepare_bump_options(
     context: &Context<'_>,
     images: &ImageSet<'_>,
     (image_args, fix_args): (&ImageArgs, FixArgs),
@@ -46,14 +46,14 @@ pub(crate) fn check_manifests(
     args: (&ImageArgs, FixArgs),
     report: &mut Report,
 ) -> Result<()> {
-    let options = options(context, images, args, report)?;
+    let options = prepare_bump_options(context, images, args, report)?;
     report.release = Some((options.release.clone(), options.release.clone()));
     report.systemd = Some((context.pins.systemd(), context.pins.systemd()));
     let trees = images.trees();
     report.findings = verify(&context.sources, &options, &trees)?;
     set_aside_accepted(context, &images.boards(), options.fix_options, report);
     let state = TreeState { sources: &context.sources, trees: &trees };
-    fill_sizes(state, state, report);
+    fill_sizes_and_dependents(state, state, report);
     Ok(())
 }
 
@@ -107,13 +107,13 @@ fn set_aside_accepted(context: &Context<'_>, boards: &[Board], options: FixOptio
 }
 
 /// Adds sizes and the dependents of added paths to the report.
-pub(super) fn fill_sizes(before: TreeState<'_>, after: TreeState<'_>, report: &mut Report) {
+pub(super) fn fill_sizes_and_dependents(before: TreeState<'_>, after: TreeState<'_>, report: &mut Report) {
     report.sizes = sizes::compare(before, after);
     report.added_dependents = added_dependents::edges(&report.fixes, after.sources, after.trees);
 }
 
 /// Writes the plan of the report, unless it is a dry run.
-pub(super) fn write(context: &Context<'_>, commit: bool, report: &mut Report) -> Result<()> {
+pub(super) fn write_unless_dry_run(context: &Context<'_>, commit: bool, report: &mut Report) -> Result<()> {
     if report.dry_run {
         // A dry run has the result of a real one; `--check` only reports whether a file would change.
         return if report.check { Ok(()) } else { transaction::preflight(&context.tree, &report.plan) };

@@ -25,7 +25,7 @@ pub(crate) use edit_manifest::edit_manifest;
 pub use fetch::fetch;
 pub(crate) use manifest_fixes::check_manifests;
 pub use releases::releases;
-pub(crate) use report::{last_report, run_with_report};
+pub(crate) use report::{last_report, run_and_store_report};
 pub(crate) use sbom::sbom;
 pub(crate) use sort_manifests::sort_manifests;
 pub use verify_manifests::verify_manifests;

@@ -37,9 +37,9 @@ pub fn releases(context: &Context<'_>, args: &Releases, report: &mut Report) -> 
     let store = open_store(context, &args.image)?;
     let board = context.boards(&args.image)?.first().copied().unwrap_or(Board::Amd64);
     let (mut rows, mut first_error) = (Vec::new(), None);
-    let channels = channels(context, args, &store, board)?;
+    let channels = fetch_channels(context, args, &store, board)?;
     for &channel in &channels {
-        match newest(context, args, &store, board, channel) {
+        match fetch_newest(context, args, &store, board, channel) {
             Ok(row) => rows.push(row),
             Err(error) if channels.len() == 1 => return Err(error),
             Err(error) => {
@@ -59,7 +59,7 @@ pub fn releases(context: &Context<'_>, args: &Releases, report: &mut Report) -> 
 }
 
 /// The channels to list: that of `--channel`, else all of the vendor with its long-term streams; `None` is a mirror.
-fn channels(
+fn fetch_channels(
     context: &Context<'_>,
     args: &Releases,
     store: &ImageStore<'_>,
@@ -69,13 +69,14 @@ fn channels(
         return Ok(vec![Some(channel)]);
     }
     let locations = ReleaseLocations::new(context, &args.image)?;
-    if locations.primary(board, context.pins.release(), None)?.channel(locations.vendors()).is_none() {
+    if locations.first_candidate(board, context.pins.release(), None)?.channel(locations.vendors()).is_none()
+    {
         return Ok(vec![None]);
     }
     let channels = locations.vendor.channels.iter();
     let mut channels: Vec<ChannelOrStream> = channels.map(|&channel| channel.into()).collect();
     if locations.vendor.channels.contains(&Channel::Lts) {
-        let dir = locations.primary(board, context.pins.release(), Some(Channel::Lts))?;
+        let dir = locations.first_candidate(board, context.pins.release(), Some(Channel::Lts))?;
         // Not signed: the list only selects the streams to request.
         match store.client.get_bytes(&dir.lts_info_url(), MAX_SIGNATURE_LEN) {
             Ok(Some(bytes)) => channels.extend(parse_lts_info(&String::from_utf8_lossy(&bytes))),
@@ -96,7 +97,7 @@ fn parse_lts_info(text: &str) -> Vec<ChannelOrStream> {
     text.lines().filter_map(stream).take(MAX_STREAMS).collect()
 }
 
-fn newest(
+fn fetch_newest(
     context: &Context<'_>,
     args: &Releases,
     store: &ImageStore<'_>,
@@ -106,8 +107,9 @@ fn newest(
     let mut image = args.image.clone();
     image.channel = channel;
     let locations = ReleaseLocations::new(context, &image)?;
-    let (release, signer) = store.latest(&locations.current(board, None)?, locations.vendor)?;
-    let dir = locations.primary(board, &release, None)?;
+    let (release, signer) =
+        store.fetch_latest_release(&locations.latest_release_dir(board, None)?, locations.vendor)?;
+    let dir = locations.first_candidate(board, &release, None)?;
     let packages = store.fetch_signed(&dir.file_url(locations.vendor.packages_list));
     let packages = packages.ok().flatten().map(|(bytes, _)| bytes);
     let systemd = packages.and_then(|bytes| systemd_version_from_packages(&String::from_utf8_lossy(&bytes)));

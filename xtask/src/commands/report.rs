@@ -19,7 +19,7 @@ pub(crate) fn last_report(context: &Context<'_>, flags: &ReportArgs, report: &mu
         }
         None => FileFormat::Markdown,
     };
-    let cache = Cache::from_env(Some(context.tree.root()))?.dir("")?;
+    let cache = Cache::from_env(Some(context.tree.root()))?.create_dir("")?;
     let tree = context.tree.root();
     report.extra.insert("last_run", report_files::load_document(&cache, tree)?);
     let text = report_files::load(&cache, tree, format)?;
@@ -38,7 +38,7 @@ pub(crate) fn last_report(context: &Context<'_>, flags: &ReportArgs, report: &mu
 ///
 /// # Errors
 /// The file is not a report file, or cannot be written. An error of the command itself is in the report.
-pub(crate) fn run_with_report(
+pub(crate) fn run_and_store_report(
     context: &Context<'_>,
     file: Option<&Path>,
     report: &mut Report,
@@ -54,7 +54,7 @@ pub(crate) fn run_with_report(
     }
     let texts = FileFormat::render_all(report);
     let stored = Cache::from_env(Some(context.tree.root()))
-        .and_then(|cache| cache.dir(""))
+        .and_then(|cache| cache.create_dir(""))
         .and_then(|directory| report_files::store(&directory, context.tree.root(), &texts));
     if let Err(error) = stored {
         context.term.detail("cached", format!("no report of this run: {error}"));

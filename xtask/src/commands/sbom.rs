@@ -25,12 +25,12 @@ pub(crate) fn sbom(context: &Context<'_>, args: &Sbom, report: &mut Report) -> R
     check_flavors(context, args)?;
     args.output.as_deref().map_or(Ok(()), report_files::check_destination)?;
     let pinned = context.pins.release().clone();
-    let images = ImageSet::open(context, &args.image, Some(&pinned))?;
+    let images = ImageSet::open_and_prune_cache(context, &args.image, Some(&pinned))?;
     report.images = images.origins();
     report.release = Some((pinned.clone(), pinned));
     let boms = images.opened.iter().map(|(&board, image)| bom(context, args, board, image));
     let boms: Vec<BoardBom<'_>> = boms.collect::<Result<_>>()?;
-    images.read_error()?;
+    images.check_read_errors()?;
     let text = render(&boms, env!("CARGO_PKG_VERSION"), args.sbom_format);
     images.store_trees();
     match &args.output {
@@ -76,7 +76,7 @@ fn bom<'i>(
         let warning = format!("the image of {board} does not name its packages: the files have no owner");
         context.term.warn(warning);
     }
-    let entries = entries(image, &flavors.values().flatten().collect())?;
+    let entries = hash_entries(image, &flavors.values().flatten().collect())?;
     Ok(BoardBom { source: source(context, args, origin), entries, flavors, packages })
 }
 
@@ -97,7 +97,7 @@ fn source(context: &Context<'_>, args: &Sbom, origin: &ImageOrigin) -> Source {
 }
 
 /// Hashes the regular files of an image, in one pass over its blocks.
-fn entries(image: &ImageHandle, paths: &BTreeSet<&UsrPath>) -> Result<BTreeMap<UsrPath, FileContent>> {
+fn hash_entries(image: &ImageHandle, paths: &BTreeSet<&UsrPath>) -> Result<BTreeMap<UsrPath, FileContent>> {
     let mut hashes: BTreeMap<UsrPath, (Sha256, CheckedSha1)> = BTreeMap::new();
     image.for_each_piece(paths.iter().copied(), |path, piece| {
         let new = || (Sha256::new(&SHA256), CheckedSha1::without_collision_detection());

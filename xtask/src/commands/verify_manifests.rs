@@ -1,6 +1,8 @@
 //! `verify-manifests`: checks the manifests against the pinned release; with `--fix` also fixes them.
 
-use super::manifest_fixes::{check_manifests, fill_sizes, options, plan_fixes, write};
+use super::manifest_fixes::{
+    check_manifests, fill_sizes_and_dependents, plan_fixes, prepare_bump_options, write_unless_dry_run,
+};
 use crate::cli::{FixArgs, ImageArgs, VerifyManifests};
 use crate::context::Context;
 use crate::images::ImageSet;
@@ -15,9 +17,9 @@ use coreos_types::error::Result;
 pub fn verify_manifests(context: &Context<'_>, flags: &VerifyManifests, report: &mut Report) -> Result<()> {
     report.dry_run = flags.dry_run || flags.check;
     report.check = flags.check;
-    report.flavor_count = context.flavors();
+    report.flavor_count = context.flavor_count();
     report.invocation = context.command_invocation(&["verify-manifests", "--fix"]);
-    let images = ImageSet::open(context, &flags.image, Some(context.pins.release()))?;
+    let images = ImageSet::open_and_prune_cache(context, &flags.image, Some(context.pins.release()))?;
     let args = (&flags.image, flags.fix_args);
     let done = match flags.fix {
         true => fix_manifests(context, &images, args, report),
@@ -33,11 +35,11 @@ fn fix_manifests(
     args: (&ImageArgs, FixArgs),
     report: &mut Report,
 ) -> Result<()> {
-    let options = options(context, images, args, report)?;
+    let options = prepare_bump_options(context, images, args, report)?;
     report.release = Some((options.release.clone(), options.release.clone()));
     let after = plan_fixes(context, images, &options, false, report)?;
     let trees = &images.trees();
     let before = TreeState { sources: &context.sources, trees };
-    fill_sizes(before, TreeState { sources: &after, trees }, report);
-    write(context, false, report)
+    fill_sizes_and_dependents(before, TreeState { sources: &after, trees }, report);
+    write_unless_dry_run(context, false, report)
 }

@@ -16,7 +16,7 @@ use coreos_types::error::{Error, Result, ResultExt};
 
 /// Verifies a file's detached signature. `keyring` has the vendors' keys, or those of `--signing-key`; `fetch`
 /// downloads newer certificates, and is `None` under `--offline`.
-pub fn run(flags: &VerifySignature, keyring: &Keyring, fetch: Option<FetchFn<'_>>) -> Report {
+pub fn verify_signature(flags: &VerifySignature, keyring: &Keyring, fetch: Option<FetchFn<'_>>) -> Report {
     let mut report = Report { command: "verify-signature".into(), ..Report::default() };
     report.extra.insert("signatures", json!([]));
     match verify(flags, keyring, fetch) {
@@ -51,7 +51,7 @@ fn verify(
 fn read_signature(flags: &VerifySignature) -> Result<DetachedSignatures> {
     let path = flags.signature.clone().unwrap_or_else(|| sig_file::sig_path(&flags.file));
     let bytes = sig_file::read(&path)?.ok_or_else(|| {
-        sig_file::missing_signature(path.display())
+        sig_file::missing_signature_error(path.display())
             .with_hint("download FILE.sig next to the file, or pass it: --signature FILE")
     })?;
     DetachedSignatures::parse(&bytes, &path.display().to_string())

@@ -10,13 +10,13 @@ use manifest::plan::bump::ImageTrees;
 
 /// Finds the reasons in the images of the pinned release.
 pub(crate) fn why(context: &Context<'_>, flags: &Why, report: &mut Report) -> Result<()> {
-    let images = ImageSet::open(context, &flags.image, Some(context.pins.release()))?;
+    let images = ImageSet::open_and_prune_cache(context, &flags.image, Some(context.pins.release()))?;
     report.images = images.origins();
     let answer = why::answer_why(&flags.subject, &context.sources, &images.trees());
-    images.read_error()?;
+    images.check_read_errors()?;
     report.extra.insert("why", why::to_json(&answer));
     if answer.boards.iter().all(why::BoardAnswer::is_unknown) {
-        return Err(not_found(context, &flags.subject, &images.trees()));
+        return Err(not_found_error(context, &flags.subject, &images.trees()));
     }
     images.store_trees();
     report.styled_output = match (flags.dot, flags.mermaid) {
@@ -28,7 +28,7 @@ pub(crate) fn why(context: &Context<'_>, flags: &Why, report: &mut Report) -> Re
 }
 
 /// The error of an unknown subject, with a similar name in the image as its hint.
-fn not_found(context: &Context<'_>, subject: &str, trees: &ImageTrees<'_>) -> Error {
+fn not_found_error(context: &Context<'_>, subject: &str, trees: &ImageTrees<'_>) -> Error {
     let error = Error::failed(format!("{subject} is not in the image, and no listed file needs it"));
     let name = subject.rsplit('/').next().unwrap_or(subject);
     let stem = name.split(".so").next().unwrap_or(name);

@@ -85,7 +85,8 @@ impl DemoSession {
         let cli = cli::parse(words.into_iter().chain(options)).map_err(bad_example)?;
         let Command::BumpCoreos(flags) = &cli.command else { return Ok(()) };
         let cache = Some(Cache::new(&self.directory.cache));
-        let context = Context { settings: Config::default(), cache, ..Context::load(term, &cli)? };
+        let context =
+            Context { settings: Config::default(), cache, ..Context::recover_and_load(term, &cli)? };
         bump_coreos(&context, flags, report)
     }
 

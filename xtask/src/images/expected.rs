@@ -25,7 +25,7 @@ impl ExpectedImage<'_> {
         tree.read_ahead(&identity::identity_files(tree, vendors));
         let identity = Identity::from_tree(tree, vendors);
         tree.read_error()?;
-        let (board, release) = self.check_identity(&image.origin().source, &identity)?;
+        let (board, release) = self.check_identity(&image.provenance().source, &identity)?;
         Ok((board, release, identity))
     }
 
@@ -59,12 +59,12 @@ impl ExpectedImage<'_> {
         }
         match identity.board {
             Some(board) if self.boards.contains(&board) => Ok((board, release)),
-            found => Err(self.other_board(found, refused)),
+            found => Err(self.other_board_error(found, refused)),
         }
     }
 
     /// The error of an image for none of the requested boards.
-    fn other_board(&self, found: Option<Board>, refused: impl Fn(&str, &str) -> Error) -> Error {
+    fn other_board_error(&self, found: Option<Board>, refused: impl Fn(&str, &str) -> Error) -> Error {
         let boards = self.boards.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
         let Some(board) = found else {
             return refused("for no known board", &boards)

@@ -6,7 +6,7 @@ use crate::config::is_own_workspace;
 use crate::context::Context;
 use crate::http::{ClientConfig, Url};
 use crate::release_dir::ReleaseDir;
-use crate::verbose_log::{http_client, log_keys};
+use crate::verbose_log::{log_keys, logging_http_client};
 use coreos_types::board::Board;
 use coreos_types::channel::Channel;
 use coreos_types::error::{Error, Result};
@@ -33,10 +33,10 @@ pub(crate) fn open_store<'t>(context: &Context<'t>, flags: &ImageArgs) -> Result
         ..ClientConfig::from_env()
     };
     let vendor = Some(context.vendor(flags));
-    let keyring = context.settings.keyring(vendor, flags.signing_key.as_deref(), cache.certificates())?;
-    context.term.detail("cache", cache.root().display());
+    let keyring = context.settings.keyring(vendor, flags.signing_key.as_deref(), cache.certificates_dir())?;
+    context.term.detail("cache", cache.configured_root().display());
     log_keys(context.term, &keyring);
-    Ok(ImageStore { cache, client: http_client(context.term, config), keyring, term: context.term })
+    Ok(ImageStore { cache, client: logging_http_client(context.term, config), keyring, term: context.term })
 }
 
 fn with_mirror_hint(error: Error) -> Error {
@@ -85,7 +85,7 @@ impl<'a> ReleaseLocations<'a> {
 
     /// The first directory to try for a release and board. `found` is the channel on which another board's image was
     /// found.
-    pub(crate) fn primary(
+    pub(crate) fn first_candidate(
         &self,
         board: Board,
         release: &Release,
@@ -121,8 +121,8 @@ impl<'a> ReleaseLocations<'a> {
     }
 
     /// The directory of the newest release, on `channel` or on the channel of the run.
-    pub(crate) fn current(&self, board: Board, channel: Option<Channel>) -> Result<ReleaseDir> {
-        let dir = self.primary(board, self.context.pins.release(), channel)?;
+    pub(crate) fn latest_release_dir(&self, board: Board, channel: Option<Channel>) -> Result<ReleaseDir> {
+        let dir = self.first_candidate(board, self.context.pins.release(), channel)?;
         Ok(dir.current(self.args.channel.and_then(|spec| spec.year)))
     }
 
@@ -141,7 +141,7 @@ impl<'a> ReleaseLocations<'a> {
         let rule = format!("CCN_IMG_URL of a tree selected by --repo may not name the host {host}");
         let allowed =
             "allowed are hosts of the vendors, and hosts in --allow-host, XTASK_ALLOW_HOSTS and allow-hosts";
-        let hint = self.context.rerun(&["--allow-host", &host], &[]);
+        let hint = self.context.rerun_command(&["--allow-host", &host], &[]);
         Err(Error::failed(format!("refusing {dir}: {rule}"))
             .with_cause(allowed)
             .with_hint(format!("if you trust that host: {hint}")))
@@ -174,7 +174,7 @@ impl<'a> ReleaseLocations<'a> {
 
     /// The error of a file (`kind`) of a release that none of `urls` has for this board. `boards` are all
     /// boards of the run.
-    pub(crate) fn not_found(
+    pub(crate) fn not_found_error(
         &self,
         (kind, urls): (&str, &[String]),
         release: &Release,

@@ -22,8 +22,8 @@ use expected::ExpectedImage;
 pub(crate) use locations::{ReleaseLocations, open_store};
 use manifest::plan::bump::ImageTrees;
 use packages::PackageSet;
-pub(crate) use remote::latest_release;
-use remote::remote;
+pub(crate) use remote::fetch_latest_release;
+use remote::open_release_images;
 use usr::identity::Identity;
 
 /// The images of a run.
@@ -46,7 +46,8 @@ pub(crate) struct BoardImage {
 
 impl<'t> ImageSet<'t> {
     /// Opens an image for every board of the run. Without a `release`, it is that of the local images, else the newest.
-    pub(crate) fn open(
+    /// Once a day, removes the expired images of the cache.
+    pub(crate) fn open_and_prune_cache(
         context: &Context<'t>,
         flags: &ImageArgs,
         release: Option<&Release>,
@@ -58,10 +59,10 @@ impl<'t> ImageSet<'t> {
             if let Some(release) = &expected.release {
                 context.ensure_vendor_has_release(flags, release)?;
             }
-            remote(store, &ReleaseLocations::new(context, flags)?, expected)
+            open_release_images(store, &ReleaseLocations::new(context, flags)?, expected)
                 .map_err(|error| context.with_closed_server_hint(error))?
         } else {
-            local(store, flags, expected)?
+            open_local_images(store, flags, expected)?
         };
         images.channel = flags.channel.map(|spec| spec.channel).or(images.channel);
         for opened in images.opened.values() {
@@ -95,7 +96,7 @@ impl<'t> ImageSet<'t> {
             brand: None,
             ..flags.clone()
         };
-        ImageSet::open(context, &flags, Some(context.pins.release()))
+        ImageSet::open_and_prune_cache(context, &flags, Some(context.pins.release()))
     }
 
     /// Checks that all images are on one channel, since the pinned URL has only one.
@@ -135,14 +136,14 @@ impl<'t> ImageSet<'t> {
     ///
     /// # Errors
     /// That error: results from the trees are then not reliable.
-    pub(crate) fn read_error(&self) -> Result<()> {
+    pub(crate) fn check_read_errors(&self) -> Result<()> {
         self.trees().values().try_for_each(|tree| tree.read_error())
     }
 
     /// The path of each image, after another verification of its bytes.
-    pub(crate) fn verified_paths(&self) -> Result<Vec<(Board, PathBuf)>> {
+    pub(crate) fn reverify_paths(&self) -> Result<Vec<(Board, PathBuf)>> {
         let path = |(&board, opened): (&Board, &BoardImage)| {
-            Ok((board, opened.image.verified_path(&self.store)?.to_owned()))
+            Ok((board, opened.image.reverify_path(&self.store)?.to_owned()))
         };
         self.opened.iter().map(path).collect()
     }
@@ -167,7 +168,7 @@ impl<'t> ImageSet<'t> {
     /// Stores the trees with the files that were read, for the next run. Errors are logged only: the cache is optional.
     pub(crate) fn store_trees(self) {
         for opened in self.opened.into_values() {
-            match opened.image.finish(&self.store) {
+            match opened.image.store_tree(&self.store) {
                 // The program ends soon: freeing each path takes longer than the search for a missing library.
                 Ok((_, tree)) => std::mem::forget(tree),
                 Err(error) => self.store.term.detail("cache", error),
@@ -191,7 +192,7 @@ fn map_parallel<I: Sync, T: Send>(items: &[I], open: impl Fn(&I) -> Result<T> + 
 }
 
 /// Opens every `--image`.
-fn local<'t>(
+fn open_local_images<'t>(
     store: ImageStore<'t>,
     flags: &ImageArgs,
     mut expected: ExpectedImage<'_>,
@@ -200,8 +201,9 @@ fn local<'t>(
         return Err(Error::failed("--signature goes with a single --image")
             .with_hint("put each image's signature next to it, as FILE.sig"));
     }
-    let images =
-        map_parallel(&flags.images, |path| store.local(path, flags.signature.as_deref(), flags.unsigned));
+    let images = map_parallel(&flags.images, |path| {
+        store.open_local(path, flags.signature.as_deref(), flags.unsigned)
+    });
     let mut opened: BTreeMap<Board, BoardImage> = BTreeMap::new();
     for (path, image) in flags.images.iter().zip(images) {
         let image = image?;
@@ -234,7 +236,7 @@ impl BoardImage {
     }
 
     fn new(image: ImageHandle, board: Board, identity: Identity, channel: Option<Channel>) -> BoardImage {
-        let provenance = image.origin().clone();
+        let provenance = image.provenance().clone();
         let origin = ImageOrigin {
             board,
             source: provenance.source,

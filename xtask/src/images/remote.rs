@@ -17,24 +17,28 @@ use coreos_types::release::Release;
 
 /// Opens the images of all boards, in parallel. All must be on one channel, that of the first board: an image that was
 /// found on another channel is requested from that one.
-pub(super) fn remote<'t>(
+pub(super) fn open_release_images<'t>(
     store: ImageStore<'t>,
     locations: &ReleaseLocations<'_>,
     expected: ExpectedImage<'_>,
 ) -> Result<ImageSet<'t>> {
     let release = match &expected.release {
         Some(release) => release.clone(),
-        None => latest(&store, locations, expected.boards.first().copied().unwrap_or(Board::Amd64))?,
+        None => fetch_latest_of_board(
+            &store,
+            locations,
+            expected.boards.first().copied().unwrap_or(Board::Amd64),
+        )?,
     };
     let search = Search { store: &store, locations, expected, release: &release };
     let boards = &search.expected.boards;
-    let images = map_parallel(boards, |board| search.fetch_board(*board, None));
+    let images = map_parallel(boards, |board| search.open_board_image(*board, None));
     let mut opened: BTreeMap<Board, BoardImage> = BTreeMap::new();
     let mut channel = None;
     for (&board, mut image) in boards.iter().zip(images) {
         let found = image.as_ref().map_or(None, |image| image.channel);
         if channel.is_some() && found.is_some() && found != channel {
-            image = search.fetch_board(board, channel);
+            image = search.open_board_image(board, channel);
         }
         channel = channel.or(found);
         opened.insert(board, image?);
@@ -44,20 +48,21 @@ pub(super) fn remote<'t>(
 
 /// Reads the newest release of a channel from its `current` directory. The image is then downloaded from the release's
 /// own directory.
-pub(super) fn latest(
+pub(super) fn fetch_latest_of_board(
     store: &ImageStore<'_>,
     locations: &ReleaseLocations<'_>,
     board: Board,
 ) -> Result<Release> {
-    let (release, _) = store.latest(&locations.current(board, None)?, locations.vendor)?;
+    let (release, _) =
+        store.fetch_latest_release(&locations.latest_release_dir(board, None)?, locations.vendor)?;
     store.term.stage("latest", &release);
     Ok(release)
 }
 
 /// The newest release of the channel of a run.
-pub(crate) fn latest_release(context: &Context<'_>, args: &ImageArgs) -> Result<Release> {
+pub(crate) fn fetch_latest_release(context: &Context<'_>, args: &ImageArgs) -> Result<Release> {
     let board = context.boards(args)?.first().copied().unwrap_or(Board::Amd64);
-    latest(&open_store(context, args)?, &ReleaseLocations::new(context, args)?, board)
+    fetch_latest_of_board(&open_store(context, args)?, &ReleaseLocations::new(context, args)?, board)
 }
 
 /// The search for the images of one release.
@@ -70,9 +75,9 @@ struct Search<'s, 't> {
 
 impl Search<'_, '_> {
     /// Opens the image of a board. `channel` is the one on which another board's image was found.
-    fn fetch_board(&self, board: Board, channel: Option<Channel>) -> Result<BoardImage> {
+    fn open_board_image(&self, board: Board, channel: Option<Channel>) -> Result<BoardImage> {
         let Search { store, locations, release, .. } = *self;
-        let first = locations.primary(board, release, channel)?;
+        let first = locations.first_candidate(board, release, channel)?;
         let all = locations.candidates(&first);
         let request = ReleaseRequest {
             vendor: locations.vendor,
@@ -87,9 +92,9 @@ impl Search<'_, '_> {
         let found = store.open_release(&request, &check)?;
         let Some((image, (_, _, identity))) = found.zip(identity.take()) else {
             let urls: Vec<String> = all.iter().map(ReleaseDir::image_url).collect();
-            return Err(locations.not_found(("image", &urls), release, board, &self.expected.boards));
+            return Err(locations.not_found_error(("image", &urls), release, board, &self.expected.boards));
         };
-        let dir = ReleaseDir::from_image_url(&image.origin().source)?;
+        let dir = ReleaseDir::from_image_url(&image.provenance().source)?;
         if dir != first && store.client.is_offline() {
             locations.check_channel(release, &dir)?;
             store.term.stage("cached", format!("{release} from {dir}"));

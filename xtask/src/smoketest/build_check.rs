@@ -58,7 +58,7 @@ pub(super) fn check(build: &Build<'_>, images: &ImageSet<'_>, checks: &mut Check
 /// The cause of the failure and a hint, if known.
 fn explain(build: &Build<'_>, cause: &FailureCause, checks: &CheckLog<'_>) -> Option<(String, String)> {
     let context = checks.context;
-    let this_run = || context.rerun(&[], &[]);
+    let this_run = || context.rerun_command(&[], &[]);
     let text = |text: &str| text.to_owned();
     Some(match cause {
         FailureCause::PathNotInImage => (
@@ -76,7 +76,7 @@ fn explain(build: &Build<'_>, cause: &FailureCause, checks: &CheckLog<'_>) -> Op
                 _ => None,
             };
             let other = text("add an argument for it: --configure=ARG");
-            let other = option.map_or(other, |option| context.rerun(&[option], &[]));
+            let other = option.map_or(other, |option| context.rerun_command(&[option], &[]));
             (message.clone(), format!("install what configure reports as missing, or: {other}"))
         }
         FailureCause::Network { url, flavor } => {
@@ -95,7 +95,7 @@ fn explain(build: &Build<'_>, cause: &FailureCause, checks: &CheckLog<'_>) -> Op
         ),
         FailureCause::FlavorsJoined => (
             text("GNU make 4.3 or later joined the names of the flavors"),
-            context.rerun(&["--make", "_MISC_CTS_SPACE_=$() "], &[]),
+            context.rerun_command(&["--make", "_MISC_CTS_SPACE_=$() "], &[]),
         ),
         FailureCause::StaleBuild => {
             let directory = quote(&build.native_build_directory().display().to_string());
@@ -115,5 +115,5 @@ fn rerun_without_flavor(context: &Context<'_>, build: &Build<'_>, flavor: &str) 
     let others: BTreeSet<String> =
         built.map(|built| built.to_string()).filter(|other| other != flavor).collect();
     let options: Vec<&str> = others.iter().flat_map(|other| ["--flavor", other]).collect();
-    (!options.is_empty()).then(|| context.rerun(&options, &["flavors"]))
+    (!options.is_empty()).then(|| context.rerun_command(&options, &["flavors"]))
 }

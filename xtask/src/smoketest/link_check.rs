@@ -32,7 +32,7 @@ pub(super) fn check(
         LinkOutcome::Unconfined(reason) => {
             checks.skip("link", &name, &reason);
             let error = "the link check was not run: the image's loader cannot be confined here";
-            let hint = checks.context.rerun(&["--no-link"], &[]);
+            let hint = checks.context.rerun_command(&["--no-link"], &[]);
             return Err(Error::failed(error).with_cause(reason).with_hint(hint));
         }
     };

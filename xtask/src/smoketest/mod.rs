@@ -90,10 +90,14 @@ pub fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut Report) 
     let is_built = !flags.no_build && flags.rootfs.is_none();
     let mut images = None;
     if is_static || is_built {
-        let images = images.insert(ImageSet::open(context, &flags.image, Some(context.pins.release()))?);
+        let images = images.insert(ImageSet::open_and_prune_cache(
+            context,
+            &flags.image,
+            Some(context.pins.release()),
+        )?);
         report.images = images.origins();
         if is_static {
-            report.flavor_count = context.flavors();
+            report.flavor_count = context.flavor_count();
             check_manifests(context, images, (&flags.image, FixArgs::default()), report)?;
         }
     }
@@ -142,7 +146,7 @@ fn skip_after_errors(flags: &Smoketest, report: &Report, checks: &mut CheckLog<'
     let best = fixes.into_iter().find(|fix| suggestions.contains(fix)).or(suggestions.first().copied());
     let hint = best.map(|suggestion| checks.hint_line(suggestion)).unwrap_or_default();
     let problems = report.describe_problems();
-    let anyway = checks.context.rerun(&["--no-static"], &["no_static"]);
+    let anyway = checks.context.rerun_command(&["--no-static"], &["no_static"]);
     let name = if flags.no_build { "link" } else { "build" };
     checks.skip(name, "stage1", &format!("nothing is built or run: the manifests have {problems}\n{hint}\nto go on without fixing them: {anyway}"));
 }
@@ -164,7 +168,7 @@ fn run_checks(
                 Some(_) => {}
             }
             let found = find_rootfses(build, checks);
-            if flags.no_build { found.with_hint(context.rerun(&[], &["no_build"]))? } else { found? }
+            if flags.no_build { found.with_hint(context.rerun_command(&[], &["no_build"]))? } else { found? }
         }
     };
     if !(flags.no_link && flags.no_run) {

@@ -16,7 +16,8 @@ pub(super) fn reject_stub_loader(context: &Context<'_>, tested: &RootfsUnderTest
         return Ok(());
     }
     let reason = "the programs of this image are stubs without code: they can be built and compared, not linked or run";
-    Err(Error::failed(reason).with_hint(context.rerun(&["--no-link", "--no-run"], &["no_link", "no_run"])))
+    Err(Error::failed(reason)
+        .with_hint(context.rerun_command(&["--no-link", "--no-run"], &["no_link", "no_run"])))
 }
 
 /// Whether a 64-bit ELF header has no entry point (gABI, "ELF Header": `e_entry` is 0).

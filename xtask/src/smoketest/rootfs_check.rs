@@ -65,7 +65,7 @@ pub(super) fn check(tested: &RootfsUnderTest, checks: &mut CheckLog<'_>) -> Resu
 fn find_missing(tested: &RootfsUnderTest, listed: &ManifestByPath, checks: &CheckLog<'_>) -> Vec<Mismatch> {
     let tree = &tested.image_rootfs().tree;
     let absent = listed.iter().filter(|(path, _)| tree.get(path.as_str()).is_none());
-    let hint = format!("hint: {}", checks.context.rerun(&[], &["no_build"]));
+    let hint = format!("hint: {}", checks.context.rerun_command(&[], &["no_build"]));
     let message = |file| format!("listed in {file}, and the root filesystem does not have it");
     absent.map(|(path, file)| Mismatch::new(path, message(file)).with_hint(hint.clone())).collect()
 }

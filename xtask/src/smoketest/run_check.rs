@@ -62,7 +62,7 @@ pub(super) fn check(
     let option = if flags.vm || host::is_root() { "--no-run" } else { "--vm" };
     Err(Error::failed("the stage1 was not run")
         .with_cause(reason)
-        .with_hint(context.rerun(&[option], &["no_run", "vm"])))
+        .with_hint(context.rerun_command(&[option], &["no_run", "vm"])))
 }
 
 fn run_once(context: &Context<'_>, tested: &RootfsUnderTest, flags: &Smoketest) -> Result<BootOutcome> {

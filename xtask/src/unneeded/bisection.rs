@@ -125,7 +125,7 @@ impl<'a> Bisection<'a> {
         let options = self.context.given.without(&["prove", "max_boots"]).into_iter().map(OsString::from);
         let cli = cli::parse(words.chain(options)).with_context(|| "cannot run the smoke test")?;
         let Command::Smoketest(flags) = &cli.command else { return Ok(None) };
-        let loaded = Context::load(self.context.term, &cli)?;
+        let loaded = Context::recover_and_load(self.context.term, &cli)?;
         let context = Context {
             settings: self.context.settings.clone(),
             cache: self.context.cache.clone(),

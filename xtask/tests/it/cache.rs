@@ -60,15 +60,15 @@ fn release_is_downloaded_once() {
     let site = CacheSite::new();
     let store = site.store();
     let first = store.open_release(&site.request(), &accept_any).unwrap().unwrap();
-    assert_eq!(first.origin().signer.as_ref().unwrap().primary, site.certificate.fingerprint());
+    assert_eq!(first.provenance().signer.as_ref().unwrap().primary, site.certificate.fingerprint());
     assert_eq!(first.tree().known_file_info("bin/bash"), None);
     assert!(matches!(first.tree().file_info("bin/bash"), Some(FileInfo::Elf(_))));
-    let (origin, tree) = first.finish(&store).unwrap();
+    let (origin, tree) = first.store_tree(&store).unwrap();
     let requests = site.server.requests().len();
 
     let second =
         site.store_with(true, "key.asc").open_release(&site.request(), &accept_any).unwrap().unwrap();
-    assert_eq!((second.origin(), second.tree()), (&origin, &tree));
+    assert_eq!((second.provenance(), second.tree()), (&origin, &tree));
     assert_eq!(site.server.requests().len(), requests);
     for path in [site.cache(), site.release_path()] {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700, "{}", path.display());
@@ -82,10 +82,10 @@ fn unread_files_are_read_from_the_cached_image() {
     let site = CacheSite::new();
     let store = site.store();
     let image = site.local();
-    let first = store.local(&image, None, false).unwrap();
+    let first = store.open_local(&image, None, false).unwrap();
     first.tree().read_ahead(&bash_path());
-    first.finish(&store).unwrap();
-    let second = store.local(&image, None, false).unwrap();
+    first.store_tree(&store).unwrap();
+    let second = store.open_local(&image, None, false).unwrap();
     assert!(matches!(second.tree().known_file_info("bin/bash"), Some(FileInfo::Elf(_))));
     let more = [UsrPath::new("lib64/systemd/systemd").unwrap()];
     second.tree().read_ahead(&more);
@@ -95,8 +95,8 @@ fn unread_files_are_read_from_the_cached_image() {
         "known files stay known"
     );
     assert!(matches!(second.tree().known_file_info(more[0].as_str()), Some(FileInfo::Elf(_))));
-    second.finish(&store).unwrap();
-    let third = store.local(&image, None, false).unwrap();
+    second.store_tree(&store).unwrap();
+    let third = store.open_local(&image, None, false).unwrap();
     assert!(matches!(third.tree().known_file_info(more[0].as_str()), Some(FileInfo::Elf(_))));
 }
 
@@ -107,12 +107,12 @@ fn cached_tree_is_used_for_the_same_file_only() {
     let image = site.local();
     let cache_tree = || {
         wait_for_mtime_step();
-        let read = store.local(&image, None, false).unwrap();
+        let read = store.open_local(&image, None, false).unwrap();
         read.tree().read_ahead(&bash_path());
-        read.finish(&store).unwrap();
+        read.store_tree(&store).unwrap();
     };
     let is_cached = || {
-        let again = store.local(&image, None, false).unwrap();
+        let again = store.open_local(&image, None, false).unwrap();
         again.tree().known_file_info("bin/bash").is_some()
     };
     cache_tree();
@@ -146,24 +146,24 @@ fn signature_is_verified_on_each_run() {
     let site = CacheSite::new();
     let store = site.store();
     let image = site.local();
-    store.local(&image, None, false).unwrap().finish(&store).unwrap();
-    assert!(store.local(&image, None, false).is_ok());
+    store.open_local(&image, None, false).unwrap().store_tree(&store).unwrap();
+    assert!(store.open_local(&image, None, false).is_ok());
 
     let other = TestCertificate::throwaway(8).unwrap();
     fs::write(site.home.path().join("other.asc"), other.armored().unwrap()).unwrap();
     assert!(
-        refusal_message(site.store_with(false, "other.asc").local(&image, None, false))
+        refusal_message(site.store_with(false, "other.asc").open_local(&image, None, false))
             .contains("unknown-key")
     );
 
     let good = fs::read(signature_path(&image)).unwrap();
     fs::write(signature_path(&image), other.sign(&fs::read(&image).unwrap()).unwrap()).unwrap();
-    assert!(refusal_message(store.local(&image, None, false)).contains("unknown-key"));
+    assert!(refusal_message(store.open_local(&image, None, false)).contains("unknown-key"));
     fs::write(signature_path(&image), site.certificate.sign(b"something else").unwrap()).unwrap();
-    assert!(refusal_message(store.local(&image, None, false)).contains("bad-signature"));
-    assert!(refusal_message(store.local(&image, None, true)).contains("bad-signature"));
+    assert!(refusal_message(store.open_local(&image, None, false)).contains("bad-signature"));
+    assert!(refusal_message(store.open_local(&image, None, true)).contains("bad-signature"));
     fs::write(signature_path(&image), good).unwrap();
-    assert!(store.local(&image, None, false).is_ok());
+    assert!(store.open_local(&image, None, false).is_ok());
 }
 
 #[test]
@@ -173,13 +173,13 @@ fn unsigned_image_is_accepted_only_as_unsigned() {
     let image = site.local();
     let signature = site.home.path().join("elsewhere.sig");
     fs::rename(signature_path(&image), &signature).unwrap();
-    assert!(refusal_message(store.local(&image, None, false)).contains("there is no signature"));
-    let unsigned = store.local(&image, None, true).unwrap();
-    assert_eq!(unsigned.origin().signer, None);
-    unsigned.finish(&store).unwrap();
-    assert!(refusal_message(store.local(&image, None, false)).contains("there is no signature"));
-    let signed = store.local(&image, Some(&signature), false).unwrap();
-    assert!(signed.origin().signer.is_some());
+    assert!(refusal_message(store.open_local(&image, None, false)).contains("there is no signature"));
+    let unsigned = store.open_local(&image, None, true).unwrap();
+    assert_eq!(unsigned.provenance().signer, None);
+    unsigned.store_tree(&store).unwrap();
+    assert!(refusal_message(store.open_local(&image, None, false)).contains("there is no signature"));
+    let signed = store.open_local(&image, Some(&signature), false).unwrap();
+    assert!(signed.provenance().signer.is_some());
 }
 
 #[test]
@@ -294,7 +294,7 @@ fn offline_uses_the_cached_image() {
     site.fetch();
     let requests = site.server.requests().len();
     assert!(
-        offline.open_release(&site.request(), &accept_any).unwrap().unwrap().verified_path(&offline).is_ok()
+        offline.open_release(&site.request(), &accept_any).unwrap().unwrap().reverify_path(&offline).is_ok()
     );
     assert_eq!(site.server.requests().len(), requests);
 }
@@ -341,7 +341,7 @@ fn trees_of_removed_or_unused_images_are_pruned() {
         fs::copy(&image, &copy).unwrap();
         fs::copy(signature_path(&image), signature_path(&copy)).unwrap();
         wait_for_mtime_step();
-        store.local(&copy, None, false).unwrap().finish(&store).unwrap();
+        store.open_local(&copy, None, false).unwrap().store_tree(&store).unwrap();
         (copy, trees().into_iter().find(|name| !known.contains(name)).unwrap())
     };
     let [removed, old, used] = ["removed", "old", "used"].map(cache_copy);
@@ -356,7 +356,7 @@ fn trees_of_removed_or_unused_images_are_pruned() {
     {
         fs::File::open(file).unwrap().set_modified(long_ago).unwrap();
     }
-    store.local(&used.0, None, false).unwrap().finish(&store).unwrap();
+    store.open_local(&used.0, None, false).unwrap().store_tree(&store).unwrap();
     let mut kept = [used.1, cache_copy("last").1];
     kept.sort();
     assert_eq!(trees(), kept);
@@ -368,12 +368,12 @@ fn cached_bytes_are_verified_again_before_use() {
     let site = CacheSite::new();
     let store = site.store();
     let image = store.open_release(&site.request(), &accept_any).unwrap().unwrap();
-    let path = image.verified_path(&store).unwrap().to_owned();
+    let path = image.reverify_path(&store).unwrap().to_owned();
     let good = fs::read(&path).unwrap();
     let mut corrupted = good.clone();
     corrupted[50] ^= 1;
     fs::write(&path, corrupted).unwrap();
-    assert_eq!(image.verified_path(&store).unwrap_err().kind, ErrorKind::Refused);
+    assert_eq!(image.reverify_path(&store).unwrap_err().kind, ErrorKind::Refused);
     // The next run refuses the cached file as well, and downloads the image again.
     assert_eq!(site.fetch(), path);
     assert_eq!(fs::read(&path).unwrap(), good);
@@ -385,14 +385,20 @@ fn latest_requires_a_signed_version_file() {
     let site = CacheSite::new();
     let store = site.store();
     let dir = site.request().candidates.remove(0);
-    let error = store.latest(&dir.current(None), Vendor::COREOS).unwrap_err();
+    let error = store.fetch_latest_release(&dir.current(None), Vendor::COREOS).unwrap_err();
     assert!(error.to_string().contains("amd64-usr/current/version.txt"), "{error}");
     let text = b"COREOS_BUILD=1032\nCOREOS_VERSION=1032.0.0+x\nCOREOS_VERSION_ID=1032.0.0\n".to_vec();
     let current = "amd64-usr/current/version.txt";
     site.server.put(current, text.clone());
-    assert_eq!(store.latest(&dir.current(None), Vendor::COREOS).unwrap_err().kind, ErrorKind::Refused);
+    assert_eq!(
+        store.fetch_latest_release(&dir.current(None), Vendor::COREOS).unwrap_err().kind,
+        ErrorKind::Refused
+    );
     site.server.put(&format!("{current}.sig"), site.certificate.sign(&text).unwrap());
-    assert_eq!(store.latest(&dir.current(None), Vendor::COREOS).unwrap().0.as_str(), "1032.0.0");
-    assert!(store.latest(&dir.current(None), Vendor::FLATCAR).is_err());
+    assert_eq!(
+        store.fetch_latest_release(&dir.current(None), Vendor::COREOS).unwrap().0.as_str(),
+        "1032.0.0"
+    );
+    assert!(store.fetch_latest_release(&dir.current(None), Vendor::FLATCAR).is_err());
     assert!(site.server.requests().iter().all(|request| !request.path.starts_with(DIR)));
 }

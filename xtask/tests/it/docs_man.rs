@@ -2,7 +2,7 @@
 
 use clap::{Arg, Command};
 use expect_test::expect_file;
-use xtask::cli::command;
+use xtask::cli::clap_command;
 
 #[test]
 fn manual_page_matches_the_help() {
@@ -11,11 +11,11 @@ fn manual_page_matches_the_help() {
 
 /// The commands by name.
 pub(crate) fn commands() -> Vec<String> {
-    command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
+    clap_command().get_subcommands().map(|command| command.get_name().to_owned()).collect()
 }
 
 fn page() -> String {
-    let mut command = command();
+    let mut command = clap_command();
     command.build();
     let about = command.get_about().unwrap().to_string();
     let mut out = String::from(

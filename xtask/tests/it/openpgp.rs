@@ -55,7 +55,7 @@ impl Case {
             offline: true,
         };
         match self.keyring() {
-            Ok(keyring) => verify_signature::run(&flags, &keyring, None),
+            Ok(keyring) => verify_signature::verify_signature(&flags, &keyring, None),
             Err(error) => Report { error: Some(error), ..Report::default() },
         }
     }

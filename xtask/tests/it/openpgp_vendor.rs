@@ -28,7 +28,7 @@ fn verify(name: &str, keyring: &Keyring) -> Report {
         signing_key: None,
         offline: true,
     };
-    verify_signature::run(&flags, keyring, None)
+    verify_signature::verify_signature(&flags, keyring, None)
 }
 
 #[test]

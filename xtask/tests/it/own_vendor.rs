@@ -58,7 +58,7 @@ impl Own {
         let cli = parse(words.map(Into::into)).unwrap();
         let term = Term::new(cli.globals.format, cli.globals.color, xtask::terminal::Verbosity::Quiet);
         let mut report = Report::default();
-        let done = Context::with_config(&term, &cli, self.config.clone()).and_then(|mut context| {
+        let done = Context::load_with_config(&term, &cli, self.config.clone()).and_then(|mut context| {
             context.cache = Some(Cache::new(&self.scene.home().join("cache")));
             match &cli.command {
                 Command::BumpCoreos(args) => bump_coreos(&context, args, &mut report),

@@ -27,7 +27,7 @@ fn existing_directory_keeps_its_mode() {
         let root = home.path().join("cache");
         fs::create_dir(&root).unwrap();
         fs::set_permissions(&root, Permissions::from_mode(before)).unwrap();
-        let trees = Cache::new(&root).dir("trees").unwrap();
+        let trees = Cache::new(&root).create_dir("trees").unwrap();
         assert_eq!(mode(&root), before, "{before:o}");
         assert_eq!(trees.parent() == Some(&root), is_private, "{before:o}");
         assert_eq!((mode(&trees) & 0o777, mode(trees.parent().unwrap()) & 0o022), (0o700, 0), "{before:o}");
@@ -38,7 +38,7 @@ fn existing_directory_keeps_its_mode() {
 fn created_directory_is_private() {
     let home = tempfile::tempdir().unwrap();
     let root = home.path().join("a/b");
-    Cache::new(&root).dir("trees").unwrap();
+    Cache::new(&root).create_dir("trees").unwrap();
     assert_eq!([mode(&root), mode(&home.path().join("a"))], [0o700; 2]);
 }
 
@@ -50,7 +50,7 @@ fn foreign_private_subdirectory_is_refused() {
     fs::create_dir(&elsewhere).unwrap();
     fs::set_permissions(&root, Permissions::from_mode(0o1777)).unwrap();
     symlink(&elsewhere, root.join(format!("coreos-xtask-{}", effective_uid()))).unwrap();
-    let error = Cache::new(&root).dir("trees").unwrap_err();
+    let error = Cache::new(&root).create_dir("trees").unwrap_err();
     assert!(error.message.contains("others may write to it"), "{error}");
     assert!(error.hint.unwrap().contains("XTASK_CACHE_DIR"));
 }
@@ -63,13 +63,13 @@ fn foreign_cache_directory_is_not_used() {
     }
     let home = tempfile::tempdir().unwrap();
     let cache = Cache::new(home.path());
-    let trees = cache.dir("trees").unwrap();
+    let trees = cache.create_dir("trees").unwrap();
     chown(&trees, Some(1234), None).unwrap();
-    let own = cache.dir("trees").unwrap();
+    let own = cache.create_dir("trees").unwrap();
     assert_eq!(own, home.path().join("coreos-xtask-0/trees"));
     // A cache directory that another user owns.
     chown(home.path(), Some(1234), None).unwrap();
-    assert_eq!(cache.dir("releases").unwrap(), home.path().join("coreos-xtask-0/releases"));
+    assert_eq!(cache.create_dir("releases").unwrap(), home.path().join("coreos-xtask-0/releases"));
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn relative_cache_dir_is_refused_with_a_hint() {
         ("a/../b", "export XTASK_CACHE_DIR=/home/u/.cache/a/b"),
         (".", "export XTASK_CACHE_DIR=/home/u/.cache/coreos-xtask"),
     ] {
-        let error = not_absolute(Path::new(value), Some(Path::new("/home/u")));
+        let error = not_absolute_error(Path::new(value), Some(Path::new("/home/u")));
         assert_eq!(error.hint.as_deref(), Some(expected), "{value}");
     }
 }

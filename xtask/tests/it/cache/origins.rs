@@ -14,7 +14,7 @@ const SIGNATURE: &str = "amd64-usr/991.0.0/coreos_production_pxe_image.cpio.gz.s
 /// Source URL of the site's image when requested from these mirrors; `None` if no mirror has the image.
 fn image_source(site: &CacheSite, offline: bool, mirrors: &[&str]) -> Result<Option<String>> {
     let image = site.store_with(offline, "key.asc").open_release(&site.request_from(mirrors), &accept_any)?;
-    Ok(image.map(|image| image.origin().source.clone()))
+    Ok(image.map(|image| image.provenance().source.clone()))
 }
 
 #[test]

@@ -101,7 +101,7 @@ impl CacheSite {
     pub(super) fn fetch(&self) -> PathBuf {
         let store = self.store();
         let image = store.open_release(&self.request(), &accept_any).unwrap().unwrap();
-        image.verified_path(&store).unwrap().to_owned()
+        image.reverify_path(&store).unwrap().to_owned()
     }
 
     /// Copies the image and its signature to local files, and returns the path of the image.

@@ -42,17 +42,17 @@ impl GivenArgs {
     }
 
     /// Options for the source of releases and the trusted keys.
-    pub fn source(&self) -> Vec<String> {
+    pub fn source_words(&self) -> Vec<String> {
         self.select(|arg| arg.group == "ImageArgs" && !ImageArgs::OF_ONE_IMAGE.contains(&arg.id.as_str()))
     }
 
     /// Options that select the image of a release.
-    pub fn image(&self) -> Vec<String> {
+    pub fn image_words(&self) -> Vec<String> {
         self.select(|arg| arg.group == "ImageArgs" && ImageArgs::OF_ONE_IMAGE.contains(&arg.id.as_str()))
     }
 
     /// Options of the fixes.
-    pub fn fix(&self) -> Vec<String> {
+    pub fn fix_words(&self) -> Vec<String> {
         self.select(|arg| arg.group == "FixArgs")
     }
 

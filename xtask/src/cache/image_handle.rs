@@ -11,7 +11,7 @@ use super::image_file::{ImageFile, ImageStream};
 use super::image_store::ImageStore;
 use super::lazy_image::LazyImage;
 use super::package_cache::{self, PACKAGES};
-use super::remove_old_entries::mark_used;
+use super::remove_old_entries::touch_entry;
 use super::tree_cache::{self, CacheInputs, CachedTree, TREES};
 use crate::atomic_file;
 use crate::signals::TempPath;
@@ -25,7 +25,7 @@ use usr::tree::UsrTree;
 
 /// Source, digest and signer of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
+pub struct ImageProvenance {
     /// The URL or path.
     pub source: String,
     /// The digest of the `.cpio.gz`.
@@ -38,7 +38,7 @@ pub struct Origin {
 /// when a file is read that the cache does not have.
 pub struct ImageHandle {
     file: ImageFile,
-    origin: Origin,
+    provenance: ImageProvenance,
     /// The key under which the tree can be cached.
     cache_inputs: Option<CacheInputs>,
     hashes: Vec<Option<Vec<u8>>>,
@@ -85,10 +85,10 @@ impl ImageHandle {
         store.term.detail("cache", format!("{}: its tree is cached", file.source));
         // The tree does not contain the packages: their entry lives as long.
         let entries = [&TREES, &PACKAGES].map(|entries| entries.path(&store.cache, &file.path));
-        entries.iter().flatten().for_each(|entry| mark_used(entry));
+        entries.iter().flatten().for_each(|entry| touch_entry(entry));
         let reader = Arc::new(LazyImage::new(store, &file, cached.digest, None));
         ImageHandle {
-            origin: Origin { source: file.source.clone(), digest: cached.digest, signer },
+            provenance: ImageProvenance { source: file.source.clone(), digest: cached.digest, signer },
             file,
             cache_inputs: Some(key),
             hashes: cached.hashes,
@@ -110,10 +110,10 @@ impl ImageHandle {
         let hashes = verified.digests().to_vec();
         let mut image = verified.open()?;
         let tree = image.take_tree();
-        let packages = OnceLock::from(package_cache::read(store.term, &image, &tree));
+        let packages = OnceLock::from(package_cache::read_from_image(store.term, &image, &tree));
         let reader = Arc::new(LazyImage::new(store, &file, digest, Some(image)));
         Ok(ImageHandle {
-            origin: Origin { source: file.source.clone(), digest, signer },
+            provenance: ImageProvenance { source: file.source.clone(), digest, signer },
             file,
             cache_inputs,
             hashes,
@@ -125,13 +125,13 @@ impl ImageHandle {
     }
 
     /// Sets the cache key, once the image is at its path in the cache.
-    pub(super) fn set_cache_key(&mut self, key: CacheInputs) {
+    pub(super) fn set_cache_inputs(&mut self, key: CacheInputs) {
         self.cache_inputs = Some(key);
     }
 
     /// Source, digest and signer.
-    pub fn origin(&self) -> &Origin {
-        &self.origin
+    pub fn provenance(&self) -> &ImageProvenance {
+        &self.provenance
     }
 
     /// The path of the `.cpio.gz`.
@@ -146,7 +146,7 @@ impl ImageHandle {
 
     /// The packages of the image and the files that they own; empty if the image does not name them.
     pub fn packages(&self) -> &PackageSet {
-        let load = || package_cache::load(&self.reader.cache, self.path(), self.origin.digest);
+        let load = || package_cache::load(&self.reader.cache, self.path(), self.provenance.digest);
         self.packages.get_or_init(|| load().unwrap_or_default())
     }
 
@@ -167,7 +167,7 @@ impl ImageHandle {
     ///
     /// # Errors
     /// The image has changed since it was verified.
-    pub fn verified_path(&self, store: &ImageStore<'_>) -> Result<&Path> {
+    pub fn reverify_path(&self, store: &ImageStore<'_>) -> Result<&Path> {
         self.read_verified(store, |_| Ok(())).map(|()| self.path())
     }
 
@@ -201,26 +201,26 @@ impl ImageHandle {
         let stream = ImageStream::new(store.term, &file, write);
         let read = ingest(stream, check, Payload::Opaque)?;
         read.check.finish()?;
-        if read.digest == self.origin.digest { Ok(()) } else { Err(self.file.changed()) }
+        if read.digest == self.provenance.digest { Ok(()) } else { Err(self.file.changed_error()) }
     }
 
     /// Stores the tree, with the files that were read, in the cache, and returns it.
     ///
     /// # Errors
     /// The cache cannot be written.
-    pub fn finish(self, store: &ImageStore<'_>) -> Result<(Origin, UsrTree)> {
+    pub fn store_tree(self, store: &ImageStore<'_>) -> Result<(ImageProvenance, UsrTree)> {
         // Drops the reader, and with it the open image, unless a clone of the tree still has it.
         let is_changed = !self.is_cached || self.reader.has_read();
         drop(self.reader);
         let tree = self.tree.without_reader();
-        let Some(key) = self.cache_inputs.filter(|_| is_changed) else { return Ok((self.origin, tree)) };
-        let (path, digest) = (&self.file.path, self.origin.digest);
+        let Some(key) = self.cache_inputs.filter(|_| is_changed) else { return Ok((self.provenance, tree)) };
+        let (path, digest) = (&self.file.path, self.provenance.digest);
         if let Some(packages) = self.packages.get().filter(|packages| !self.is_cached && !packages.is_empty())
         {
             package_cache::store(&store.cache, path, digest, packages)?;
         }
         let cached = CachedTree { digest, hashes: self.hashes, tree };
         tree_cache::store(&store.cache, path, &key, &cached)?;
-        Ok((self.origin, cached.tree))
+        Ok((self.provenance, cached.tree))
     }
 }
