@@ -19,9 +19,9 @@ use coreos_types::board::Board;
 use coreos_types::flavor::Flavor;
 use coreos_types::systemd_version::SystemdVersion;
 use coreos_types::vendor::Vendor;
-use manifest::plan::bump::{BumpOptions, bump};
+use manifest::plan::bump::{BumpOptions, plan_bump};
+use manifest::plan::check_sources::check_sources;
 use manifest::plan::stage1_sources::Stage1Sources;
-use manifest::plan::verify::verify;
 use manifest::rules::lint_and_fix::FixOptions;
 use manifest::selection::ManifestRef;
 use openpgp_policy::{Certificate, DetachedSignatures, Pin, SHA1_CUTOFF, TrustPolicy};
@@ -152,10 +152,10 @@ fn planning(bench: &Bench, lines: usize) {
         channel: None,
         vendor: None,
         systemd: Some(SystemdVersion(229)),
-        fix_options: FixOptions { dlopen: level, drop_missing: false, by_names_only: false },
+        fix_options: FixOptions { min_dlopen_priority: level, drop_missing: false, by_names_only: false },
     };
-    bench.run(&format!("check, {lines} lines"), || verify(&sources, &request, &trees).unwrap());
-    bench.run(&format!("check and fix, {lines} lines"), || bump(&sources, &request, &trees).unwrap());
+    bench.run(&format!("check, {lines} lines"), || check_sources(&sources, &request, &trees).unwrap());
+    bench.run(&format!("check and fix, {lines} lines"), || plan_bump(&sources, &request, &trees).unwrap());
 }
 
 /// An image with this number of programs, and one library per ten programs.
@@ -184,14 +184,14 @@ fn listing(tree: &UsrTree) -> Stage1Sources {
     });
     let lines: String = paths.map(|(path, _)| format!("{path}\n")).collect();
     let flavor = Flavor::from_dir_name("usr_from_coreos").unwrap();
-    let listings =
-        vec![ManifestRef { board: Board::Amd64, flavor, listed_as: file.clone(), file: file.clone() }];
+    let manifest_refs =
+        vec![ManifestRef { board: Board::Amd64, flavor, directory_entry: file.clone(), file: file.clone() }];
     let common_mk =
         example::FILES.iter().find(|(path, _)| path.ends_with(".mk")).unwrap().1.as_bytes().to_vec();
     Stage1Sources {
         common_mk,
         manifests: BTreeMap::from([(file, lines.into_bytes())]),
-        listings,
+        manifest_refs,
         ..Stage1Sources::default()
     }
 }

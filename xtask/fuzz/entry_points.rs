@@ -58,7 +58,7 @@ pub(crate) fn manifest_text(bytes: &[u8]) {
     let files = [("m".to_owned(), bytes.to_vec())].into();
     let Some(mut editor) = ManifestEditor::open_all(&files).remove("m") else { return };
     editor.add("lib64/libpam.so.0", "fuzzing");
-    let again = ManifestFile::parse(&editor.text().to_bytes());
+    let again = ManifestFile::parse(&editor.edited_file().to_bytes());
     let is_new = editor.revision() > 0;
     assert_eq!(again.entries().count(), text.entries().count() + usize::from(is_new));
 }

@@ -88,7 +88,7 @@ pub(crate) fn find(
         SecurityFixes {
             total: advisories.count(),
             relevant,
-            flavors: sources.listings.iter().map(|listing| listing.flavor.clone()).collect(),
+            flavors: sources.manifest_refs.iter().map(|manifest_ref| manifest_ref.flavor.clone()).collect(),
             caveats: caveats.collect(),
         }
     });

@@ -98,7 +98,7 @@ impl<'a> Context<'a> {
         for warning in &read.warnings {
             term.warn(warning);
         }
-        let pins = read.sources.pins()?;
+        let pins = read.sources.parse_common_mk()?;
         log_tree(term, &tree, &read.sources, &pins);
         Ok(Context {
             term,
@@ -152,7 +152,12 @@ impl<'a> Context<'a> {
 
     /// Number of flavors with manifests.
     pub fn flavor_count(&self) -> usize {
-        self.sources.listings.iter().map(|listing| &listing.flavor).collect::<BTreeSet<_>>().len()
+        self.sources
+            .manifest_refs
+            .iter()
+            .map(|manifest_ref| &manifest_ref.flavor)
+            .collect::<BTreeSet<_>>()
+            .len()
     }
 
     /// The vendor of the images: `--brand`, else the one in the pinned URL, else CoreOS.

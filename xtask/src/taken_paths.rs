@@ -11,7 +11,7 @@ pub(crate) fn taken_paths(sources: &Stage1Sources, board: Board, tree: &UsrTree)
     sources.for_each_selection(board, tree, |selection| {
         for path in selection.paths {
             if tree.get(path.as_str()).is_some_and(|node| node.kind != NodeKind::Directory) {
-                taken.entry(path).or_default().insert(selection.manifests.flavor.clone());
+                taken.entry(path).or_default().insert(selection.manifest_set.flavor.clone());
             }
         }
     });

@@ -139,13 +139,13 @@ pub enum DlopenLevel {
 impl FixArgs {
     /// The same for the planner.
     pub fn to_options(self) -> FixOptions {
-        let dlopen = match self.dlopen {
+        let min_dlopen_priority = match self.dlopen {
             DlopenLevel::None => None,
             DlopenLevel::Required => Some(DlopenPriority::Required),
             DlopenLevel::Recommended => Some(DlopenPriority::Recommended),
             DlopenLevel::All => Some(DlopenPriority::Suggested),
         };
-        FixOptions { dlopen, drop_missing: self.drop_missing, by_names_only: false }
+        FixOptions { min_dlopen_priority, drop_missing: self.drop_missing, by_names_only: false }
     }
 }
 

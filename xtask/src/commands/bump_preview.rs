@@ -15,9 +15,9 @@ use coreos_types::error::{Error, ErrorKind, Result};
 use coreos_types::release::Release;
 use coreos_types::systemd_version::SystemdVersion;
 use coreos_types::vendor::Vendor;
-use manifest::plan::bump::{BumpOptions, bump};
+use manifest::plan::bump::{BumpOptions, plan_bump};
 use manifest::plan::edit_plan::EditPlan;
-use manifest::plan::systemd_version_to_pin::reconcile;
+use manifest::plan::systemd_version_to_pin::choose_systemd_version;
 use manifest::rules::lint_and_fix::FixOptions;
 use usr::contents_list::{parse_contents, systemd_version_from_packages};
 use usr::identity;
@@ -52,12 +52,14 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
     let is_known = lists.values().all(|list| list.systemd.is_ok());
     // Different versions of the boards, or of --systemd, mean that the lists are not of this release.
     let kind = if is_known { ErrorKind::Refused } else { ErrorKind::Failed };
-    let systemd = Some(reconcile(flags.fix_args.systemd, versions).map_err(|error| Error { kind, ..error })?);
+    let systemd = Some(
+        choose_systemd_version(flags.fix_args.systemd, versions).map_err(|error| Error { kind, ..error })?,
+    );
     let fix_options = FixOptions { by_names_only: true, ..flags.fix_args.to_options() };
     let vendor = context.requested_vendor(&flags.image);
     let request = BumpOptions { release, channel, vendor, systemd, fix_options };
     let trees = lists.iter().map(|(&board, list)| (board, &list.tree)).collect();
-    let bump = bump(&context.sources, &request, &trees)?;
+    let bump = plan_bump(&context.sources, &request, &trees)?;
     let after = fill_fixes(context, bump, &boards, fix_options, report);
     report.plan = EditPlan::between(&context.sources, &after);
     report.channel = channel.or(context.pins.channel());

@@ -8,7 +8,7 @@ use crate::repo::transaction;
 use crate::report::Report;
 use coreos_types::error::Result;
 use manifest::plan::edit_plan::EditPlan;
-use manifest::plan::requested_edit::edit;
+use manifest::plan::requested_edit::plan_edit;
 use manifest::suggestion::{ManifestEdit, Suggestion};
 
 /// Edits one manifest of the tree.
@@ -16,7 +16,7 @@ pub(crate) fn edit_manifest(context: &Context<'_>, flags: &EditManifest, report:
     let EditManifest { file, add, remove } = flags;
     let edit_request =
         ManifestEdit { file: repo_relative(context, file), add: add.clone(), remove: remove.clone() };
-    let (after, fixes) = edit(&context.sources, &edit_request)?;
+    let (after, fixes) = plan_edit(&context.sources, &edit_request)?;
     let plan = EditPlan::between(&context.sources, &after);
     let hint = |link: &str| {
         context

@@ -13,10 +13,10 @@ use coreos_types::error::Result;
 use coreos_types::vendor::Vendor;
 use manifest::accepted_findings::AcceptedFinding;
 use manifest::finding::FindingKind;
-use manifest::plan::bump::{BumpOptions, BumpPlan, bump};
+use manifest::plan::bump::{BumpOptions, BumpPlan, plan_bump};
+use manifest::plan::check_sources::check_sources;
 use manifest::plan::edit_plan::EditPlan;
 use manifest::plan::stage1_sources::Stage1Sources;
-use manifest::plan::verify::verify;
 use manifest::rules::lint_and_fix::FixOptions;
 use manifest::suggestion::Suggestion;
 
@@ -50,7 +50,7 @@ pub(crate) fn check_manifests(
     report.release = Some((options.release.clone(), options.release.clone()));
     report.systemd = Some((context.pins.systemd(), context.pins.systemd()));
     let trees = images.trees();
-    report.findings = verify(&context.sources, &options, &trees)?;
+    report.findings = check_sources(&context.sources, &options, &trees)?;
     set_aside_accepted(context, &images.boards(), options.fix_options, report);
     let state = TreeState { sources: &context.sources, trees: &trees };
     fill_sizes_and_dependents(state, state, report);
@@ -66,7 +66,7 @@ pub(super) fn plan_fixes(
     commit: bool,
     report: &mut Report,
 ) -> Result<Stage1Sources> {
-    let bump = bump(&context.sources, options, &images.trees())?;
+    let bump = plan_bump(&context.sources, options, &images.trees())?;
     let plan = EditPlan::between(&context.sources, &bump.after);
     plan.ensure_inside_tree(&context.sources, |link| {
         report.invocation.hint(&Suggestion::RunFix.after_copying(link))
@@ -99,11 +99,11 @@ fn set_aside_accepted(context: &Context<'_>, boards: &[Board], options: FixOptio
     let has_all_boards = context.sources.boards().iter().all(|board| boards.contains(board));
     let can_match = |entry: &AcceptedFinding| {
         let has_board = entry.board.map_or(has_all_boards, |board| boards.contains(&board));
-        let has_kind = entry.kind != FindingKind::Advice || options.dlopen.is_some();
+        let has_kind = entry.kind != FindingKind::Advice || options.min_dlopen_priority.is_some();
         has_board && has_kind && !options.by_names_only
     };
     let findings = std::mem::take(&mut report.findings);
-    (report.findings, report.accepted) = context.sources.accepted.split(findings, can_match);
+    (report.findings, report.accepted) = context.sources.accepted.split_and_warn(findings, can_match);
 }
 
 /// Adds sizes and the dependents of added paths to the report.

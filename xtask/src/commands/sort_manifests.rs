@@ -9,7 +9,7 @@ use crate::report::invocation::Invocation;
 use crate::terminal::Term;
 use coreos_types::error::Result;
 use manifest::plan::edit_plan::EditPlan;
-use manifest::plan::sort_manifests::sort;
+use manifest::plan::sort_manifests::plan_sort;
 
 /// Sorts the manifests of the tree; with `check` only reports the changes.
 pub(crate) fn sort_manifests(
@@ -28,7 +28,7 @@ pub(crate) fn sort_manifests(
         command: vec!["sort-manifests".to_owned()],
         ..Invocation::default()
     };
-    let (after, fixes) = sort(&loaded.sources);
+    let (after, fixes) = plan_sort(&loaded.sources);
     report.plan = EditPlan::between(&loaded.sources, &after);
     report.fixes = fixes;
     if check {

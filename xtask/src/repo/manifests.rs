@@ -36,7 +36,7 @@ pub(super) fn read(root: &Path) -> Result<LoadedRepo> {
             }
         }
     }
-    if reader.read.sources.listings.is_empty() {
+    if reader.read.sources.manifest_refs.is_empty() {
         let directories = format!("{}/stage1/usr_from_*/manifest-BOARD.d", root.display());
         return Err(Error::failed(format!("no manifest in {directories}")).with_hint("create stage1/usr_from_coreos/manifest-amd64-usr.d/NAME.manifest with one path per line: bin/bash"));
     }
@@ -89,7 +89,7 @@ impl Reader<'_> {
     }
 
     fn read_manifest(&mut self, board: Board, flavor: &Flavor, entry: &Path) -> Result<()> {
-        let listed_as = self.path_in_tree(entry)?;
+        let directory_entry = self.path_in_tree(entry)?;
         let (file, real) = self.resolve(entry)?;
         if !self.read.sources.manifests.contains_key(&file) {
             let bytes = self.read_file(&real, MAX_SIZE.min(self.bytes_left))?;
@@ -98,7 +98,7 @@ impl Reader<'_> {
             self.read.sources.manifests.insert(file.clone(), bytes);
         }
         let flavor = flavor.clone();
-        self.read.sources.listings.push(ManifestRef { board, flavor, listed_as, file });
+        self.read.sources.manifest_refs.push(ManifestRef { board, flavor, directory_entry, file });
         Ok(())
     }
 

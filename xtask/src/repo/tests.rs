@@ -68,15 +68,15 @@ fn symlinked_manifest_is_read_once() {
     symlink("../../usr_from_coreos/manifest-amd64-usr.d/bash.manifest", fixture.path(KVM_BASH)).unwrap();
     let LoadedRepo { sources, warnings } = fixture.read().unwrap();
     let shown: Vec<String> = sources
-        .listings
+        .manifest_refs
         .iter()
-        .map(|listing| {
+        .map(|manifest_ref| {
             format!(
                 "{} {} {} {}",
-                listing.board,
-                listing.flavor,
-                listing.listed_as.rsplit('/').next().unwrap(),
-                listing.file == listing.listed_as
+                manifest_ref.board,
+                manifest_ref.flavor,
+                manifest_ref.directory_entry.rsplit('/').next().unwrap(),
+                manifest_ref.file == manifest_ref.directory_entry
             )
         })
         .collect();
@@ -133,16 +133,16 @@ fn file_outside_the_tree_is_reported_with_its_link() {
 fn legacy_directory_is_amd64_unless_ambiguous() {
     let old = "stage1/usr_from_coreos/manifest.d/bash.manifest";
     let fixture = Fixture::new(&[old]);
-    let listing = fixture.read().unwrap().sources.listings.remove(0);
-    assert_eq!((listing.board, listing.file.as_str()), (Board::Amd64, old));
+    let manifest_ref = fixture.read().unwrap().sources.manifest_refs.remove(0);
+    assert_eq!((manifest_ref.board, manifest_ref.file.as_str()), (Board::Amd64, old));
     fixture.put(BASH);
     assert!(fixture.error().contains("both exist"), "{}", fixture.error());
     fs::remove_file(fixture.path(old)).unwrap();
-    assert_eq!(fixture.read().unwrap().sources.listings[0].file, BASH);
+    assert_eq!(fixture.read().unwrap().sources.manifest_refs[0].file, BASH);
     let directory = fixture.path("stage1/usr_from_coreos/manifest.d");
     fs::remove_dir(&directory).unwrap();
     symlink("manifest-amd64-usr.d", &directory).unwrap();
-    assert_eq!(fixture.read().unwrap().sources.listings.len(), 1);
+    assert_eq!(fixture.read().unwrap().sources.manifest_refs.len(), 1);
 }
 
 #[test]

@@ -34,8 +34,8 @@ pub struct DependencyEdge {
 pub fn edges(fixes: &[Fix], after: &Stage1Sources, trees: &ImageTrees<'_>) -> Vec<DependencyEdge> {
     let mut needs = BTreeSet::new();
     for (&board, &tree) in trees {
-        let listings = after.listings.iter().filter(|listing| listing.board == board);
-        let files: BTreeSet<&str> = listings.map(|listing| listing.file.as_str()).collect();
+        let manifest_refs = after.manifest_refs.iter().filter(|manifest_ref| manifest_ref.board == board);
+        let files: BTreeSet<&str> = manifest_refs.map(|manifest_ref| manifest_ref.file.as_str()).collect();
         let is_added = |fix: &&Fix| fix.kind == FixKind::Add && files.contains(fix.file.as_str());
         let added = fixes.iter().filter(is_added).filter_map(|fix| fix.to.as_deref());
         let added: BTreeMap<&str, &str> =
@@ -118,10 +118,10 @@ mod tests {
                 b"lib64/libpam.so.0\nlib64/libpam.so.0.84.1\nlib64/systemd/systemd\n".to_vec(),
             )]
             .into(),
-            listings: vec![ManifestRef {
+            manifest_refs: vec![ManifestRef {
                 board: Board::Amd64,
                 flavor: Flavor::from_dir_name("usr_from_coreos").unwrap(),
-                listed_as: file.clone(),
+                directory_entry: file.clone(),
                 file: file.clone(),
             }],
             ..Stage1Sources::default()

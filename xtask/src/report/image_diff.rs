@@ -197,10 +197,10 @@ mod tests {
         let file = "stage1/usr_from_coreos/manifest-amd64-usr.d/a.manifest";
         let sources = Stage1Sources {
             manifests: [(file.to_owned(), b"bin/init\nbin/same\nlib64/libz.so.1\n".to_vec())].into(),
-            listings: vec![ManifestRef {
+            manifest_refs: vec![ManifestRef {
                 board: Board::Amd64,
                 flavor: Flavor::from_dir_name("usr_from_coreos").unwrap(),
-                listed_as: file.into(),
+                directory_entry: file.into(),
                 file: file.into(),
             }],
             ..Stage1Sources::default()

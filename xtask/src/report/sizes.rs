@@ -48,8 +48,11 @@ pub struct TreeState<'a> {
 /// Compares the sizes before and after, by board and manifest.
 pub fn compare(before: TreeState<'_>, after: TreeState<'_>) -> Vec<ManifestSizes> {
     let mut flavors: BTreeMap<(Board, &str), Vec<Flavor>> = BTreeMap::new();
-    for listing in &after.sources.listings {
-        flavors.entry((listing.board, &listing.file)).or_default().push(listing.flavor.clone());
+    for manifest_ref in &after.sources.manifest_refs {
+        flavors
+            .entry((manifest_ref.board, &manifest_ref.file))
+            .or_default()
+            .push(manifest_ref.flavor.clone());
     }
     let compare_file = |((board, file), flavors): ((Board, &str), Vec<Flavor>)| {
         let (old, new) = (line_sizes(before, board, file), line_sizes(after, board, file));
@@ -251,15 +254,15 @@ mod tests {
     }
 
     fn sources(lines: &str) -> Stage1Sources {
-        let listing = |flavor: &str| ManifestRef {
+        let manifest_ref = |flavor: &str| ManifestRef {
             board: Board::Amd64,
             flavor: Flavor::from_dir_name(flavor).unwrap(),
-            listed_as: format!("stage1/{flavor}/manifest-amd64-usr.d/a.manifest"),
+            directory_entry: format!("stage1/{flavor}/manifest-amd64-usr.d/a.manifest"),
             file: "stage1/usr_from_coreos/manifest-amd64-usr.d/a.manifest".into(),
         };
         Stage1Sources {
-            manifests: [(listing("usr_from_coreos").file, lines.as_bytes().to_vec())].into(),
-            listings: vec![listing("usr_from_coreos"), listing("usr_from_kvm")],
+            manifests: [(manifest_ref("usr_from_coreos").file, lines.as_bytes().to_vec())].into(),
+            manifest_refs: vec![manifest_ref("usr_from_coreos"), manifest_ref("usr_from_kvm")],
             ..Stage1Sources::default()
         }
     }

@@ -91,8 +91,8 @@ impl CheckLog<'_> {
     /// The manifests of a flavor on a board, by their real paths.
     fn flavor_manifests(&self, tested: &RootfsUnderTest) -> impl Iterator<Item = &String> {
         let (board, flavor) = (tested.rootfs.board, tested.flavor.clone());
-        let listings = self.context.sources.listings.iter();
-        listings
+        let manifest_refs = self.context.sources.manifest_refs.iter();
+        manifest_refs
             .filter(move |listing| listing.board == board && listing.flavor == flavor)
             .map(|listing| &listing.file)
     }

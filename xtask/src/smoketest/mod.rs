@@ -133,8 +133,9 @@ fn parse_flavor(word: &str) -> Option<Flavor> {
 }
 
 fn manifest_flavors(context: &Context<'_>, board: Board) -> BTreeSet<Flavor> {
-    let listings = context.sources.listings.iter().filter(|listing| listing.board == board);
-    listings.map(|listing| listing.flavor.clone()).collect()
+    let manifest_refs =
+        context.sources.manifest_refs.iter().filter(|manifest_ref| manifest_ref.board == board);
+    manifest_refs.map(|manifest_ref| manifest_ref.flavor.clone()).collect()
 }
 
 /// Reports why nothing is built, and the next step.

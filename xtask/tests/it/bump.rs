@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use coreos_types::board::Board;
 use coreos_types::flavor::Flavor;
 use manifest::finding::{Finding, FixKind};
-use manifest::plan::bump::{BumpOptions, BumpPlan, bump};
+use manifest::plan::bump::{BumpOptions, BumpPlan, plan_bump};
 use manifest::plan::edit_plan::EditPlan;
 use manifest::plan::stage1_sources::{COMMON_MK, Stage1Sources};
 use manifest::rules::lint_and_fix::FixOptions;
@@ -22,8 +22,8 @@ pub(crate) fn sources() -> Stage1Sources {
     let mut sources = Stage1Sources::default();
     let mut list = |path: &str, real: &str| {
         let flavor = Flavor::from_dir_name(path.split('/').nth(1).unwrap()).unwrap();
-        let (listed_as, file) = (path.to_owned(), real.to_owned());
-        sources.listings.push(ManifestRef { board: Board::Amd64, flavor, listed_as, file });
+        let (directory_entry, file) = (path.to_owned(), real.to_owned());
+        sources.manifest_refs.push(ManifestRef { board: Board::Amd64, flavor, directory_entry, file });
     };
     for (path, _) in example::FILES.iter().filter(|(path, _)| *path != COMMON_MK) {
         list(path, path);
@@ -40,20 +40,20 @@ pub(crate) fn sources() -> Stage1Sources {
     sources
 }
 
-fn plan_bump(sources: &Stage1Sources, image: &ImageSpec) -> BumpPlan {
+fn plan_bump_of(sources: &Stage1Sources, image: &ImageSpec) -> BumpPlan {
     let request = BumpOptions {
         release: image.release.clone(),
         channel: None,
         vendor: None,
         systemd: None,
         fix_options: FixOptions {
-            dlopen: Some(DlopenPriority::Required),
+            min_dlopen_priority: Some(DlopenPriority::Required),
             drop_missing: false,
             by_names_only: false,
         },
     };
     let tree = image.tree();
-    bump(sources, &request, &BTreeMap::from([(Board::Amd64, &tree)])).unwrap()
+    plan_bump(sources, &request, &BTreeMap::from([(Board::Amd64, &tree)])).unwrap()
 }
 
 fn changed_lines(before: &Stage1Sources, after: &Stage1Sources) -> Vec<String> {
@@ -66,7 +66,7 @@ fn changed_lines(before: &Stage1Sources, after: &Stage1Sources) -> Vec<String> {
 #[test]
 fn example_bump_of_the_guide_is_planned() {
     let sources = sources();
-    let bump = plan_bump(&sources, &example::image_after().unwrap());
+    let bump = plan_bump_of(&sources, &example::image_after().unwrap());
     assert_eq!(
         changed_lines(&sources, &bump.after),
         [
@@ -89,7 +89,7 @@ fn example_bump_of_the_guide_is_planned() {
         ]
     );
     assert_eq!(bump.findings, []);
-    let again = plan_bump(&bump.after, &example::image_after().unwrap());
+    let again = plan_bump_of(&bump.after, &example::image_after().unwrap());
     assert_eq!(again.after, bump.after);
     assert_eq!(again.fixes, []);
 }
@@ -101,7 +101,7 @@ fn file_needed_by_path_is_added_with_that_reason() {
         let text = String::from_utf8(bytes.clone()).unwrap();
         *bytes = text.replace("lib64/ld-linux-x86-64.so.2\n", "").into_bytes();
     }
-    let bump = plan_bump(&sources, &example::image_before().unwrap());
+    let bump = plan_bump_of(&sources, &example::image_before().unwrap());
     let reasons: Vec<&str> = bump.fixes.iter().map(|fix| fix.reason.as_str()).collect();
     assert_eq!(reasons, ["bin/bash needs /lib64/ld-linux-x86-64.so.2"]);
 }
@@ -110,7 +110,7 @@ fn file_needed_by_path_is_added_with_that_reason() {
 fn manifest_outside_the_tree_is_reported_not_fixed() {
     let mut sources = sources();
     sources.outside.insert(SYSTEMD.to_owned(), SYSTEMD.to_owned());
-    let bump = plan_bump(&sources, &example::image_after().unwrap());
+    let bump = plan_bump_of(&sources, &example::image_after().unwrap());
     assert_eq!(bump.after.manifests, sources.manifests);
     let paths: Vec<&str> = bump.findings.iter().map(|finding| finding.path.as_str()).collect();
     assert_eq!(paths, ["lib64/libpam.so.0"]);
@@ -123,7 +123,7 @@ fn lines_rejected_by_the_build_are_fixed() {
     let text = String::from_utf8(sources.manifests[BASH].clone()).unwrap();
     let refused = format!("# ours\r\n{}", text.trim_end().replace('\n', "\r\n"));
     sources.manifests.insert(BASH.to_owned(), refused.into_bytes());
-    let bump = plan_bump(&sources, &example::image_before().unwrap());
+    let bump = plan_bump_of(&sources, &example::image_before().unwrap());
     assert_eq!(String::from_utf8_lossy(&bump.after.manifests[BASH]), text);
     assert_eq!(bump.findings, []);
     assert!(bump.fixes.iter().all(|fix| fix.kind == FixKind::Tidy && fix.file == BASH), "{:#?}", bump.fixes);
@@ -133,7 +133,7 @@ fn lines_rejected_by_the_build_are_fixed() {
 fn findings_of_an_unwritten_plan_use_lines_on_disk() {
     let sources = sources();
     let image = example::image_after().unwrap().without("lib64/systemd/systemd-bootchart");
-    let bump = plan_bump(&sources, &image);
+    let bump = plan_bump_of(&sources, &image);
     let line =
         |findings: &[Finding]| findings.iter().map(|finding| finding.line.unwrap()).collect::<Vec<_>>();
     let text =
@@ -153,7 +153,7 @@ fn fixes_are_repeated_until_they_converge() {
         .replace("lib64/libkmod.so.2\n", "")
         .replace("lib64/libkmod.so.2.2.11", "/lib64/libkmod.so.2.2.10");
     sources.manifests.insert(SYSTEMD.to_owned(), text.into_bytes());
-    let bump = plan_bump(&sources, &example::image_before().unwrap());
+    let bump = plan_bump_of(&sources, &example::image_before().unwrap());
     assert_eq!(bump.findings, []);
     let mut from_fixes: Vec<String> = Vec::new();
     for fix in &bump.fixes {
@@ -181,12 +181,12 @@ fn drop_missing_keeps_lines_with_several_candidates() {
         vendor: None,
         systemd: None,
         fix_options: FixOptions {
-            dlopen: Some(DlopenPriority::Required),
+            min_dlopen_priority: Some(DlopenPriority::Required),
             drop_missing: true,
             by_names_only: false,
         },
     };
-    let bump = bump(&sources, &request, &BTreeMap::from([(Board::Amd64, &tree)])).unwrap();
+    let bump = plan_bump(&sources, &request, &BTreeMap::from([(Board::Amd64, &tree)])).unwrap();
     let left: Vec<(&str, usize)> =
         bump.findings.iter().map(|f| (f.path.as_str(), f.candidates.len())).collect();
     assert_eq!(left, [("lib64/libtwin.so.1", 2)]);

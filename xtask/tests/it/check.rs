@@ -12,8 +12,8 @@ use coreos_types::vendor::Vendor;
 use expect_test::{Expect, expect};
 use manifest::common_mk::CommonMk;
 use manifest::finding::Finding;
-use manifest::plan::bump::{BumpOptions, bump};
-use manifest::plan::verify::verify;
+use manifest::plan::bump::{BumpOptions, plan_bump};
+use manifest::plan::check_sources::check_sources;
 use manifest::rules::lint_and_fix::FixOptions;
 use release_fixture::elf::ElfStub;
 use release_fixture::image::ImageSpec;
@@ -59,12 +59,12 @@ fn findings(
     }
     let tree = change(example::image_before().unwrap()).tree();
     let request = request(level, None);
-    verify(&sources, &request, &BTreeMap::from([(Board::Amd64, &tree)])).unwrap()
+    check_sources(&sources, &request, &BTreeMap::from([(Board::Amd64, &tree)])).unwrap()
 }
 
 /// Options for the pinned release, with the channel that it was found on.
-fn request(dlopen: Option<DlopenPriority>, channel: Option<Channel>) -> BumpOptions {
-    let fix_options = FixOptions { dlopen, drop_missing: false, by_names_only: false };
+fn request(min_dlopen_priority: Option<DlopenPriority>, channel: Option<Channel>) -> BumpOptions {
+    let fix_options = FixOptions { min_dlopen_priority, drop_missing: false, by_names_only: false };
     BumpOptions {
         release: example::BEFORE.0.parse().unwrap(),
         channel,
@@ -91,14 +91,14 @@ fn pins_that_differ_from_the_image_are_reported() {
         pins.set_systemd(pinned).unwrap();
         sources.common_mk = pins.as_bytes().to_vec();
         let options = BumpOptions { vendor, ..request(None, channel) };
-        let findings = verify(&sources, &options, &trees).unwrap();
+        let findings = check_sources(&sources, &options, &trees).unwrap();
         actual += &format!("{} finding\n", findings.len());
         for f in findings {
             actual += &format!("{}:{} {} {}\n", f.file, f.line.unwrap(), f.severity.id(), f.path);
             actual += &format!("  {}\n  {}\n", f.message, Invocation::default().hint(&f.suggestion));
         }
-        let fixed = bump(&sources, &options, &trees).unwrap();
-        assert_eq!(verify(&fixed.after, &options, &trees).unwrap(), []);
+        let fixed = plan_bump(&sources, &options, &trees).unwrap();
+        assert_eq!(check_sources(&fixed.after, &options, &trees).unwrap(), []);
     }
     expect![[r#"
         0 finding

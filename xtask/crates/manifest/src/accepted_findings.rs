@@ -86,7 +86,13 @@ impl AcceptedFindings {
 
     /// Whether a finding is accepted, so that it is not fixed: for any flavor with the manifest, since the finding is
     /// reported for one of them. If too many were compared, each finding of a kind that is accepted somewhere is.
-    pub(crate) fn accepts(&self, kind: FindingKind, flavors: &[ManifestSet], file: &str, path: &str) -> bool {
+    pub(crate) fn prevents_fix(
+        &self,
+        kind: FindingKind,
+        flavors: &[ManifestSet],
+        file: &str,
+        path: &str,
+    ) -> bool {
         let mut flavors = flavors.iter().filter(|flavor| flavor.files.contains(file));
         flavors.any(|ManifestSet { board, flavor, .. }| {
             let site = FindingSite { board: *board, flavor, file, line: None };
@@ -104,7 +110,7 @@ impl AcceptedFindings {
     /// Splits findings into those that remain and those that are accepted, each with its reason. What remains includes
     /// a warning for each entry that is expired, or that matches nothing and `can_match` a finding of this run; or one
     /// warning that too many were compared, and then nothing is accepted.
-    pub fn split(
+    pub fn split_and_warn(
         &self,
         findings: Vec<Finding>,
         can_match: impl Fn(&AcceptedFinding) -> bool,
@@ -188,14 +194,14 @@ mod tests {
         let accepted = AcceptedFindings::new(vec![entry(None)], "2026-11-28");
         let flavor = Flavor::from_dir_name("usr_from_coreos").unwrap();
         let (board, file) = (Board::Amd64, "m".to_owned());
-        let manifest = ManifestRef { board, flavor, listed_as: file.clone(), file };
-        let flavors = ManifestSet::from_board(board, &[manifest]);
-        let accepts = |kind| accepted.accepts(kind, &flavors, "m", "bin/y");
+        let manifest = ManifestRef { board, flavor, directory_entry: file.clone(), file };
+        let flavors = ManifestSet::group_by_flavor(board, &[manifest]);
+        let accepts = |kind| accepted.prevents_fix(kind, &flavors, "m", "bin/y");
         assert!(!accepts(FindingKind::Tidy));
         accepted.steps.store(MAX_STEPS + 1, Ordering::Relaxed);
         // What may be accepted is not fixed.
         assert!(accepts(FindingKind::Tidy) && !accepts(FindingKind::Missing));
-        let (open, accepted) = accepted.split(Vec::new(), |_| true);
+        let (open, accepted) = accepted.split_and_warn(Vec::new(), |_| true);
         assert_eq!((open.len(), accepted.len()), (1, 0));
         assert!(open[0].message.ends_with("takes too long: nothing is accepted"), "{}", open[0].message);
     }

@@ -67,7 +67,7 @@ impl ManifestEditor {
     }
 
     /// The text with the changes so far.
-    pub fn text(&self) -> &ManifestFile {
+    pub fn edited_file(&self) -> &ManifestFile {
         self.text.get_or_init(|| self.lines.to_file())
     }
 

@@ -126,7 +126,7 @@ impl Finding {
     }
 
     /// Sets another kind, with its severity.
-    pub(crate) fn kind(self, kind: FindingKind) -> Finding {
+    pub(crate) fn reclassified_as(self, kind: FindingKind) -> Finding {
         Finding { kind, severity: kind.severity(), ..self }
     }
 

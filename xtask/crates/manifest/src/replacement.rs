@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::exactly_one;
 use super::file::ManifestFile;
 use super::image_index::{ImageIndex, PathClass};
 use super::library_name::{LibraryName, NameKind, strip_trailing_version};
-use super::only;
 use usr::path::UsrPath;
 use usr::tree::NodeKind;
 
@@ -242,7 +242,7 @@ impl<'a> ReplacementContext<'a> {
             return if name.kind.is_real_name() { self.real_name_dropped(&name, all) } else { None };
         }
         let the_only = |is_one: &dyn Fn(&UsrPath) -> bool| {
-            only(candidates.iter().copied().filter(|candidate| is_one(candidate)))
+            exactly_one(candidates.iter().copied().filter(|candidate| is_one(candidate)))
         };
         let (real, reason) = if let Some(real) = the_only(&|_| true) {
             (real, format!("the image's one {stem} of this kind is {}", real.name()))
@@ -329,7 +329,7 @@ fn find_moved_directories(missing: &BTreeSet<UsrPath>, index: &ImageIndex<'_>) -
     }
     let moved = |(from, names): (UsrPath, BTreeSet<&str>)| {
         let candidates = index.with_name(names.first()?).into_iter().filter_map(UsrPath::parent);
-        let to = only(candidates.filter(|to| {
+        let to = exactly_one(candidates.filter(|to| {
             PathClass::from_path(to) == PathClass::from_path(&from)
                 && names.iter().all(|name| index.tree.get(to.join(name).as_str()).is_some())
         }))?;

@@ -9,7 +9,6 @@
 mod dangling;
 mod dependents;
 mod different_provider;
-mod dlopen;
 mod fix_state;
 mod journald_with_unit;
 pub mod lint_and_fix;
@@ -20,6 +19,7 @@ mod missing;
 mod needs_nowhere;
 mod needs_unlisted;
 mod no_systemd_or_nspawn;
+mod optional_dlopen;
 mod optional_known_exec;
 
 pub mod pins;
@@ -34,7 +34,7 @@ pub(crate) mod test_case;
 
 use fix_state::Fixer;
 use lint_state::Lint;
-pub use missing::add_candidates;
+pub use missing::add_library_candidates;
 
 /// A rule about manifests.
 struct Rule {
@@ -71,5 +71,5 @@ const RULES: [Rule; 15] = [
     Rule::new(journald_with_unit::check),
     Rule::new(optional_known_exec::check),
     Rule::new(different_provider::check),
-    Rule::new(dlopen::check),
+    Rule::new(optional_dlopen::check),
 ];

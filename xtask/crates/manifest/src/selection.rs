@@ -20,7 +20,7 @@ pub struct ManifestRef {
     /// The flavor, which the parent of the manifest directory names.
     pub flavor: Flavor,
     /// Path of the directory entry, relative to the tree.
-    pub listed_as: String,
+    pub directory_entry: String,
     /// Real path, relative to the tree.
     pub file: String,
 }
@@ -38,39 +38,39 @@ pub struct ManifestSet {
     /// Real paths of the manifests, including those that are reached by a symlink.
     pub files: BTreeSet<String>,
     /// Real path by directory entry, in the order in which the build concatenates the files.
-    listed_as: BTreeMap<String, String>,
+    directory_entries: BTreeMap<String, String>,
 }
 
 impl ManifestSet {
     /// Groups the manifests of a board by flavor. A flavor that links to manifests of another one is sorted after it, so
     /// that a dependency of both is added to the shared manifest.
-    pub fn from_board(board: Board, listings: &[ManifestRef]) -> Vec<ManifestSet> {
+    pub fn group_by_flavor(board: Board, manifest_refs: &[ManifestRef]) -> Vec<ManifestSet> {
         let mut flavors: BTreeMap<&Flavor, ManifestSet> = BTreeMap::new();
-        for listing in listings.iter().filter(|listing| listing.board == board) {
-            let flavor = flavors.entry(&listing.flavor).or_insert_with(|| ManifestSet {
+        for manifest_ref in manifest_refs.iter().filter(|manifest_ref| manifest_ref.board == board) {
+            let flavor = flavors.entry(&manifest_ref.flavor).or_insert_with(|| ManifestSet {
                 board,
-                flavor: listing.flavor.clone(),
+                flavor: manifest_ref.flavor.clone(),
                 files: BTreeSet::new(),
-                listed_as: BTreeMap::new(),
+                directory_entries: BTreeMap::new(),
             });
-            flavor.files.insert(listing.file.clone());
-            flavor.listed_as.insert(listing.listed_as.clone(), listing.file.clone());
+            flavor.files.insert(manifest_ref.file.clone());
+            flavor.directory_entries.insert(manifest_ref.directory_entry.clone(), manifest_ref.file.clone());
         }
         let mut flavors: Vec<ManifestSet> = flavors.into_values().collect();
         flavors
-            .sort_by_key(|flavor| flavor.listed_as().filter(|(listed_as, file)| listed_as != file).count());
+            .sort_by_key(|flavor| flavor.directory_entries().filter(|(entry, file)| entry != file).count());
         flavors
     }
 
     /// Whether the build concatenates another manifest after `file`, a real path.
     pub fn is_followed_by_manifest(&self, file: &str) -> bool {
-        let mut rest = self.listed_as.values().skip_while(|other| *other != file);
+        let mut rest = self.directory_entries.values().skip_while(|other| *other != file);
         rest.any(|other| other != file)
     }
 
     /// Directory entries of the manifest directory, each with its real path, in the order of the build.
-    pub fn listed_as(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.listed_as.iter().map(|(listed_as, file)| (listed_as.as_str(), file.as_str()))
+    pub fn directory_entries(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.directory_entries.iter().map(|(entry, file)| (entry.as_str(), file.as_str()))
     }
 }
 
@@ -80,9 +80,9 @@ pub struct Selection<'a> {
     /// The image.
     pub tree: &'a UsrTree,
     /// The board and flavor, with the paths of their manifests.
-    pub manifests: &'a ManifestSet,
+    pub manifest_set: &'a ManifestSet,
     /// The manifests of the flavor by real path.
-    pub texts: BTreeMap<&'a str, &'a ManifestFile>,
+    pub manifest_files: BTreeMap<&'a str, &'a ManifestFile>,
     /// Every node that the build extracts; a listed directory includes all nodes below it.
     pub paths: BTreeSet<UsrPath>,
     /// The manifest line of each node in `paths`.
@@ -105,16 +105,16 @@ pub struct Location<'a> {
 impl<'a> Selection<'a> {
     /// Selects the nodes that the manifests of a flavor list; `text` returns the content of a manifest. Lines without a
     /// node in the image are ignored. The selected files are read in one batch.
-    pub fn new(
-        manifests: &'a ManifestSet,
+    pub fn read(
+        manifest_set: &'a ManifestSet,
         text: impl Fn(&str) -> Option<&'a ManifestFile>,
         tree: &'a UsrTree,
     ) -> Selection<'a> {
-        let texts = manifests.files.iter().filter_map(|file| Some((file.as_str(), text(file)?)));
+        let manifest_files = manifest_set.files.iter().filter_map(|file| Some((file.as_str(), text(file)?)));
         let mut selection = Selection {
             tree,
-            manifests,
-            texts: texts.collect(),
+            manifest_set,
+            manifest_files: manifest_files.collect(),
             paths: BTreeSet::new(),
             locations: BTreeMap::new(),
             counts: OnceCell::new(),
@@ -142,7 +142,7 @@ impl<'a> Selection<'a> {
 
     /// The entries of the manifests, each with its location.
     pub fn entries(&self) -> impl Iterator<Item = (Location<'a>, &'a str)> {
-        self.texts.iter().flat_map(|(&file, text)| {
+        self.manifest_files.iter().flat_map(|(&file, text)| {
             text.entries().map(move |(at, line)| (Location { file, line: at + 1 }, line))
         })
     }
@@ -159,7 +159,7 @@ impl<'a> Selection<'a> {
 
     /// The line next to which a file is to be added: the last smaller path of the manifest that lists most files of the
     /// directory; the manifest of `default` wins a tie. `default` if no manifest lists a file of the directory.
-    pub fn nearest_entry(&self, path: &UsrPath, default: Location<'a>) -> Location<'a> {
+    pub fn neighbor_for_addition(&self, path: &UsrPath, default: Location<'a>) -> Location<'a> {
         let directory = path.parent();
         let counts = self.counts.get_or_init(|| self.count_by_directory()).get(&directory);
         let most = |(file, count): &(&&str, &usize)| (**count, **file == default.file);
@@ -194,7 +194,7 @@ impl<'a> Selection<'a> {
 
     /// Selected ELF files with a dynamic section, for the machine of the board, in byte order.
     pub fn dynamic_elf_files(&self) -> impl Iterator<Item = &UsrPath> {
-        let machine = self.manifests.board.elf_machine();
+        let machine = self.manifest_set.board.elf_machine();
         self.elf_files().filter(move |(_, elf)| elf.dynamic && elf.machine == machine).map(|(path, _)| path)
     }
 

@@ -1,6 +1,6 @@
 //! Programs that selected programs start and that are not selected.
 
-use super::only;
+use super::exactly_one;
 use super::selection::Selection;
 use usr::known_execs::{KnownExec, known_execs};
 use usr::path::UsrPath;
@@ -34,7 +34,7 @@ pub fn started_by(
         let sibling = starter.parent().map(|directory| directory.join(name));
         let sibling = sibling.filter(|path| is_executable_file(tree, path));
         let programs = || tree.with_name(name).into_iter().filter(|path| is_executable_file(tree, path));
-        sibling.or_else(|| only(programs()).cloned())
+        sibling.or_else(|| exactly_one(programs()).cloned())
     };
     let chains = |row: &'static KnownExec| -> Vec<Vec<UsrPath>> {
         let mut paths =

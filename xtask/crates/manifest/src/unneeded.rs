@@ -79,7 +79,7 @@ pub fn find(
                 match (known.as_mut(), category) {
                     (Some(known), Some(category)) => {
                         known.category = known.category.max(category);
-                        known.used_by.insert((board, selection.manifests.flavor.clone()));
+                        known.used_by.insert((board, selection.manifest_set.flavor.clone()));
                     }
                     _ => *known = None,
                 }
@@ -248,22 +248,22 @@ mod tests {
 
     fn groups(image_lines: &[&str], manifests: &[(&str, &str)], words: &[&str]) -> Vec<String> {
         let tree = image(image_lines);
-        let listing = |(flavor, file): (&str, &str)| ManifestRef {
+        let manifest_ref = |(flavor, file): (&str, &str)| ManifestRef {
             board: Board::Amd64,
             flavor: Flavor::from_dir_name(&format!("usr_from_{flavor}")).unwrap(),
-            listed_as: format!("{flavor}/{file}"),
+            directory_entry: format!("{flavor}/{file}"),
             file: file.to_owned(),
         };
         // The first manifest is shared by both flavors.
-        let mut listings: Vec<ManifestRef> =
-            manifests.iter().map(|(file, _)| listing(("coreos", file))).collect();
-        listings.extend(manifests.iter().take(1).map(|(file, _)| listing(("kvm", file))));
+        let mut manifest_refs: Vec<ManifestRef> =
+            manifests.iter().map(|(file, _)| manifest_ref(("coreos", file))).collect();
+        manifest_refs.extend(manifests.iter().take(1).map(|(file, _)| manifest_ref(("kvm", file))));
         let sources = Stage1Sources {
             manifests: manifests
                 .iter()
                 .map(|(file, text)| ((*file).to_owned(), text.as_bytes().to_vec()))
                 .collect(),
-            listings,
+            manifest_refs,
             ..Stage1Sources::default()
         };
         let words = words.iter().map(|word| (*word).to_owned()).collect();

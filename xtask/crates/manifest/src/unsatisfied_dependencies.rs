@@ -272,7 +272,7 @@ pub(super) fn loaders_with_without_env<'s>(
     selection: &'s Selection<'_>,
     visible: Option<&'s BTreeSet<UsrPath>>,
 ) -> [DynamicLoader<'s>; 2] {
-    let (tree, board) = (selection.tree, selection.manifests.board);
+    let (tree, board) = (selection.tree, selection.manifest_set.board);
     [DynamicLoader::systemd_directories(tree), Vec::new()]
         .map(|directories| DynamicLoader::new(tree, board, directories, visible))
 }

@@ -78,7 +78,7 @@ impl DependencyGraph {
         let manifests = sources.parse_manifests();
         let mut paths = BTreeSet::new();
         sources.for_each_selection(board, tree, |selection| {
-            for file in &selection.manifests.files {
+            for file in &selection.manifest_set.files {
                 for (index, line) in manifests.get(file).into_iter().flat_map(|manifest| manifest.entries()) {
                     let Ok(path) = UsrPath::new(line) else { continue };
                     push_line(self.lines.entry(path).or_default(), file, index + 1);

@@ -47,10 +47,10 @@ fn sources() -> Stage1Sources {
                  lib64/systemd/system/login.service\n";
     Stage1Sources {
         manifests: [(FILE.to_owned(), lines.as_bytes().to_vec())].into(),
-        listings: vec![ManifestRef {
+        manifest_refs: vec![ManifestRef {
             board: Board::Amd64,
             flavor: Flavor::from_dir_name("usr_from_coreos").unwrap(),
-            listed_as: FILE.into(),
+            directory_entry: FILE.into(),
             file: FILE.into(),
         }],
         ..Stage1Sources::default()

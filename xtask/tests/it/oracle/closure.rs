@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use coreos_types::board::Board;
 use coreos_types::flavor::Flavor;
 use manifest::finding::Severity;
-use manifest::plan::bump::{BumpOptions, BumpPlan, bump};
+use manifest::plan::bump::{BumpOptions, BumpPlan, plan_bump};
 use manifest::plan::stage1_sources::{ManifestRef, Stage1Sources};
 use manifest::rules::lint_and_fix::FixOptions;
 use release_fixture::elf::ElfStub;
@@ -221,10 +221,10 @@ impl Image {
         let sources = Stage1Sources {
             common_mk: common_mk.to_vec(),
             manifests: BTreeMap::from([(file.clone(), (lines.join("\n") + "\n").into_bytes())]),
-            listings: vec![ManifestRef {
+            manifest_refs: vec![ManifestRef {
                 board: Board::Amd64,
                 flavor: Flavor::from_dir_name("usr_from_coreos").unwrap(),
-                listed_as: file.clone(),
+                directory_entry: file.clone(),
                 file,
             }],
             ..Stage1Sources::default()
@@ -234,10 +234,10 @@ impl Image {
             channel: None,
             vendor: None,
             systemd: Some("v229".parse().unwrap()),
-            fix_options: FixOptions { dlopen: None, drop_missing: false, by_names_only: false },
+            fix_options: FixOptions { min_dlopen_priority: None, drop_missing: false, by_names_only: false },
         };
         let tree = read_tree(&self.usr());
-        bump(&sources, &options, &BTreeMap::from([(Board::Amd64, &tree)])).unwrap()
+        plan_bump(&sources, &options, &BTreeMap::from([(Board::Amd64, &tree)])).unwrap()
     }
 
     /// A root filesystem with exactly the listed files.

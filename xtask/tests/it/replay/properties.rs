@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use coreos_types::board::Board;
 use manifest::finding::{Finding, Severity};
 use manifest::plan::bump::BumpPlan;
-use manifest::plan::requested_edit::edit;
+use manifest::plan::requested_edit::plan_edit;
 use manifest::plan::stage1_sources::COMMON_MK;
 use manifest::suggestion::Suggestion;
 use usr::elf::DlopenPriority;
@@ -21,7 +21,7 @@ impl Row {
     /// Asserts that a finding is fixable if and only if the fixes remove it, that a tree without problems is not
     /// changed, and that `--fix` is suggested only for fixable findings.
     pub(super) fn assert_fixable(&self, trees: &BTreeMap<Board, UsrTree>, plan: &BumpPlan) {
-        let before = self.verify(self.sources(), trees);
+        let before = self.check_sources(self.sources(), trees);
         let remaining: BTreeSet<_> = plan.findings.iter().map(key).collect();
         for finding in before.iter().filter(|finding| finding.file != COMMON_MK) {
             assert_eq!(finding.fixable, !remaining.contains(&key(finding)), "{finding:#?}");
@@ -35,7 +35,7 @@ impl Row {
 
     /// Asserts that lines removed by suggestions have no other dependents: no new error follows.
     pub(super) fn assert_removals(&self, trees: &BTreeMap<Board, UsrTree>, plan: &BumpPlan) {
-        let known: BTreeSet<_> = self.verify(&plan.after, trees).iter().map(key).collect();
+        let known: BTreeSet<_> = self.check_sources(&plan.after, trees).iter().map(key).collect();
         for finding in &plan.findings {
             let Suggestion::EditManifest(edits) = &finding.suggestion else { continue };
             let mut sources = plan.after.clone();
@@ -47,7 +47,7 @@ impl Row {
                 let text: String = remaining_lines.flat_map(|line| [line, "\n"]).collect();
                 sources.manifests.insert(edit.file.clone(), text.into_bytes());
             }
-            let new: Vec<Finding> = self.verify(&sources, trees);
+            let new: Vec<Finding> = self.check_sources(&sources, trees);
             let new: Vec<&Finding> = new.iter().filter(|one| !known.contains(&key(one))).collect();
             let new: Vec<&&Finding> = new.iter().filter(|one| one.severity == Severity::Error).collect();
             assert!(new.is_empty(), "the suggestion {edits:#?} of {finding:#?} breaks {new:#?}");
@@ -59,7 +59,7 @@ impl Row {
     /// Applies the suggestion of each finding as the hint's command would, and asserts that the finding is gone, that no
     /// added line is a directory, and that no removed file works.
     pub(super) fn assert_suggestions(&self, trees: &BTreeMap<Board, UsrTree>, plan: &BumpPlan) {
-        let before = self.verify(self.sources(), trees);
+        let before = self.check_sources(self.sources(), trees);
         let found = before.iter().map(|one| (self.sources(), one));
         let left = plan.findings.iter().map(|one| (&plan.after, one));
         for (sources, finding) in found.chain(left).filter(|(_, finding)| finding.file != COMMON_MK) {
@@ -67,7 +67,7 @@ impl Row {
             let tree = &trees[&finding.board];
             let mut edited = sources.clone();
             for one in edits {
-                edited = edit(&edited, one).unwrap_or_else(|error| panic!("{finding:#?}: {error}")).0;
+                edited = plan_edit(&edited, one).unwrap_or_else(|error| panic!("{finding:#?}: {error}")).0;
                 for line in &one.add {
                     let node = tree.get(line).unwrap();
                     assert!(node.kind != NodeKind::Directory, "{finding:#?} adds a directory");
@@ -79,7 +79,7 @@ impl Row {
                 }
             }
             assert_ne!(edited, *sources, "{finding:#?} changes nothing");
-            let again = self.verify(&edited, trees);
+            let again = self.check_sources(&edited, trees);
             assert!(!again.iter().any(|one| key(one) == key(finding)), "{finding:#?} stays after {edits:#?}");
         }
     }

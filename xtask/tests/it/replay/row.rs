@@ -133,9 +133,9 @@ impl Row {
         let old = |path: &str| path.replace("manifest-amd64-usr.d", "manifest.d");
         let manifests = std::mem::take(&mut self.sources.manifests);
         self.sources.manifests = manifests.into_iter().map(|(path, bytes)| (old(&path), bytes)).collect();
-        for listing in &mut self.sources.listings {
-            listing.listed_as = old(&listing.listed_as);
-            listing.file = old(&listing.file);
+        for manifest_ref in &mut self.sources.manifest_refs {
+            manifest_ref.directory_entry = old(&manifest_ref.directory_entry);
+            manifest_ref.file = old(&manifest_ref.file);
         }
         self
     }
@@ -165,14 +165,14 @@ impl Row {
         let file = manifest_path(board, flavor, name);
         let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
         self.sources.manifests.insert(file.clone(), text.into_bytes());
-        self.sources.listings.push(listing(board, flavor, &file, &file));
-        self.sources.listings.sort();
+        self.sources.manifest_refs.push(manifest_ref(board, flavor, &file, &file));
+        self.sources.manifest_refs.sort();
     }
 
     fn link_to_coreos(&mut self, board: Board, name: &str) {
         let (link, file) = (manifest_path(board, "kvm", name), manifest_path(board, "coreos", name));
-        self.sources.listings.push(listing(board, "kvm", &link, &file));
-        self.sources.listings.sort();
+        self.sources.manifest_refs.push(manifest_ref(board, "kvm", &link, &file));
+        self.sources.manifest_refs.sort();
     }
 
     /// Bumps, verifies the invariants, and compares the fixes and the findings other than advice.
@@ -218,9 +218,13 @@ impl Row {
         &self.sources
     }
 
-    pub(super) fn verify(&self, sources: &Stage1Sources, trees: &BTreeMap<Board, UsrTree>) -> Vec<Finding> {
+    pub(super) fn check_sources(
+        &self,
+        sources: &Stage1Sources,
+        trees: &BTreeMap<Board, UsrTree>,
+    ) -> Vec<Finding> {
         let trees = trees.iter().map(|(board, tree)| (*board, tree)).collect();
-        manifest::plan::verify::verify(sources, &self.options(), &trees)
+        manifest::plan::check_sources::check_sources(sources, &self.options(), &trees)
             .unwrap_or_else(|error| panic!("{error}"))
     }
 
@@ -255,7 +259,7 @@ impl Row {
             vendor: self.vendor,
             systemd: None,
             fix_options: FixOptions {
-                dlopen: Some(DlopenPriority::Required),
+                min_dlopen_priority: Some(DlopenPriority::Required),
                 drop_missing: self.drop_missing,
                 by_names_only: self.by_names_only,
             },
@@ -264,7 +268,8 @@ impl Row {
 
     fn bump(&self, sources: &Stage1Sources, trees: &BTreeMap<Board, UsrTree>) -> BumpPlan {
         let trees = trees.iter().map(|(board, tree)| (*board, tree)).collect();
-        manifest::plan::bump::bump(sources, &self.options(), &trees).unwrap_or_else(|error| panic!("{error}"))
+        manifest::plan::bump::plan_bump(sources, &self.options(), &trees)
+            .unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
@@ -302,9 +307,9 @@ pub(super) fn manifest_path(board: Board, flavor: &str, name: &str) -> String {
     format!("stage1/usr_from_{flavor}/manifest-{board}.d/{name}.manifest")
 }
 
-fn listing(board: Board, flavor: &str, listed_as: &str, file: &str) -> ManifestRef {
+fn manifest_ref(board: Board, flavor: &str, directory_entry: &str, file: &str) -> ManifestRef {
     let flavor = Flavor::from_dir_name(&format!("usr_from_{flavor}")).unwrap();
-    ManifestRef { board, flavor, listed_as: listed_as.to_owned(), file: file.to_owned() }
+    ManifestRef { board, flavor, directory_entry: directory_entry.to_owned(), file: file.to_owned() }
 }
 
 pub(super) fn lines(bytes: &[u8]) -> Vec<&str> {

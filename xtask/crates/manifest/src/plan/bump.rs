@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::stage1_sources::Stage1Sources;
-use super::systemd_version_to_pin::reconcile;
+use super::systemd_version_to_pin::choose_systemd_version;
 use crate::editor::ManifestEditor;
 use crate::finding::{Finding, Fix};
 use crate::image_index::ImageIndex;
-use crate::rules::add_candidates;
+use crate::rules::add_library_candidates;
 use crate::rules::lint_and_fix::{FixOptions, ManifestEditors, fix, lint};
 use crate::rules::pins::{self, PinTargets};
 use crate::selection::ManifestSet;
@@ -42,14 +42,14 @@ impl BumpOptions {
     /// The values to pin.
     ///
     /// # Errors
-    /// The systemd version is unknown or ambiguous ([`reconcile`]).
+    /// The systemd version is unknown or ambiguous ([`choose_systemd_version`]).
     pub(super) fn pin_targets(&self, trees: &ImageTrees<'_>) -> Result<PinTargets> {
         let versions = trees.iter().map(|(&board, tree)| (board, identity::systemd_version(tree)));
         Ok(PinTargets {
             release: self.release.clone(),
             channel: self.channel,
             vendor: self.vendor,
-            systemd: reconcile(self.systemd, versions)?,
+            systemd: choose_systemd_version(self.systemd, versions)?,
         })
     }
 }
@@ -95,10 +95,10 @@ impl BumpPlan {
 /// Plans a bump. A plan that a second pass would change is an error.
 ///
 /// # Errors
-/// A coreos-common.mk that cannot be edited; an unknown or ambiguous systemd version ([`reconcile`]); a file of the
-/// image that cannot be read.
-pub fn bump(before: &Stage1Sources, options: &BumpOptions, trees: &ImageTrees<'_>) -> Result<BumpPlan> {
-    let pins = before.pins()?;
+/// A coreos-common.mk that cannot be edited; an unknown or ambiguous systemd version ([`choose_systemd_version`]); a
+/// file of the image that cannot be read.
+pub fn plan_bump(before: &Stage1Sources, options: &BumpOptions, trees: &ImageTrees<'_>) -> Result<BumpPlan> {
+    let pins = before.parse_common_mk()?;
     let targets = options.pin_targets(trees)?;
     let mut after = before.clone();
     after.common_mk = pins::fix(pins.clone(), &targets)?.as_bytes().to_vec();
@@ -107,7 +107,7 @@ pub fn bump(before: &Stage1Sources, options: &BumpOptions, trees: &ImageTrees<'_
     let fixes = fix_all(&mut after, &indexes, options.fix_options);
     ensure_idempotent(&after, &indexes, options.fix_options)?;
     let mut findings = lint_all(&after, &indexes, options.fix_options);
-    add_candidates(&mut findings, &fixes);
+    add_library_candidates(&mut findings, &fixes);
     suggest_copy_into_tree(&mut findings, &after);
     // Without a file that cannot be read, results are not reliable.
     trees.values().try_for_each(|tree| tree.read_error())?;
@@ -151,13 +151,13 @@ pub(super) fn fix_all(sources: &mut Stage1Sources, indexes: &Indexes<'_>, option
     let outside = editors.iter_mut().filter(|(file, _)| sources.outside.contains_key(*file));
     outside.for_each(|(_, editor)| editor.set_read_only());
     for (&board, index) in indexes {
-        let flavors = ManifestSet::from_board(board, &sources.listings);
+        let flavors = ManifestSet::group_by_flavor(board, &sources.manifest_refs);
         fix(&flavors, &mut editors, index, options, &sources.accepted);
     }
     let mut fixes: Vec<Fix> = Vec::new();
     for (file, editor) in editors.into_iter().filter(|(_, editor)| editor.fixes().next().is_some()) {
         fixes.extend(editor.fixes().cloned());
-        sources.manifests.insert(file, editor.text().to_bytes());
+        sources.manifests.insert(file, editor.edited_file().to_bytes());
     }
     fixes
 }
@@ -166,8 +166,8 @@ pub(super) fn lint_all(sources: &Stage1Sources, indexes: &Indexes<'_>, options: 
     let manifests = sources.parse_manifests();
     let mut findings = Vec::new();
     for (&board, index) in indexes {
-        let flavors = ManifestSet::from_board(board, &sources.listings);
-        findings.extend(lint(&flavors, &manifests, index, options.dlopen));
+        let flavors = ManifestSet::group_by_flavor(board, &sources.manifest_refs);
+        findings.extend(lint(&flavors, &manifests, index, options.min_dlopen_priority));
     }
     findings
 }

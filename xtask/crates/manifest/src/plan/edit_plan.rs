@@ -75,7 +75,7 @@ impl FileEdit {
     /// in `\n` and nowhere else, as patch(1) reads it; bytes that are not UTF-8 as
     /// [`usr::lossless_text::from_bytes`] writes them.
     pub fn diff(&self) -> String {
-        let (old, new) = (lines(&self.before), lines(&self.after));
+        let (old, new) = (diff_lines(&self.before), diff_lines(&self.after));
         let mut out = format!("--- {}\n+++ {}\n", header_name("a", &self.path), header_name("b", &self.path));
         for hunk in group_diff_ops(capture_diff_slices(Algorithm::Myers, &old, &new), 3) {
             let (Some(first), Some(last)) = (hunk.first(), hunk.last()) else { continue };
@@ -123,7 +123,7 @@ fn header_name(side: &str, path: &str) -> String {
 }
 
 /// The lines of a file as a diff prints them.
-fn lines(bytes: &[u8]) -> Vec<String> {
+fn diff_lines(bytes: &[u8]) -> Vec<String> {
     let text = lossless_text::from_bytes(bytes);
     let mut lines: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
     if let Some(last) = lines.last_mut().filter(|line| !line.ends_with('\n')) {

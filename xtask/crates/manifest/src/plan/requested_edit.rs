@@ -14,7 +14,7 @@ use usr::path::UsrPath;
 ///
 /// # Errors
 /// The manifest is not in the tree, a line to remove is not listed, or a new line is not a path below `/usr`.
-pub fn edit(sources: &Stage1Sources, request: &ManifestEdit) -> Result<(Stage1Sources, Vec<Fix>)> {
+pub fn plan_edit(sources: &Stage1Sources, request: &ManifestEdit) -> Result<(Stage1Sources, Vec<Fix>)> {
     let (mut after, file) = (sources.clone(), find_manifest(sources, &request.file)?);
     // Every manifest is opened: a file in both sort orders is edited in the order of the others.
     let Some(mut editor) = ManifestEditor::open_all(&sources.manifests).remove(file) else {
@@ -46,7 +46,7 @@ pub fn edit(sources: &Stage1Sources, request: &ManifestEdit) -> Result<(Stage1So
     }
     let fixes: Vec<Fix> = editor.fixes().cloned().collect();
     if !fixes.is_empty() {
-        after.manifests.insert(file.to_owned(), editor.text().to_bytes());
+        after.manifests.insert(file.to_owned(), editor.edited_file().to_bytes());
     }
     Ok((after, fixes))
 }
@@ -72,20 +72,23 @@ fn parse_entry(line: &str) -> std::result::Result<UsrPath, String> {
     if path.as_str().starts_with('#') {
         return Err("a line that starts with # is a comment".into());
     }
-    if path.parent().is_none() && !ROOT.contains(&path.as_str()) {
+    if path.parent().is_none() && !USR_DIRECTORIES.contains(&path.as_str()) {
         return Err("the directory is missing".into());
     }
     Ok(path)
 }
 
 /// The entries of `/usr`: directories and symlinks to directories (file-hierarchy(7)), no files.
-const ROOT: [&str; 9] = ["bin", "include", "lib", "lib32", "lib64", "libexec", "sbin", "share", "src"];
+const USR_DIRECTORIES: [&str; 9] =
+    ["bin", "include", "lib", "lib32", "lib64", "libexec", "sbin", "share", "src"];
 
 /// The key of a manifest, from its path or the path of a symlink to it.
 fn find_manifest<'s>(sources: &'s Stage1Sources, file: &str) -> Result<&'s str> {
-    let mut listings = sources.listings.iter();
-    if let Some(listing) = listings.find(|listing| listing.file == file || listing.listed_as == file) {
-        return Ok(&listing.file);
+    let mut manifest_refs = sources.manifest_refs.iter();
+    if let Some(manifest_ref) =
+        manifest_refs.find(|manifest_ref| manifest_ref.file == file || manifest_ref.directory_entry == file)
+    {
+        return Ok(&manifest_ref.file);
     }
     let near = sources.manifests.keys().find(|key| key.rsplit('/').next() == file.rsplit('/').next());
     let near = near.or(sources.manifests.keys().next()).map_or("", String::as_str);
@@ -108,14 +111,14 @@ mod tests {
     fn edited(before: &[u8], file: &str, add: &[&str], remove: &[&str]) -> Result<(Vec<u8>, usize)> {
         let mut sources = Stage1Sources::default();
         sources.manifests.insert(FILE.to_owned(), before.to_vec());
-        for listed_as in [FILE, LINK] {
-            let flavor = Flavor::from_dir_name(listed_as.split('/').nth(1).unwrap()).unwrap();
-            let (listed_as, file) = (listed_as.to_owned(), FILE.to_owned());
-            sources.listings.push(ManifestRef { board: Board::Amd64, flavor, listed_as, file });
+        for directory_entry in [FILE, LINK] {
+            let flavor = Flavor::from_dir_name(directory_entry.split('/').nth(1).unwrap()).unwrap();
+            let (directory_entry, file) = (directory_entry.to_owned(), FILE.to_owned());
+            sources.manifest_refs.push(ManifestRef { board: Board::Amd64, flavor, directory_entry, file });
         }
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         let request = ManifestEdit { file: file.to_owned(), add: words(add), remove: words(remove) };
-        let (after, fixes) = edit(&sources, &request)?;
+        let (after, fixes) = plan_edit(&sources, &request)?;
         Ok((after.manifests[FILE].clone(), fixes.len()))
     }
 

@@ -12,14 +12,16 @@ use crate::sort_order::{self, SortOrder};
 /// Sorts every manifest. Returns the new sources and each changed line with its reason.
 ///
 /// Only regular files of a manifest directory are sorted; targets of symlinks elsewhere are skipped.
-pub fn sort(sources: &Stage1Sources) -> (Stage1Sources, Vec<Fix>) {
+pub fn plan_sort(sources: &Stage1Sources) -> (Stage1Sources, Vec<Fix>) {
     let mut after = sources.clone();
     let mut fixes = Vec::new();
     let orders = sources.manifests.values().map(|bytes| SortOrder::detect(&ManifestFile::parse(bytes)));
     let shown = SortOrder::common_to(orders);
     for (file, bytes) in &mut after.manifests {
-        let is_regular =
-            sources.listings.iter().any(|listing| listing.file == *file && listing.listed_as == *file);
+        let is_regular = sources
+            .manifest_refs
+            .iter()
+            .any(|manifest_ref| manifest_ref.file == *file && manifest_ref.directory_entry == *file);
         if !is_regular || sources.outside.contains_key(file) {
             continue;
         }
@@ -69,17 +71,17 @@ mod tests {
     fn changed_line_has_reason_and_symlink_is_skipped() {
         let mut sources = Stage1Sources::default();
         let flavor = Flavor::from_dir_name("usr_from_coreos");
-        for (listed_as, file) in [("d/a", "d/a"), ("d/b", "d/b"), ("d/link", "elsewhere")] {
+        for (directory_entry, file) in [("d/a", "d/a"), ("d/b", "d/b"), ("d/link", "elsewhere")] {
             sources.manifests.insert(file.to_owned(), b"bin/b\nbin/a\n\nbin/b\n".to_vec());
-            sources.listings.extend(flavor.clone().map(|flavor| ManifestRef {
+            sources.manifest_refs.extend(flavor.clone().map(|flavor| ManifestRef {
                 board: Board::Amd64,
                 flavor,
-                listed_as: listed_as.to_owned(),
+                directory_entry: directory_entry.to_owned(),
                 file: file.to_owned(),
             }));
         }
         sources.manifests.insert("d/b".to_owned(), b"bin/a\r\nbin/b".to_vec());
-        let (after, fixes) = sort(&sources);
+        let (after, fixes) = plan_sort(&sources);
         assert_eq!(after.manifests["d/a"], b"bin/a\nbin/b\n");
         assert_eq!(after.manifests["d/b"], sources.manifests["d/b"]);
         assert_eq!(after.manifests["elsewhere"], sources.manifests["elsewhere"]);

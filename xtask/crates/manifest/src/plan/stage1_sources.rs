@@ -25,7 +25,7 @@ pub struct Stage1Sources {
     /// The content of each manifest by its real path relative to the tree: a symlinked manifest is here once.
     pub manifests: BTreeMap<String, Vec<u8>>,
     /// Every file of every manifest directory, symlinks included.
-    pub listings: Vec<ManifestRef>,
+    pub manifest_refs: Vec<ManifestRef>,
     /// The findings that the tree accepts.
     pub accepted: AcceptedFindings,
     /// Files outside the tree, which are read and never written: the path in the tree, and the symlink that points
@@ -42,7 +42,7 @@ impl Default for Stage1Sources {
             included: IncludedFiles::new(),
             common_mk_path: COMMON_MK.to_owned(),
             manifests: BTreeMap::new(),
-            listings: Vec::new(),
+            manifest_refs: Vec::new(),
             accepted: AcceptedFindings::default(),
             outside: BTreeMap::new(),
             vendors: Vendors::default(),
@@ -55,13 +55,13 @@ impl Stage1Sources {
     ///
     /// # Errors
     /// As [`CommonMk::parse_with_includes`].
-    pub fn pins(&self) -> Result<CommonMk> {
+    pub fn parse_common_mk(&self) -> Result<CommonMk> {
         CommonMk::parse_with_includes(&self.common_mk, &self.included, &self.vendors)
     }
 
     /// The boards that have a manifest directory.
     pub fn boards(&self) -> BTreeSet<Board> {
-        self.listings.iter().map(|listing| listing.board).collect()
+        self.manifest_refs.iter().map(|manifest_ref| manifest_ref.board).collect()
     }
 
     /// The manifests by their real paths.
@@ -72,8 +72,8 @@ impl Stage1Sources {
     /// Calls `visit` with what each flavor of a board selects from an image.
     pub fn for_each_selection(&self, board: Board, tree: &UsrTree, mut visit: impl FnMut(Selection<'_>)) {
         let manifests = self.parse_manifests();
-        for flavor in &ManifestSet::from_board(board, &self.listings) {
-            visit(Selection::new(flavor, |file| manifests.get(file), tree));
+        for flavor in &ManifestSet::group_by_flavor(board, &self.manifest_refs) {
+            visit(Selection::read(flavor, |file| manifests.get(file), tree));
         }
     }
 

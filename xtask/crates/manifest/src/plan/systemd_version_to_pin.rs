@@ -11,7 +11,7 @@ use coreos_types::systemd_version::SystemdVersion;
 /// # Errors
 /// A version is unknown or the versions differ, and `requested` is `None`; the known versions are equal and differ from
 /// `requested`.
-pub fn reconcile(
+pub fn choose_systemd_version(
     requested: Option<SystemdVersion>,
     detected: impl IntoIterator<Item = (Board, std::result::Result<SystemdVersion, String>)>,
 ) -> Result<SystemdVersion> {
@@ -67,7 +67,7 @@ mod tests {
                 let each = Board::ALL.into_iter().zip(
                     versions.map(|version| version.map(SystemdVersion).ok_or("no such file".to_owned())),
                 );
-                let answer = match reconcile(requested.map(SystemdVersion), each) {
+                let answer = match choose_systemd_version(requested.map(SystemdVersion), each) {
                     Ok(version) => version.to_string(),
                     Err(error) => error.to_string(),
                 };

@@ -21,7 +21,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
             continue;
         };
         let Some(location) = selection.location(path) else { continue };
-        let removal = |lint: &Lint<'_, '_>| lint.dependents.removal([path], None);
+        let removal = |lint: &Lint<'_, '_>| lint.dependents.suggest_removal([path], None);
         let resolved = selection.tree.resolve(path);
         let unlisted: Vec<&UsrPath> = resolved.paths().filter(|step| !selection.will_contain(step)).collect();
         let (message, suggestion) = match &resolved.end {

@@ -81,7 +81,7 @@ impl<'a, 's> Dependents<'a, 's> {
     }
 
     /// The paths below a directory that selected files elsewhere need, with the symlinks to them.
-    pub(super) fn needed_outside(&self, directory: &UsrPath) -> BTreeSet<UsrPath> {
+    pub(super) fn needed_from_outside(&self, directory: &UsrPath) -> BTreeSet<UsrPath> {
         let graph = self.graph();
         let by_file = [&graph.by_object, &graph.by_program, &graph.by_target].into_iter().flatten();
         let needed = by_file.filter(|(file, dependents)| {
@@ -96,7 +96,7 @@ impl<'a, 's> Dependents<'a, 's> {
 
     /// Suggests removing the lines of `paths`, and of everything that does not work without one of them, or without the
     /// library `missing`.
-    pub(super) fn removal<'p>(
+    pub(super) fn suggest_removal<'p>(
         &self,
         paths: impl IntoIterator<Item = &'p UsrPath>,
         missing: Option<&str>,
@@ -121,7 +121,7 @@ impl<'a, 's> Dependents<'a, 's> {
         let mut lines: BTreeSet<(Location<'_>, &str)> = listed.collect();
         // A path below a listed directory goes with the directory's line.
         for location in removed.iter().filter_map(|path| self.selection.location(path)) {
-            let text = self.selection.texts.get(location.file);
+            let text = self.selection.manifest_files.get(location.file);
             let line = text.and_then(|text| text.lines().get(location.line - 1));
             lines.extend(line.map(|line| (location, line.text.as_str())));
         }

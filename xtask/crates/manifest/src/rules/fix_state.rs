@@ -14,7 +14,7 @@ use usr::path::UsrPath;
 #[derive(Debug, Clone, Copy)]
 pub struct FixOptions {
     /// The minimum priority of `.note.dlopen` entries that are dependencies.
-    pub dlopen: MinDlopenPriority,
+    pub min_dlopen_priority: MinDlopenPriority,
     /// Remove missing paths without a replacement.
     pub drop_missing: bool,
     /// Only the names of the image's files are known, so dependencies are not checked.
@@ -51,27 +51,31 @@ impl<'a> Fixer<'a> {
     }
 
     /// The entries of the board's manifests.
-    pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn entries(&self) -> impl Iterator<Item = &str> {
         let editors = self.files.iter().filter_map(|file| self.editors.get(file));
-        editors.flat_map(|editor| editor.text().entries().map(|(_, line)| line))
+        editors.flat_map(|editor| editor.edited_file().entries().map(|(_, line)| line))
     }
 
     /// The current selection of a flavor.
     pub(super) fn selection<'f>(&'f self, flavor: &'f ManifestSet) -> Selection<'f> {
-        Selection::new(flavor, |file| self.editors.get(file).map(ManifestEditor::text), self.index.tree)
+        Selection::read(
+            flavor,
+            |file| self.editors.get(file).map(ManifestEditor::edited_file),
+            self.index.tree,
+        )
     }
 }
 
 /// The entries of a manifest that are paths in normal form: sonames before the files that they point to, because a file
 /// is found through its soname.
-pub(super) fn entries_by_name_kind(editor: &ManifestEditor) -> Vec<UsrPath> {
+pub(super) fn entries_sonames_first(editor: &ManifestEditor) -> Vec<UsrPath> {
     let rank = |path: &UsrPath| match LibraryName::from_path(path).map(|name| name.kind) {
         Some(NameKind::Soname(_)) => 0,
         Some(NameKind::LinkerName) => 1,
         Some(_) => 2,
         None => 3,
     };
-    let paths = editor.text().entries().filter_map(|(_, line)| UsrPath::from_normalized(line));
+    let paths = editor.edited_file().entries().filter_map(|(_, line)| UsrPath::from_normalized(line));
     let mut paths: Vec<UsrPath> = paths.collect();
     paths.sort_by_cached_key(|path| (rank(path), path.clone()));
     paths

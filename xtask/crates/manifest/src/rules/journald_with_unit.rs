@@ -25,7 +25,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
         return;
     };
     let Some(location) = selection.location(listed) else { return };
-    let location = selection.nearest_entry(&unlisted, location);
+    let location = selection.neighbor_for_addition(&unlisted, location);
     let message = format!("{listed} is listed without {unlisted}: no output of a unit would be seen");
     let suggestion = Suggestion::add(location.file, [&unlisted]);
     let finding = lint.finding(FindingKind::NeedsUnlisted, location, &unlisted, message, suggestion);

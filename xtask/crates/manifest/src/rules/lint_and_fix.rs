@@ -6,7 +6,7 @@ pub use super::fix_state::{FixOptions, ManifestEditors};
 
 use super::dependents::Dependents;
 use super::fix_state::{Fixer, MAX_PASSES};
-use super::lint_state::{Lint, Reported};
+use super::lint_state::{Lint, ReportedFindings};
 use super::{RULES, missing};
 use crate::accepted_findings::AcceptedFindings;
 use crate::finding::Finding;
@@ -20,12 +20,12 @@ pub fn lint(
     flavors: &[ManifestSet],
     manifests: &Manifests,
     index: &ImageIndex<'_>,
-    dlopen: MinDlopenPriority,
+    min_dlopen_priority: MinDlopenPriority,
 ) -> Vec<Finding> {
-    let mut reported = Reported::default();
+    let mut reported = ReportedFindings::default();
     for flavor in flavors {
-        let selection = Selection::new(flavor, |file| manifests.get(file), index.tree);
-        let dependencies = index.dependency_cache.get_or_scan(&selection, dlopen);
+        let selection = Selection::read(flavor, |file| manifests.get(file), index.tree);
+        let dependencies = index.dependency_cache.get_or_scan(&selection, min_dlopen_priority);
         let exec_references = find_exec_references(index.tree, &selection.paths);
         let unlisted = exec_references.iter().filter_map(|reference| reference.find_unlisted(&selection));
         let mut lint = Lint {
@@ -33,7 +33,7 @@ pub fn lint(
             index,
             dependencies: &dependencies,
             unlisted_executables: &unlisted.collect::<Vec<_>>(),
-            dlopen,
+            min_dlopen_priority,
             dependents: Dependents::new(&selection, &exec_references),
             reported: &mut reported,
         };
@@ -68,6 +68,6 @@ pub fn fix(
         }
     }
     if options.drop_missing {
-        missing::remove(&mut fixer);
+        missing::drop_missing(&mut fixer);
     }
 }

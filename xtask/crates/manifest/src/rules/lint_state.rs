@@ -21,43 +21,43 @@ pub(super) struct Lint<'a, 's> {
     /// The unlisted programs that selected units and scripts start.
     pub(super) unlisted_executables: &'s [UnlistedExecutable<'s>],
     /// The minimum priority of `.note.dlopen` entries that are dependencies.
-    pub(super) dlopen: MinDlopenPriority,
+    pub(super) min_dlopen_priority: MinDlopenPriority,
     /// The reverse dependencies in the selection.
     pub(super) dependents: Dependents<'a, 's>,
     /// The findings of this flavor and the flavors before it.
-    pub(super) reported: &'s mut Reported,
+    pub(super) reported: &'s mut ReportedFindings,
 }
 
-/// Reported findings without repetitions: a line that two flavors share is reported once, and a line suggested for one
-/// manifest of a flavor is for the whole flavor.
+/// Findings without repetitions: a line that two flavors share is reported once, and a line suggested for one manifest
+/// of a flavor is for the whole flavor.
 #[derive(Default)]
-pub(super) struct Reported {
+pub(super) struct ReportedFindings {
     pub(super) findings: Vec<Finding>,
     lines: BTreeSet<(String, FindingKind, Option<usize>, String)>,
     /// Unlisted paths, and the manifests that were suggested for them.
     manifests_by_path: BTreeMap<String, BTreeSet<String>>,
 }
 
-impl Reported {
+impl ReportedFindings {
     /// Records a finding; returns whether it is new.
-    fn is_new(&mut self, finding: &Finding, flavor: &ManifestSet) -> bool {
+    fn record_if_new(&mut self, finding: &Finding, flavor: &ManifestSet) -> bool {
         if finding.kind == FindingKind::NeedsUnlisted {
-            let is_covered = self.covers(&finding.path, flavor, |_| true);
+            let was_suggested = self.was_suggested(&finding.path, flavor, |_| true);
             for path in finding.candidates.iter().chain([&finding.path]) {
-                self.record(path, &finding.file);
+                self.record_suggestion(path, &finding.file);
             }
-            return !is_covered;
+            return !was_suggested;
         }
         self.lines.insert((finding.file.clone(), finding.kind, finding.line, finding.path.clone()))
     }
 
     /// Whether a line for the path was suggested before for one of these manifests.
-    fn covers(&self, path: &str, flavor: &ManifestSet, is_one: impl Fn(&str) -> bool) -> bool {
+    fn was_suggested(&self, path: &str, flavor: &ManifestSet, is_one: impl Fn(&str) -> bool) -> bool {
         let mut manifests = self.manifests_by_path.get(path).into_iter().flatten();
         manifests.any(|file| flavor.files.contains(file) && is_one(file))
     }
 
-    fn record(&mut self, path: &str, file: &str) {
+    fn record_suggestion(&mut self, path: &str, file: &str) {
         self.manifests_by_path.entry(path.to_owned()).or_default().insert(file.to_owned());
     }
 }
@@ -65,7 +65,7 @@ impl Reported {
 impl Lint<'_, '_> {
     /// A file of this flavor, or a line of it.
     pub(super) fn site<'f>(&'f self, file: &'f str, line: Option<usize>) -> FindingSite<'f> {
-        let ManifestSet { board, flavor, .. } = self.selection.manifests;
+        let ManifestSet { board, flavor, .. } = self.selection.manifest_set;
         FindingSite { board: *board, flavor, file, line }
     }
 
@@ -84,7 +84,7 @@ impl Lint<'_, '_> {
 
     /// Reports a finding, unless it was reported before.
     pub(super) fn emit(&mut self, finding: Finding) {
-        if self.reported.is_new(&finding, self.selection.manifests) {
+        if self.reported.record_if_new(&finding, self.selection.manifest_set) {
             self.reported.findings.push(finding);
         }
     }
@@ -109,17 +109,18 @@ impl Lint<'_, '_> {
         if self.dependencies.unresolved.iter().any(|unresolved| unresolved.chain.contains(library)) {
             return false;
         }
-        let flavor = self.selection.manifests;
-        let is_covered = self.reported.covers(library.as_str(), flavor, |file| file != location.file);
-        if !is_covered {
-            self.reported.record(library.as_str(), location.file);
+        let flavor = self.selection.manifest_set;
+        let was_suggested =
+            self.reported.was_suggested(library.as_str(), flavor, |file| file != location.file);
+        if !was_suggested {
+            self.reported.record_suggestion(library.as_str(), location.file);
         }
-        !is_covered
+        !was_suggested
     }
 }
 
 /// The dependents as the subject of a sentence.
-pub(super) fn subject(dependents: &BTreeSet<UsrPath>) -> String {
+pub(super) fn subject_and_verb(dependents: &BTreeSet<UsrPath>) -> String {
     let mut names = dependents.iter();
     match (names.next(), dependents.len()) {
         (Some(only), 1) => format!("{only} needs"),

@@ -31,7 +31,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
             format!("{path} is a directory in this image: the line adds all {count} files below it");
         let kind = if looks_like_file(&path) { FindingKind::Tidy } else { FindingKind::Advice };
         if kind == FindingKind::Tidy || count > MAX_ADDED {
-            let needed = lint.dependents.needed_outside(&path);
+            let needed = lint.dependents.needed_from_outside(&path);
             files.retain(|path| needed.contains(*path));
         }
         let suggestion = Suggestion::edit(location.file, files, Some(line));

@@ -27,7 +27,7 @@ const NO_FINAL_NEWLINE: &str = "the file has no newline at its end: the build jo
 const LEFTOVER: &str = "the name is that of a backup or of an editor's file, and the build reads every file of this directory that is not hidden";
 
 /// Whether a file name is that of a backup by an editor, patch(1) or a package manager.
-fn is_leftover(file: &str) -> bool {
+fn is_backup_name(file: &str) -> bool {
     let name = file.rsplit('/').next().unwrap_or(file);
     let extension = name.rsplit_once('.').map(|(_, extension)| extension);
     let is_of_backup = |extension: &str| {
@@ -40,12 +40,12 @@ fn is_leftover(file: &str) -> bool {
 /// Reports malformed lines, line ends, and backup files.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
     let selection = lint.selection;
-    let names = selection.manifests.listed_as().map(|(listed_as, _)| listed_as);
-    for file in names.filter(|name| is_leftover(name)) {
+    let names = selection.manifest_set.directory_entries().map(|(entry, _)| entry);
+    for file in names.filter(|name| is_backup_name(name)) {
         let (site, suggestion) = (lint.site(file, None), Suggestion::HideFile(file.to_owned()));
         lint.emit(Finding::new(FindingKind::Advice, site, file, LEFTOVER.to_owned(), suggestion));
     }
-    for (&file, text) in &selection.texts {
+    for (&file, text) in &selection.manifest_files {
         let finding = |lint: &Lint<'_, '_>, at: usize, message: String| {
             let location = Location { file, line: at + 1 };
             lint.finding(FindingKind::Tidy, location, &text.lines()[at].text, message, Suggestion::RunFix)
@@ -55,7 +55,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
         if let Some(first) = crlf.first() {
             lint.emit(finding(lint, *first, format!("{} {CRLF}", crlf.len())));
         }
-        if text.has_no_final_newline() && selection.manifests.is_followed_by_manifest(file) {
+        if text.has_no_final_newline() && selection.manifest_set.is_followed_by_manifest(file) {
             lint.emit(finding(lint, text.lines().len() - 1, NO_FINAL_NEWLINE.to_owned()));
         }
         for malformed in find(text, lint.index) {
@@ -70,8 +70,8 @@ pub(super) fn fix(fixer: &mut Fixer<'_>) {
     let (accepted, flavors) = (fixer.accepted, fixer.flavors);
     for file in &fixer.files {
         let Some(editor) = fixer.editors.get_mut(file) else { continue };
-        let is_accepted = |line: &str| accepted.accepts(FindingKind::Tidy, flavors, file, line);
-        let lines = editor.text().lines();
+        let is_accepted = |line: &str| accepted.prevents_fix(FindingKind::Tidy, flavors, file, line);
+        let lines = editor.edited_file().lines();
         let mut crlf = lines.iter().filter(|line| line.ends_in_crlf());
         let keeps_crlf = crlf.next().is_some_and(|line| is_accepted(&line.text));
         let keeps_end = lines.last().is_some_and(|line| is_accepted(&line.text));
@@ -81,7 +81,7 @@ pub(super) fn fix(fixer: &mut Fixer<'_>) {
         if !keeps_end && flavors.iter().any(|flavor| flavor.is_followed_by_manifest(file)) {
             editor.add_final_newline(NO_FINAL_NEWLINE);
         }
-        let mut malformed = find(editor.text(), fixer.index);
+        let mut malformed = find(editor.edited_file(), fixer.index);
         malformed.retain(|line| !is_accepted(&line.line));
         // Rewriting moves lines, so it comes last.
         let removed = malformed.iter().filter(|line| line.replacement.is_none());
@@ -113,14 +113,15 @@ pub(super) fn find(text: &ManifestFile, index: &ImageIndex<'_>) -> Vec<Malformed
     for (at, line) in text.lines().iter().enumerate() {
         let (replacement, reason) = match (line.text.strip_prefix(BYTE_ORDER_MARK), line.kind()) {
             (Some(rest), _) => {
-                let path = normalized(rest, index).map_or_else(|| rest.to_owned(), |(path, _)| path);
+                let path =
+                    normal_form_if_different(rest, index).map_or_else(|| rest.to_owned(), |(path, _)| path);
                 let is_empty = rest.trim().is_empty() || rest.trim().starts_with('#');
                 ((!is_empty).then_some(path), BOM.to_owned())
             }
             (None, LineKind::Comment) => (None, COMMENT.to_owned()),
             (None, LineKind::Blank) => (None, "the line is blank".to_owned()),
             (None, LineKind::Entry) if !seen.insert(&line.text) => (None, "duplicate line".to_owned()),
-            (None, LineKind::Entry) => match normalized(&line.text, index) {
+            (None, LineKind::Entry) => match normal_form_if_different(&line.text, index) {
                 Some((path, why)) => (Some(path), why),
                 None => continue,
             },
@@ -131,13 +132,13 @@ pub(super) fn find(text: &ManifestFile, index: &ImageIndex<'_>) -> Vec<Malformed
 }
 
 /// The normal form of a path, and the reason for the difference; `None` if the line is in normal form.
-fn normalized(line: &str, index: &ImageIndex<'_>) -> Option<(String, String)> {
+fn normal_form_if_different(line: &str, index: &ImageIndex<'_>) -> Option<(String, String)> {
     if index.tree.get(line).is_some() {
         return None;
     }
     let path = UsrPath::from_rootfs_path(line.trim()).ok()?;
     if path.parent().is_none() {
-        return prepend_directory(&path, index);
+        return resolve_bare_name(&path, index);
     }
     let below_usr = path.as_str().strip_prefix("usr/").filter(|below| index.tree.get(below).is_some());
     if let Some(below) = below_usr {
@@ -153,7 +154,7 @@ fn normalized(line: &str, index: &ImageIndex<'_>) -> Option<(String, String)> {
 
 /// Adds the missing directory of a file name (`libcrypt-2.21.so` in `lib64`), also for the only replacement of the name:
 /// programs are in `bin` and `sbin`, libraries in the directories that the loader searches.
-fn prepend_directory(name: &UsrPath, index: &ImageIndex<'_>) -> Option<(String, String)> {
+fn resolve_bare_name(name: &UsrPath, index: &ImageIndex<'_>) -> Option<(String, String)> {
     let library = LibraryName::from_path(name);
     let is_searched = |path: &&UsrPath| {
         path.parent().is_some_and(|directory| match library {
@@ -216,7 +217,7 @@ mod tests {
             ("d/a.manifest", false),
             ("d/a", false),
         ] {
-            assert_eq!(super::is_leftover(name), expected, "{name}");
+            assert_eq!(super::is_backup_name(name), expected, "{name}");
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::fix_state::{Fixer, entries_by_name_kind};
+use super::fix_state::{Fixer, entries_sonames_first};
 use super::lint_state::Lint;
 use super::malformed_line;
 use crate::file::ManifestFile;
@@ -29,7 +29,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
     }
     let unresolved_sonames = lint.dependencies.names().cloned().collect();
     let mut context = ReplacementContext::new(lines(), index, &unresolved_sonames);
-    for (file, text) in &selection.texts {
+    for (file, text) in &selection.manifest_files {
         context.set_manifest(text);
         check_file(lint, file, text, &context);
     }
@@ -66,7 +66,7 @@ fn check_file(lint: &mut Lint<'_, '_>, file: &str, text: &ManifestFile, context:
         let mut finding = finding(lint, at, message, suggestion).candidates(found.outcome.candidates());
         // A redundant line that is in the image is not a missing one.
         if lint.index.tree.get(path.as_str()).is_some() {
-            finding = finding.kind(FindingKind::Tidy);
+            finding = finding.reclassified_as(FindingKind::Tidy);
         }
         lint.emit(finding);
     }
@@ -127,12 +127,14 @@ fn decision(path: &UsrPath, candidates: &[UsrPath], context: &ReplacementContext
 
 /// Renames missing entries to their replacements.
 pub(super) fn fix(fixer: &mut Fixer<'_>) {
-    if replace_unambiguous(fixer, &BTreeSet::new()) {
+    let has_ambiguous = replace_unambiguous(fixer, &BTreeSet::new());
+    if has_ambiguous {
         // Dependencies of listed files can select one of several candidates.
         let mut sonames = BTreeSet::new();
         for flavor in fixer.flavors {
             let selection = fixer.selection(flavor);
-            let dependencies = fixer.index.dependency_cache.get_or_scan(&selection, fixer.options.dlopen);
+            let dependencies =
+                fixer.index.dependency_cache.get_or_scan(&selection, fixer.options.min_dlopen_priority);
             sonames.extend(dependencies.names().cloned());
         }
         replace_unambiguous(fixer, &sonames);
@@ -141,15 +143,15 @@ pub(super) fn fix(fixer: &mut Fixer<'_>) {
 
 /// Renames or removes entries with a certain replacement; returns whether one has several candidates.
 fn replace_unambiguous(fixer: &mut Fixer<'_>, unresolved_sonames: &BTreeSet<String>) -> bool {
-    if !fixer.lines().any(|line| may_need_replacement(line, fixer.index)) {
+    if !fixer.entries().any(|line| may_need_replacement(line, fixer.index)) {
         return false;
     }
     let mut has_ambiguous = false;
-    let mut context = ReplacementContext::new(fixer.lines(), fixer.index, unresolved_sonames);
+    let mut context = ReplacementContext::new(fixer.entries(), fixer.index, unresolved_sonames);
     for file in &fixer.files {
         let Some(editor) = fixer.editors.get_mut(file) else { continue };
-        context.set_manifest(editor.text());
-        for path in entries_by_name_kind(editor) {
+        context.set_manifest(editor.edited_file());
+        for path in entries_sonames_first(editor) {
             let Some(ReplacementResult { outcome, reason }) = context.find_replacement(&path) else {
                 continue;
             };
@@ -171,18 +173,18 @@ fn replace_unambiguous(fixer: &mut Fixer<'_>, unresolved_sonames: &BTreeSet<Stri
 }
 
 /// Removes missing entries without a replacement: `--drop-missing`.
-pub(super) fn remove(fixer: &mut Fixer<'_>) {
-    let mut context = ReplacementContext::new(fixer.lines(), fixer.index, &fixer.requested_stems);
+pub(super) fn drop_missing(fixer: &mut Fixer<'_>) {
+    let mut context = ReplacementContext::new(fixer.entries(), fixer.index, &fixer.requested_stems);
     for file in &fixer.files {
         let Some(editor) = fixer.editors.get_mut(file) else { continue };
-        context.set_manifest(editor.text());
+        context.set_manifest(editor.edited_file());
         let is_missing = |line: &str| {
             UsrPath::new(line).map_or(true, |path| {
                 let found = context.find_replacement(&path);
                 matches!(found, Some(ReplacementResult { outcome: ReplacementOutcome::NotFound(_), .. }))
             })
         };
-        let missing = editor.text().entries().map(|(_, line)| line).filter(|line| is_missing(line));
+        let missing = editor.edited_file().entries().map(|(_, line)| line).filter(|line| is_missing(line));
         for line in missing.map(str::to_owned).collect::<Vec<_>>() {
             editor.remove(&line, FixKind::Drop, "it is not in the image, and --drop-missing was given");
         }
@@ -191,7 +193,7 @@ pub(super) fn remove(fixer: &mut Fixer<'_>) {
 
 /// Adds candidates to each missing library without one: libraries of the same family and kind of name that were added to
 /// the same manifest.
-pub fn add_candidates(findings: &mut [Finding], fixes: &[Fix]) {
+pub fn add_library_candidates(findings: &mut [Finding], fixes: &[Fix]) {
     let mut added: HashMap<(&str, &str), Vec<(&str, LibraryName<'_>)>> = HashMap::new();
     for fix in fixes.iter().filter(|fix| fix.kind == FixKind::Add) {
         if let Some(to) = &fix.to
@@ -215,7 +217,7 @@ pub fn add_candidates(findings: &mut [Finding], fixes: &[Fix]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_case::{check_rows, run, run_with};
+    use super::super::test_case::{check_and_fix, check_and_fix_with, check_rows};
 
     #[test]
     fn missing_entry_gets_its_replacement_or_stays() {
@@ -245,22 +247,25 @@ mod tests {
     fn many_missing_entries_are_counted() {
         let manifest: String =
             (0..super::MAX_REPORTED + 5).map(|number| format!("bin/x{number:04}\n")).collect();
-        let outcome = run_with(&["bin/a"], &manifest, true);
+        let outcome = check_and_fix_with(&["bin/a"], &manifest, true);
         assert_eq!(outcome.findings.len(), super::MAX_REPORTED + 1);
         assert_eq!((outcome.fixed.as_str(), outcome.remaining.len()), ("", 0));
     }
 
     #[test]
     fn drop_missing_removes_entries_without_a_replacement() {
-        let outcome = run_with(&["lib64/libz.so.2", "lib64/libz.so.3"], "bin/gone\nlib64/libz.so.1\n", true);
+        let outcome =
+            check_and_fix_with(&["lib64/libz.so.2", "lib64/libz.so.3"], "bin/gone\nlib64/libz.so.1\n", true);
         assert_eq!(outcome.fixed, "lib64/libz.so.1\n");
         assert_eq!(outcome.remaining, ["error missing 1 lib64/libz.so.1"]);
     }
 
     #[test]
     fn addition_of_the_same_library_renames_the_line() {
-        let outcome =
-            run(&["bin/x libcrypto.so.3", "lib64/libcrypto.so.3"], "bin/x\nlib64/libcrypto.so.1.1\n");
+        let outcome = check_and_fix(
+            &["bin/x libcrypto.so.3", "lib64/libcrypto.so.3"],
+            "bin/x\nlib64/libcrypto.so.1.1\n",
+        );
         assert_eq!((outcome.fixed.as_str(), outcome.remaining.len()), ("bin/x\nlib64/libcrypto.so.3\n", 0));
     }
 

@@ -1,7 +1,7 @@
 //! Rule: the dependencies of a listed file are in the image. Without a fix: the suggestion removes the file and its
 //! dependents.
 
-use super::lint_state::{Lint, subject};
+use super::lint_state::{Lint, subject_and_verb};
 use crate::finding::FindingKind;
 use crate::suggestion::Suggestion;
 
@@ -16,10 +16,10 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
     let nowhere: Vec<_> = nowhere.filter_map(|one| Some((one, one.location(lint.selection)?))).collect();
     for &(unresolved, location) in nowhere.iter().take(MAX_REPORTED) {
         let name = &unresolved.name;
-        let needs = subject(&unresolved.needed_by);
-        let searched = searched(&unresolved.searched);
+        let needs = subject_and_verb(&unresolved.needed_by);
+        let searched = format_searched(&unresolved.searched);
         let message = format!("{needs} {name}, which is nowhere in the image (searched: {searched})");
-        let suggestion = lint.dependents.removal(&unresolved.needed_by, Some(name));
+        let suggestion = lint.dependents.suggest_removal(&unresolved.needed_by, Some(name));
         let finding = lint.finding(FindingKind::NeedsNowhere, location, name, message, suggestion);
         lint.emit(finding.needed_by(&unresolved.needed_by));
     }
@@ -32,7 +32,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
     }
 }
 
-fn searched(directories: &[String]) -> String {
+fn format_searched(directories: &[String]) -> String {
     let shown = &directories[..directories.len().min(MAX_DIRECTORIES)];
     match directories.len() - shown.len() {
         0 if shown.is_empty() => "the whole image".to_owned(),
@@ -49,12 +49,12 @@ mod tests {
     #[test]
     fn searched_directories_are_counted_above_16() {
         let directories: Vec<String> = (0..20).map(|at| format!("/{at}")).collect();
-        assert_eq!(searched(&[]), "the whole image");
-        assert_eq!(searched(&directories[..2]), "/0, /1");
+        assert_eq!(format_searched(&[]), "the whole image");
+        assert_eq!(format_searched(&directories[..2]), "/0, /1");
         assert!(
-            searched(&directories).ends_with(", /15 and 4 more directories"),
+            format_searched(&directories).ends_with(", /15 and 4 more directories"),
             "{}",
-            searched(&directories)
+            format_searched(&directories)
         );
     }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::fix_state::{Fixer, MAX_PASSES};
-use super::lint_state::{Lint, join, subject};
+use super::lint_state::{Lint, join, subject_and_verb};
 use crate::editor::ManifestEditor;
 use crate::finding::FindingKind;
 use crate::image_index::ImageIndex;
@@ -33,7 +33,7 @@ fn message(unresolved: &UnresolvedDependency, unlisted: &[&UsrPath], file: &str)
         DependencyKind::Dlopen(feature) => format!("{name}, loaded with dlopen(3) for {feature}"),
         DependencyKind::Exec(source) => format!("{name}, which it starts ({source})"),
     };
-    let (needs, paths) = (subject(&unresolved.needed_by), join(unlisted, " and "));
+    let (needs, paths) = (subject_and_verb(&unresolved.needed_by), join(unlisted, " and "));
     match (&unresolved.fragile, &unresolved.unsuitable) {
         (_, Some((other, reason))) => format!(
             "{needs} {dependency}; the image's loader takes {paths}, which {file} does not list, and {other} does not \
@@ -49,7 +49,7 @@ fn message(unresolved: &UnresolvedDependency, unlisted: &[&UsrPath], file: &str)
 
 /// Adds dependencies of listed files until no more can be added.
 pub(super) fn fix(fixer: &mut Fixer<'_>) {
-    let (index, dlopen) = (fixer.index, fixer.options.dlopen);
+    let (index, dlopen) = (fixer.index, fixer.options.min_dlopen_priority);
     add_until_complete(fixer, FindingKind::NeedsUnlisted, |selection| {
         let dependencies = index.dependency_cache.get_or_scan(selection, dlopen);
         let additions = dependencies.unresolved.iter().filter_map(|one| addition(one, selection));
@@ -77,8 +77,9 @@ pub(super) fn add_until_complete(
     for flavor in fixer.flavors {
         for _ in 0..MAX_PASSES {
             let (mut additions, requested) = find(&fixer.selection(flavor));
-            additions
-                .retain(|one| !fixer.accepted.accepts(kind, fixer.flavors, &one.file, one.resolves.as_str()));
+            additions.retain(|one| {
+                !fixer.accepted.prevents_fix(kind, fixer.flavors, &one.file, one.resolves.as_str())
+            });
             if !apply(fixer, &additions) {
                 fixer.requested_stems.extend(requested);
                 break;
@@ -157,7 +158,7 @@ fn linker_name(path: &UsrPath, index: &ImageIndex<'_>) -> Option<UsrPath> {
 
 /// Whether a manifest lists the linker name of most libraries that have one: it then gets those of new libraries too.
 fn keeps_linker_names(editor: &ManifestEditor, index: &ImageIndex<'_>) -> bool {
-    let lines: HashSet<&str> = editor.text().entries().map(|(_, line)| line).collect();
+    let lines: HashSet<&str> = editor.edited_file().entries().map(|(_, line)| line).collect();
     let paths = lines.iter().filter_map(|line| UsrPath::new(line).ok());
     let sonames = paths.filter(|path| {
         LibraryName::from_path(path).is_some_and(|name| matches!(name.kind, NameKind::Soname(_)))
@@ -169,7 +170,7 @@ fn keeps_linker_names(editor: &ManifestEditor, index: &ImageIndex<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_case::{check_rows, run};
+    use super::super::test_case::{check_and_fix, check_rows};
 
     #[test]
     fn unlisted_dependency_is_added_with_its_symlinks() {
@@ -198,7 +199,7 @@ mod tests {
                 &[],
             ),
         ]);
-        let message = run(image, "bin/x\nlib64/liba.so.1\nlib64/liba.so.1.2\n").message;
+        let message = check_and_fix(image, "bin/x\nlib64/liba.so.1\nlib64/liba.so.1.2\n").message;
         let expected =
             "lib64/liba.so.1.2 needs libb.so.1; the image has lib64/libb.so.1, which m does not list";
         assert_eq!(message, expected);

@@ -12,7 +12,7 @@ use usr::file_info::is_systemd;
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
     let (kind, systemd) = (FindingKind::Missing, "systemd, process 1 of a stage1");
     if !report_if_unlisted(lint, is_systemd, kind, systemd)
-        && lint.selection.manifests.flavor.as_str() != "kvm"
+        && lint.selection.manifest_set.flavor.as_str() != "kvm"
     {
         let is_nspawn = |path: &str| path.ends_with("/systemd-nspawn");
         report_if_unlisted(lint, is_nspawn, FindingKind::Advice, "systemd-nspawn, which runs the pod");
@@ -31,9 +31,9 @@ fn report_if_unlisted(
     let is_listed = selection.paths.iter().any(|path| is_one(path.as_str()))
         || selection.entries().any(|(_, line)| is_one(line));
     let program = lint.index.tree.iter().map(|(path, _)| path).find(|path| is_one(path.as_str()));
-    let first = selection.texts.keys().next();
+    let first = selection.manifest_files.keys().next();
     let (Some(program), Some(file), false) = (program, first, is_listed) else { return false };
-    let file = selection.nearest_entry(program, Location { file, line: 1 }).file;
+    let file = selection.neighbor_for_addition(program, Location { file, line: 1 }).file;
     let message = format!("no manifest of this flavor lists {subject}; the image has {program}");
     let suggestion = Suggestion::add(file, [program]);
     let finding = Finding::new(kind, lint.site(file, None), program.as_str(), message, suggestion);

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::fix_state::{Fixer, entries_by_name_kind};
+use super::fix_state::{Fixer, entries_sonames_first};
 use crate::editor::ManifestEditor;
+use crate::exactly_one;
 use crate::finding::FixKind;
 use crate::image_index::ImageIndex;
 use crate::known_dlopens::is_loaded_by_name;
 use crate::library_name::{LibraryName, NameKind, strip_trailing_version};
-use crate::only;
 use crate::replacement::MAX_LIBRARIES;
 use usr::path::UsrPath;
 
@@ -17,7 +17,7 @@ use usr::path::UsrPath;
 /// Another added library is not evidence that the missing one is obsolete: only the same name with another version
 /// is. Libraries that files load with dlopen(3) need a manual decision: without one, a feature is lost.
 pub(super) fn fix_by_additions(fixer: &mut Fixer<'_>) {
-    let has_missing_entries = fixer.lines().any(|line| fixer.index.tree.get(line).is_none());
+    let has_missing_entries = fixer.entries().any(|line| fixer.index.tree.get(line).is_none());
     if fixer.options.by_names_only || !has_missing_entries {
         return;
     }
@@ -29,10 +29,10 @@ pub(super) fn fix_by_additions(fixer: &mut Fixer<'_>) {
             if fixer.requested_stems.contains(name.stem) || is_loaded_by_name(name.stem) {
                 continue;
             }
-            if let Some(new) = changes.replacement(&name, fixer.index) {
+            if let Some(new) = changes.find_replacement(&name, fixer.index) {
                 let reason = format!("{} is needed now, and the image has no {}", new.name(), path.name());
                 editor.rename(path.as_str(), new.as_str(), FixKind::Rename, &reason);
-                changes.rename(&name, new);
+                changes.record_rename(&name, new);
             } else if name.kind == NameKind::LinkerName
                 && let Some(new) = changes.renamed_sonames.get(name.stem)
             {
@@ -65,7 +65,7 @@ fn fix_like_other_manifests(fixer: &mut Fixer<'_>) {
 
 /// The entries that the image does not have, sonames first.
 fn missing_entries(editor: &ManifestEditor, index: &ImageIndex<'_>) -> Vec<UsrPath> {
-    let mut missing = entries_by_name_kind(editor);
+    let mut missing = entries_sonames_first(editor);
     missing.retain(|path| index.tree.get(path.as_str()).is_none());
     missing
 }
@@ -110,7 +110,7 @@ impl LibraryChanges {
         }
     }
 
-    fn rename(&mut self, name: &LibraryName<'_>, new: UsrPath) {
+    fn record_rename(&mut self, name: &LibraryName<'_>, new: UsrPath) {
         self.add_renamed_soname(name, new.as_str());
         if let Some(additions) = self.additions.get_mut(strip_trailing_version(name.stem)) {
             additions.retain(|path| *path != new);
@@ -119,7 +119,7 @@ impl LibraryChanges {
 
     /// The unique addition of the same stem (else of the stem with a version) and the same kind of name. Without one of
     /// that kind, a single addition whose file name is its soname replaces both the soname and the file.
-    fn replacement(&self, name: &LibraryName<'_>, index: &ImageIndex<'_>) -> Option<UsrPath> {
+    fn find_replacement(&self, name: &LibraryName<'_>, index: &ImageIndex<'_>) -> Option<UsrPath> {
         let family = self.additions.get(strip_trailing_version(name.stem))?;
         // Of more, none is certain.
         if family.len() > MAX_LIBRARIES {
@@ -141,9 +141,9 @@ impl LibraryChanges {
         let is_soname_and_file = |path: &UsrPath| index.soname(path) == Some(path.name());
         let found = match alike.as_slice() {
             [] if name.kind != NameKind::LinkerName => {
-                only(candidates).filter(|path| is_soname_and_file(path))
+                exactly_one(candidates).filter(|path| is_soname_and_file(path))
             }
-            _ => only(alike),
+            _ => exactly_one(alike),
         };
         found.cloned()
     }

@@ -73,7 +73,7 @@ fn elf(path: &str, words: &str) -> ElfInfo {
 }
 
 /// The results of a check and a fix of one manifest.
-pub(super) struct Outcome {
+pub(super) struct CheckAndFixResult {
     /// `severity kind line path` of each finding.
     pub(super) findings: Vec<String>,
     /// The message of the first finding.
@@ -85,21 +85,21 @@ pub(super) struct Outcome {
 }
 
 /// Checks and fixes the manifest `m` of a flavor that also has an empty manifest `z`.
-pub(super) fn run(paths: &[&str], manifest: &str) -> Outcome {
-    run_with(paths, manifest, false)
+pub(super) fn check_and_fix(paths: &[&str], manifest: &str) -> CheckAndFixResult {
+    check_and_fix_with(paths, manifest, false)
 }
 
-/// As [`run`], with `--drop-missing` or not.
-pub(super) fn run_with(paths: &[&str], manifest: &str, drop_missing: bool) -> Outcome {
+/// As [`check_and_fix`], with `--drop-missing` or not.
+pub(super) fn check_and_fix_with(paths: &[&str], manifest: &str, drop_missing: bool) -> CheckAndFixResult {
     let tree = image(paths);
     let index = ImageIndex::new(&tree);
-    let listing = |name: &str| ManifestRef {
+    let manifest_ref = |name: &str| ManifestRef {
         board: Board::Amd64,
         flavor: Flavor::from_dir_name("usr_from_coreos").unwrap(),
-        listed_as: name.to_owned(),
+        directory_entry: name.to_owned(),
         file: name.to_owned(),
     };
-    let flavors = ManifestSet::from_board(Board::Amd64, &[listing("m"), listing("z")]);
+    let flavors = ManifestSet::group_by_flavor(Board::Amd64, &[manifest_ref("m"), manifest_ref("z")]);
     let files = |text: &str| {
         let text = text.as_bytes().to_vec();
         BTreeMap::from([("m".to_owned(), text), ("z".to_owned(), Vec::new())])
@@ -111,16 +111,20 @@ pub(super) fn run_with(paths: &[&str], manifest: &str, drop_missing: bool) -> Ou
     };
     let found = check(manifest);
     let mut editors = ManifestEditor::open_all(&files(manifest));
-    let options = FixOptions { dlopen: Some(DlopenPriority::Required), drop_missing, by_names_only: false };
+    let options = FixOptions {
+        min_dlopen_priority: Some(DlopenPriority::Required),
+        drop_missing,
+        by_names_only: false,
+    };
     fix(&flavors, &mut editors, &index, options, &AcceptedFindings::default());
-    let fixed = String::from_utf8(editors["m"].text().to_bytes()).unwrap();
+    let fixed = String::from_utf8(editors["m"].edited_file().to_bytes()).unwrap();
     let show = |text: &str| {
         let show = |one: &crate::finding::Finding| {
             format!("{} {} {} {}", one.severity.id(), one.kind.id(), one.line.unwrap_or(0), one.path)
         };
         check(text).iter().map(show).collect::<Vec<_>>()
     };
-    Outcome {
+    CheckAndFixResult {
         findings: show(manifest),
         message: found.first().map_or(String::new(), |finding| finding.message.clone()),
         remaining: show(&fixed),
@@ -134,7 +138,7 @@ pub(super) type Row<'r> = (&'r [&'r str], &'r str, &'r [&'r str], &'r str, &'r [
 /// Compares each row.
 pub(super) fn check_rows(rows: &[Row<'_>]) {
     for (paths, manifest, findings, fixed, remaining) in rows {
-        let outcome = run(paths, manifest);
+        let outcome = check_and_fix(paths, manifest);
         let context = format!("{manifest:?} in {paths:?}: {}", outcome.message);
         assert_eq!(outcome.findings, *findings, "{context}");
         assert_eq!(outcome.fixed, *fixed, "{context}");

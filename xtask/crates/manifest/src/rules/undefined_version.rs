@@ -1,6 +1,6 @@
 //! Rule: the library that the loader takes defines each symbol version that its dependents need. Without a fix.
 
-use super::lint_state::{Lint, subject};
+use super::lint_state::{Lint, subject_and_verb};
 use crate::finding::FindingKind;
 
 /// Reports each symbol version that is not defined.
@@ -8,9 +8,9 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
     for ((library, version), needed_by) in &lint.dependencies.undefined_versions {
         let location = needed_by.iter().chain([library]).find_map(|path| lint.selection.location(path));
         let Some(location) = location else { continue };
-        let needs = subject(needed_by);
+        let needs = subject_and_verb(needed_by);
         let message = format!("{needs} version {version} of {library}, which does not define it");
-        let removal = lint.dependents.removal(needed_by, None);
+        let removal = lint.dependents.suggest_removal(needed_by, None);
         let finding = lint.finding(FindingKind::VersionUnsatisfied, location, library, message, removal);
         lint.emit(finding.needed_by(needed_by));
     }

@@ -11,11 +11,11 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
         let (reference, program) = (missing.reference, &missing.unlisted_path);
         let Some(mut location) = lint.selection.location(&reference.referrer) else { continue };
         let (kind, suggestion) = if missing.in_image {
-            location = lint.selection.nearest_entry(program, location);
+            location = lint.selection.neighbor_for_addition(program, location);
             let kind = if reference.may_fail { FindingKind::Advice } else { FindingKind::NeedsUnlisted };
             (kind, Suggestion::add(location.file, [program]))
         } else if reference.is_needed_to_start() {
-            (FindingKind::NeedsNowhere, lint.dependents.removal([&reference.referrer], None))
+            (FindingKind::NeedsNowhere, lint.dependents.suggest_removal([&reference.referrer], None))
         } else if reference.may_fail {
             continue;
         } else {

@@ -1,6 +1,6 @@
 //! Rule: a listed ELF file is for the board's machine, and can be loaded. Without a fix.
 
-use super::lint_state::{Lint, subject};
+use super::lint_state::{Lint, subject_and_verb};
 use crate::finding::FindingKind;
 use usr::file_info::FileInfo;
 
@@ -9,7 +9,7 @@ const EM_BPF: u16 = 247;
 
 /// Reports files for another machine, files that are not valid ELF, and files that the loader would stop at.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
-    let (board, selection) = (lint.selection.manifests.board, lint.selection);
+    let (board, selection) = (lint.selection.manifest_set.board, lint.selection);
     for (path, info) in selection.files() {
         let message = match info {
             FileInfo::Elf(elf) if elf.dynamic && ![board.elf_machine(), EM_BPF].contains(&elf.machine) => {
@@ -25,14 +25,14 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
             _ => continue,
         };
         let Some(location) = selection.location(path) else { continue };
-        let removal = lint.dependents.removal([path], None);
+        let removal = lint.dependents.suggest_removal([path], None);
         lint.emit(lint.finding(FindingKind::WrongMachine, location, path, message, removal));
     }
     for (path, (needed_by, error)) in &lint.dependencies.unloadable {
         let is_reported = matches!(selection.tree.file_info(path.as_str()), Some(FileInfo::MalformedElf(_)));
         let Some(location) = selection.location(path).filter(|_| !is_reported) else { continue };
-        let message = format!("{} {path}, which cannot be loaded: {error}", subject(needed_by));
-        let removal = lint.dependents.removal(needed_by.iter().chain([path]), None);
+        let message = format!("{} {path}, which cannot be loaded: {error}", subject_and_verb(needed_by));
+        let removal = lint.dependents.suggest_removal(needed_by.iter().chain([path]), None);
         let finding = lint.finding(FindingKind::WrongMachine, location, path, message, removal);
         lint.emit(finding.needed_by(needed_by));
     }

@@ -10,7 +10,7 @@ use usr::path::UsrPath;
 
 /// Reports the libraries, unless the option excludes all `.note.dlopen` entries.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
-    if let Some(min_priority) = lint.dlopen {
+    if let Some(min_priority) = lint.min_dlopen_priority {
         check_table(lint);
         check_notes(lint, min_priority);
     }

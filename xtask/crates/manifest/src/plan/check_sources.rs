@@ -12,13 +12,13 @@ use coreos_types::error::Result;
 /// Checks the sources against the images of the pinned release, without changes.
 ///
 /// # Errors
-/// As [`super::bump::bump`].
-pub fn verify(
+/// As [`super::bump::plan_bump`].
+pub fn check_sources(
     sources: &Stage1Sources,
     options: &BumpOptions,
     trees: &ImageTrees<'_>,
 ) -> Result<Vec<Finding>> {
-    let pins = sources.pins()?;
+    let pins = sources.parse_common_mk()?;
     let targets = options.pin_targets(trees)?;
     let indexes = index_all(trees);
     let mut findings = lint_all(sources, &indexes, options.fix_options);
