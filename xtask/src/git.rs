@@ -36,7 +36,7 @@ const SIGNERS: [(&[&str], &str); 3] = [
 ];
 
 /// A file's entry in the last commit.
-struct CommittedFile {
+struct HeadEntry {
     mode: String,
     oid: String,
 }
@@ -54,7 +54,7 @@ pub fn check_repository(root: &Path) -> Result<()> {
 /// # Errors
 /// The tree is not inside a git repository, a merge is in progress, git knows no author, a path that git would write is
 /// a symlink, or one of `files` (relative to `root`) has uncommitted changes or is not tracked.
-pub fn check_clean(root: &Path, files: &[&str]) -> Result<()> {
+pub fn check_committable(root: &Path, files: &[&str]) -> Result<()> {
     let git = Git::open(root)?;
     if git.run(&["rev-parse", "--quiet", "--verify", "MERGE_HEAD"]).is_ok() {
         let why = "a merge is in progress, and git cannot commit single files during a merge";
@@ -65,14 +65,14 @@ pub fn check_clean(root: &Path, files: &[&str]) -> Result<()> {
             .context("git user.name and user.email are not set")
             .with_hint("git config user.name NAME; git config user.email ADDRESS")?;
     }
-    git.check_links()?;
+    git.check_git_dir_symlinks()?;
     let mut changed = Vec::new();
     for file in files {
-        let Some(committed) = git.committed(file)? else { return Err(git.untracked_error(file)) };
+        let Some(committed) = git.head_entry(file)? else { return Err(git.untracked_error(file)) };
         let staged = git.run(&["ls-files", "--stage", "-z", "--", file])?;
         let in_index = format!("{} {} 0\t", committed.mode, committed.oid);
         let bytes = fs::read(root.join(file)).with_context(|| format!("cannot read {file}"))?;
-        if !staged.starts_with(&in_index) || git.hash(&bytes, false)? != committed.oid {
+        if !staged.starts_with(&in_index) || git.hash_object(&bytes, false)? != committed.oid {
             changed.push(*file);
         }
     }
@@ -137,17 +137,17 @@ impl Git<'_> {
     }
 
     fn commit(&self, files: &[&str], message: &str) -> Result<String> {
-        self.check_links()?;
+        self.check_git_dir_symlinks()?;
         let head = self.run(&["rev-parse", "--verify", "HEAD"])?;
         let head = head.trim();
         let mut entries = Vec::new();
         for file in files {
-            let committed = self.committed(file)?.ok_or_else(|| self.untracked_error(file))?;
+            let committed = self.head_entry(file)?.ok_or_else(|| self.untracked_error(file))?;
             let bytes = fs::read(self.root.join(file)).with_context(|| format!("cannot read {file}"))?;
-            let oid = self.hash(&bytes, true)?;
+            let oid = self.hash_object(&bytes, true)?;
             entries.extend(format!("{} {oid}\t{}{file}\0", committed.mode, self.prefix).into_bytes());
         }
-        let index = private_directory()?;
+        let index = create_index_dir()?;
         let own_index = Some(index.path().join("index"));
         self.run_with(&["read-tree", head], None, own_index.as_deref())?;
         let update = ["update-index", "-z", "--index-info"];
@@ -167,18 +167,18 @@ impl Git<'_> {
     }
 
     /// A file's entry in the last commit; `None` if the commit does not have the file.
-    fn committed(&self, file: &str) -> Result<Option<CommittedFile>> {
+    fn head_entry(&self, file: &str) -> Result<Option<HeadEntry>> {
         let listed = self.run(&["ls-tree", "-z", "HEAD", "--", file])?;
         // MODE TYPE OID\tPATH
         Ok(match listed.split([' ', '\t']).collect::<Vec<_>>()[..] {
-            [mode, "blob", oid, ..] => Some(CommittedFile { mode: mode.to_owned(), oid: oid.to_owned() }),
+            [mode, "blob", oid, ..] => Some(HeadEntry { mode: mode.to_owned(), oid: oid.to_owned() }),
             _ => None,
         })
     }
 
     /// The object ID of `bytes` as a blob, without filters.
-    fn hash(&self, bytes: &[u8], is_written: bool) -> Result<String> {
-        let write: &[&str] = if is_written { &["-w"] } else { &[] };
+    fn hash_object(&self, bytes: &[u8], writes_object: bool) -> Result<String> {
+        let write: &[&str] = if writes_object { &["-w"] } else { &[] };
         let arguments = [&["hash-object"], write, &["--no-filters", "--stdin"]].concat();
         self.run_with(&arguments, Some(bytes), None).map(|oid| oid.trim().to_owned())
     }
@@ -195,7 +195,7 @@ impl Git<'_> {
     }
 
     /// Refuses a repository in which a file that git writes is a symlink: git would write to its target.
-    fn check_links(&self) -> Result<()> {
+    fn check_git_dir_symlinks(&self) -> Result<()> {
         let branch = self.run(&["symbolic-ref", "--quiet", "HEAD"]).unwrap_or_default();
         let (branch, directory) = (branch.trim(), self.run(&["rev-parse", "--absolute-git-dir"])?);
         let directory = Path::new(directory.trim_end_matches('\n'));
@@ -270,13 +270,13 @@ pub fn source_links(root: &Path) -> Option<SourceLinks> {
 }
 
 /// Whether git tracks anything at or below `path` (relative to `root`). Without git, or outside a checkout: no.
-pub fn is_tracked(root: &Path, path: &str) -> bool {
+pub fn has_tracked_files(root: &Path, path: &str) -> bool {
     let tracked = Git::open(root).and_then(|git| git.run(&["ls-files", "-z", "--", path]));
     tracked.is_ok_and(|names| !names.is_empty())
 }
 
 /// Creates a directory for git's index.
-fn private_directory() -> Result<TempPath> {
+fn create_index_dir() -> Result<TempPath> {
     let create = |number| match TempPath::create_dir(&format!(".xtask-index-{}-{number}", std::process::id()))
     {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => None,

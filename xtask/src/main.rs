@@ -9,9 +9,9 @@ fn main() -> ExitCode {
         return code;
     }
     // Without a handler a signal ends the process at once, and the next run recovers the tree.
-    let _ignored = xtask::signals::install();
+    let _ignored = xtask::signals::install_handler();
     ExitCode::from(match xtask::cli::parse(std::env::args_os()) {
         Ok(cli) => xtask::run::run(&cli),
-        Err(error) => xtask::run::report_usage(&error, std::env::args_os()),
+        Err(error) => xtask::run::print_usage_or_help(&error, std::env::args_os()),
     })
 }

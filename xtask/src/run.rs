@@ -54,7 +54,7 @@ pub fn run(cli: &Cli) -> u8 {
 }
 
 /// Prints a help text or a usage error, in the format that the command line selects.
-pub fn report_usage(usage: &clap::Error, words: impl IntoIterator<Item = OsString>) -> u8 {
+pub fn print_usage_or_help(usage: &clap::Error, words: impl IntoIterator<Item = OsString>) -> u8 {
     let args = cli::parse_partially(words);
     let is_help = usage.exit_code() == 0;
     let text = usage.to_string().replace("cargo xtask", program());

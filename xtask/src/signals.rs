@@ -34,15 +34,15 @@ const MESSAGE_TIMEOUT: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// The handler cannot be installed.
-pub fn install() -> Result<()> {
+pub fn install_handler() -> Result<()> {
     let mut signals =
         Signals::new([SIGHUP, SIGINT, SIGTERM]).with_context(|| "cannot install the signal handler")?;
     let end_by = move || {
         if let Some(signal) = signals.forever().next() {
-            let _guard = lock(&UNINTERRUPTED);
+            let _guard = lock_ignoring_poison(&UNINTERRUPTED);
             // Never unlocked: no temporary path may be created from here on.
-            let temp_paths = lock(&TEMP_PATHS);
-            temp_paths.iter().for_each(|path| remove(path));
+            let temp_paths = lock_ignoring_poison(&TEMP_PATHS);
+            temp_paths.iter().for_each(|path| remove_with_retries(path));
             print_termination_message(signal);
             if emulate_default_handler(signal).is_err() {
                 std::process::exit(128 + signal);
@@ -58,18 +58,18 @@ pub fn install() -> Result<()> {
 
 /// Runs `work` with signals deferred until its end. The work should be short: the user waits for it.
 pub fn with_signals_deferred<T>(work: impl FnOnce() -> T) -> T {
-    let _guard = lock(&UNINTERRUPTED);
+    let _guard = lock_ignoring_poison(&UNINTERRUPTED);
     work()
 }
 
 /// Registers the message to print if a signal ends the process before the result is printed.
 pub fn print_on_termination(message: TerminationMessage) {
-    *lock(&ON_TERMINATION) = Some(message);
+    *lock_ignoring_poison(&ON_TERMINATION) = Some(message);
 }
 
 /// Runs `print` for the result; from here on no termination message is printed.
-pub fn print_result<T>(print: impl FnOnce() -> T) -> T {
-    let mut message = lock(&ON_TERMINATION);
+pub fn print_final_result<T>(print: impl FnOnce() -> T) -> T {
+    let mut message = lock_ignoring_poison(&ON_TERMINATION);
     *message = None;
     print()
 }
@@ -78,7 +78,7 @@ pub fn print_result<T>(print: impl FnOnce() -> T) -> T {
 fn print_termination_message(signal: i32) {
     let (sender, done) = mpsc::channel();
     let print = move || {
-        if let Some(message) = lock(&ON_TERMINATION).take() {
+        if let Some(message) = lock_ignoring_poison(&ON_TERMINATION).take() {
             message(signal_name(signal).unwrap_or("a signal"));
         }
         let _ = sender.send(());
@@ -96,9 +96,9 @@ pub struct TempPath {
 
 impl TempPath {
     /// Registers a path before it is created; a symlink is removed, never followed.
-    pub fn new(path: impl Into<PathBuf>) -> TempPath {
+    pub fn register(path: impl Into<PathBuf>) -> TempPath {
         let path = path.into();
-        lock(&TEMP_PATHS).insert(path.clone());
+        lock_ignoring_poison(&TEMP_PATHS).insert(path.clone());
         TempPath { path }
     }
 
@@ -111,7 +111,7 @@ impl TempPath {
         // Registered afterwards: only a directory created here is removed at the end.
         with_signals_deferred(|| {
             fs::DirBuilder::new().mode(0o700).create(&path)?;
-            Ok(TempPath::new(path))
+            Ok(TempPath::register(path))
         })
     }
 
@@ -122,7 +122,7 @@ impl TempPath {
 
     /// Keeps the file or directory, and returns its path.
     pub fn keep(self) -> PathBuf {
-        lock(&TEMP_PATHS).remove(&self.path);
+        lock_ignoring_poison(&TEMP_PATHS).remove(&self.path);
         let path = self.path.clone();
         std::mem::forget(self);
         path
@@ -131,13 +131,13 @@ impl TempPath {
 
 impl Drop for TempPath {
     fn drop(&mut self) {
-        remove(&self.path);
-        lock(&TEMP_PATHS).remove(&self.path);
+        remove_with_retries(&self.path);
+        lock_ignoring_poison(&TEMP_PATHS).remove(&self.path);
     }
 }
 
 /// Removes a file or directory. Another thread may still create files in a directory, so this is retried.
-fn remove(path: &Path) {
+fn remove_with_retries(path: &Path) {
     for _ in 0..10 {
         let result = match fs::symlink_metadata(path) {
             Ok(found) if found.is_dir() => fs::remove_dir_all(path),
@@ -150,7 +150,7 @@ fn remove(path: &Path) {
     }
 }
 
-fn lock<T>(mutex: &'static Mutex<T>) -> MutexGuard<'static, T> {
+fn lock_ignoring_poison<T>(mutex: &'static Mutex<T>) -> MutexGuard<'static, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -163,15 +163,15 @@ mod tests {
     fn temp_path_is_removed_on_drop_unless_kept() {
         let home = tempfile::tempdir().unwrap();
         let (dropped, kept) = (home.path().join("dropped"), home.path().join("kept"));
-        let temp = TempPath::new(&dropped);
+        let temp = TempPath::register(&dropped);
         fs::create_dir(temp.path()).unwrap();
         fs::write(dropped.join("x"), "x").unwrap();
         drop(temp);
         assert!(!dropped.exists());
-        let temp = TempPath::new(&kept);
+        let temp = TempPath::register(&kept);
         fs::write(temp.path(), "x").unwrap();
         assert_eq!(temp.keep(), kept);
         assert!(kept.exists());
-        assert!(!lock(&TEMP_PATHS).iter().any(|path| path.starts_with(home.path())));
+        assert!(!lock_ignoring_poison(&TEMP_PATHS).iter().any(|path| path.starts_with(home.path())));
     }
 }

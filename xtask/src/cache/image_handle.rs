@@ -181,7 +181,7 @@ impl ImageHandle {
         if fs::symlink_metadata(output).is_ok_and(|found| !found.is_file() && !found.is_symlink()) {
             return Err(Error::failed(about()).with_cause("it exists, and is not a regular file"));
         }
-        let temp = TempPath::new(atomic_file::temp_path(output));
+        let temp = TempPath::register(atomic_file::temp_path(output));
         let mut file =
             OpenOptions::new().write(true).create_new(true).open(temp.path()).with_context(about)?;
         self.read_verified(store, |bytes| file.write_all(bytes))?;

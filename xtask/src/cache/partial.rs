@@ -54,7 +54,7 @@ impl PartialDownload {
         let (path, state) = (file("partial"), file("partial.state"));
         let own = match is_locked {
             true => Vec::new(),
-            false => vec![TempPath::new(&path), TempPath::new(&state)],
+            false => vec![TempPath::register(&path), TempPath::register(&state)],
         };
         Ok(PartialDownload { path, state, _lock: is_locked.then_some(lock), _own: own })
     }

@@ -72,7 +72,7 @@ pub(super) fn plan_fixes(
         report.invocation.hint(&Suggestion::RunFix.after_copying(link))
     })?;
     if commit && !plan.is_empty() && !report.dry_run {
-        git::check_clean(context.tree.root(), &paths(&plan))?;
+        git::check_committable(context.tree.root(), &paths(&plan))?;
     }
     report.plan = plan;
     Ok(fill_fixes(context, bump, &images.boards(), options.fix_options, report))

@@ -12,11 +12,11 @@ use coreos_types::shell::quote;
 use manifest::plan::stage1_sources::COMMON_MK;
 
 /// Largest manifest in bytes; rkt's largest has 4 KiB.
-pub(super) const MAX_SIZE: u64 = 1 << 20;
+pub(super) const MAX_MANIFEST_LEN: u64 = 1 << 20;
 /// Largest coreos-common.mk, and file that it includes, in bytes; rkt's has 1 KiB. A makefile takes longer to read.
-pub(super) const MAX_COMMON_MK: u64 = 256 << 10;
+pub(super) const MAX_COMMON_MK_LEN: u64 = 256 << 10;
 /// Largest size of all manifests together.
-pub(super) const MAX_TOTAL: u64 = 2 << 20;
+pub(super) const MAX_TOTAL_LEN: u64 = 2 << 20;
 
 /// The manifest directory of old trees, which had only the board amd64-usr.
 const LEGACY_DIR: &str = "manifest.d";
@@ -30,7 +30,7 @@ pub(super) fn editable_files(root: &Path) -> Result<BTreeSet<String>> {
 }
 
 /// The other hard links to the file at `path` in the manifest directories, relative to the root.
-pub(super) fn hard_link_paths(root: &Path, path: &str, file: &Metadata) -> Result<BTreeSet<String>> {
+pub(super) fn other_hard_links(root: &Path, path: &str, file: &Metadata) -> Result<BTreeSet<String>> {
     let is_same = |entry: &PathBuf| {
         let found = fs::symlink_metadata(entry);
         found.is_ok_and(|found| found.is_file() && inode_key(&found) == inode_key(file))
@@ -43,8 +43,8 @@ pub(super) fn hard_link_paths(root: &Path, path: &str, file: &Metadata) -> Resul
 /// The entries of all manifest directories.
 fn manifest_files(root: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
-    for (_, directory) in flavors(root)? {
-        for (_, directory) in board_directories(&directory)?.known {
+    for (_, directory) in flavor_directories(root)? {
+        for (_, directory) in manifest_directories(&directory)?.known {
             paths.extend(visible_entries(&directory)?);
         }
     }
@@ -62,7 +62,7 @@ pub(super) fn relative(root: &Path, path: &Path) -> Option<String> {
 }
 
 /// The directories `stage1/usr_from_FLAVOR`, each with its flavor.
-pub(super) fn flavors(root: &Path) -> Result<Vec<(Flavor, PathBuf)>> {
+pub(super) fn flavor_directories(root: &Path) -> Result<Vec<(Flavor, PathBuf)>> {
     let flavor = |path: PathBuf| {
         let flavor = Flavor::from_dir_name(path.file_name()?.to_str()?)?;
         path.is_dir().then_some((flavor, path))
@@ -72,15 +72,15 @@ pub(super) fn flavors(root: &Path) -> Result<Vec<(Flavor, PathBuf)>> {
 
 /// The manifest directories of a flavor.
 #[derive(Default)]
-pub(super) struct BoardDirectories {
+pub(super) struct ManifestDirectories {
     /// Those of known boards, each with its board.
     pub(super) known: Vec<(Board, PathBuf)>,
     /// Those of unknown boards.
     pub(super) unknown: Vec<PathBuf>,
 }
 
-pub(super) fn board_directories(flavor: &Path) -> Result<BoardDirectories> {
-    let mut found = BoardDirectories::default();
+pub(super) fn manifest_directories(flavor: &Path) -> Result<ManifestDirectories> {
+    let mut found = ManifestDirectories::default();
     for path in visible_entries(flavor)?.into_iter().filter(|path| path.is_dir()) {
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
         let board = name.strip_prefix("manifest-").and_then(|rest| rest.strip_suffix(".d"));

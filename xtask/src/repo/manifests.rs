@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::LoadedRepo;
 use super::layout::{
-    BoardDirectories, MAX_COMMON_MK, MAX_SIZE, MAX_TOTAL, board_directories, flavors, inode_key, relative,
-    visible_entries,
+    MAX_COMMON_MK_LEN, MAX_MANIFEST_LEN, MAX_TOTAL_LEN, ManifestDirectories, flavor_directories, inode_key,
+    manifest_directories, relative, visible_entries,
 };
 use crate::bounded_file;
 use coreos_types::board::Board;
@@ -23,34 +23,34 @@ const MAX_LINES: usize = 15_000;
 
 /// Reads coreos-common.mk and every manifest. The root is absolute and without symlinks.
 pub(super) fn read(root: &Path) -> Result<LoadedRepo> {
-    let (names_by_inode, read) = (BTreeMap::new(), LoadedRepo::default());
-    let mut reader = Reader { root, names_by_inode, bytes_left: MAX_TOTAL, read, lines: 0 };
-    let (common_mk, real) = reader.resolve(&root.join(COMMON_MK))?;
-    reader.read.sources.common_mk = reader.read_file(&real, MAX_COMMON_MK)?;
-    reader.read.sources.included = included_files(root, &real, &reader.read.sources.common_mk);
-    reader.read.sources.common_mk_path = common_mk;
-    for (flavor, directory) in flavors(root)? {
-        for (board, directory) in reader.board_directories(&directory)? {
-            for entry in visible_entries(&reader.canonical_inside(directory))? {
+    let (names_by_inode, loaded) = (BTreeMap::new(), LoadedRepo::default());
+    let mut reader = TreeReader { root, names_by_inode, bytes_left: MAX_TOTAL_LEN, loaded, lines: 0 };
+    let (common_mk, real) = reader.resolve_key(&root.join(COMMON_MK))?;
+    reader.loaded.sources.common_mk = reader.read_file(&real, MAX_COMMON_MK_LEN)?;
+    reader.loaded.sources.included = read_included_files(root, &real, &reader.loaded.sources.common_mk);
+    reader.loaded.sources.common_mk_path = common_mk;
+    for (flavor, directory) in flavor_directories(root)? {
+        for (board, directory) in reader.known_manifest_directories(&directory)? {
+            for entry in visible_entries(&reader.canonicalize_if_inside(directory))? {
                 reader.read_manifest(board, &flavor, &entry)?;
             }
         }
     }
-    if reader.read.sources.manifest_refs.is_empty() {
+    if reader.loaded.sources.manifest_refs.is_empty() {
         let directories = format!("{}/stage1/usr_from_*/manifest-BOARD.d", root.display());
         return Err(Error::failed(format!("no manifest in {directories}")).with_hint("create stage1/usr_from_coreos/manifest-amd64-usr.d/NAME.manifest with one path per line: bin/bash"));
     }
-    Ok(reader.read)
+    Ok(reader.loaded)
 }
 
 /// The files of the tree that a makefile includes by a literal name. make searches its working directory, which is the
 /// makefile's directory or the root. Files that are not found, or are outside the tree, are skipped.
-fn included_files(root: &Path, makefile: &Path, text: &[u8]) -> IncludedFiles {
+fn read_included_files(root: &Path, makefile: &Path, text: &[u8]) -> IncludedFiles {
     let read = |name: &str| {
         let directories = makefile.parent().into_iter().chain([root]);
         let files = directories.filter_map(|directory| fs::canonicalize(directory.join(name)).ok());
         let mut files = files.filter(|file| file.starts_with(root));
-        files.find_map(|file| bounded_file::read(&file, MAX_COMMON_MK).ok())
+        files.find_map(|file| bounded_file::read(&file, MAX_COMMON_MK_LEN).ok())
     };
     let is_plain = |name: &str| !name.contains(['$', '*', '?', '[', '~']);
     let named = CommonMk::included_files(text).into_iter().filter(|(name, _)| is_plain(name));
@@ -62,48 +62,49 @@ fn included_files(root: &Path, makefile: &Path, text: &[u8]) -> IncludedFiles {
         .collect()
 }
 
-struct Reader<'a> {
+struct TreeReader<'a> {
     root: &'a Path,
     /// The key of each regular file by device and inode: a second hard link is the same manifest.
     names_by_inode: BTreeMap<(u64, u64), String>,
     /// The bytes of manifests that may still be read.
     bytes_left: u64,
-    read: LoadedRepo,
+    loaded: LoadedRepo,
     /// The lines of all manifests so far.
     lines: usize,
 }
 
-impl Reader<'_> {
-    fn board_directories(&mut self, flavor: &Path) -> Result<Vec<(Board, PathBuf)>> {
-        let BoardDirectories { known, unknown } = board_directories(flavor)?;
-        let ignored =
-            unknown.iter().map(|path| format!("{} is ignored: its board is unknown", self.name(path)));
-        self.read.warnings.extend(ignored.collect::<Vec<_>>());
+impl TreeReader<'_> {
+    fn known_manifest_directories(&mut self, flavor: &Path) -> Result<Vec<(Board, PathBuf)>> {
+        let ManifestDirectories { known, unknown } = manifest_directories(flavor)?;
+        let ignored = unknown
+            .iter()
+            .map(|path| format!("{} is ignored: its board is unknown", self.display_path(path)));
+        self.loaded.warnings.extend(ignored.collect::<Vec<_>>());
         Ok(known)
     }
 
     /// The directory with its symlinks resolved, if the result is in the tree: a file in a linked directory is not a
     /// link itself.
-    fn canonical_inside(&self, directory: PathBuf) -> PathBuf {
+    fn canonicalize_if_inside(&self, directory: PathBuf) -> PathBuf {
         fs::canonicalize(&directory).ok().filter(|real| real.starts_with(self.root)).unwrap_or(directory)
     }
 
     fn read_manifest(&mut self, board: Board, flavor: &Flavor, entry: &Path) -> Result<()> {
         let directory_entry = self.path_in_tree(entry)?;
-        let (file, real) = self.resolve(entry)?;
-        if !self.read.sources.manifests.contains_key(&file) {
-            let bytes = self.read_file(&real, MAX_SIZE.min(self.bytes_left))?;
+        let (file, real) = self.resolve_key(entry)?;
+        if !self.loaded.sources.manifests.contains_key(&file) {
+            let bytes = self.read_file(&real, MAX_MANIFEST_LEN.min(self.bytes_left))?;
             self.bytes_left -= bytes.len() as u64;
-            self.count_lines(&file, &bytes)?;
-            self.read.sources.manifests.insert(file.clone(), bytes);
+            self.check_line_limit(&file, &bytes)?;
+            self.loaded.sources.manifests.insert(file.clone(), bytes);
         }
         let flavor = flavor.clone();
-        self.read.sources.manifest_refs.push(ManifestRef { board, flavor, directory_entry, file });
+        self.loaded.sources.manifest_refs.push(ManifestRef { board, flavor, directory_entry, file });
         Ok(())
     }
 
     /// Bounds the work of a run: every line is parsed, looked up, and possibly reported.
-    fn count_lines(&mut self, file: &str, bytes: &[u8]) -> Result<()> {
+    fn check_line_limit(&mut self, file: &str, bytes: &[u8]) -> Result<()> {
         self.lines += bytes.split(|&byte| byte == b'\n').count();
         if self.lines <= MAX_LINES {
             return Ok(());
@@ -114,7 +115,7 @@ impl Reader<'_> {
     }
 
     /// The key of a file and its real path. A link out of the tree has its own path as the key.
-    fn resolve(&mut self, path: &Path) -> Result<(String, PathBuf)> {
+    fn resolve_key(&mut self, path: &Path) -> Result<(String, PathBuf)> {
         let name = self.path_in_tree(path)?;
         let real = fs::canonicalize(path).map_err(|error| {
             let target = fs::read_link(path).map_or(String::new(), |to| format!(" to {}", to.display()));
@@ -126,7 +127,7 @@ impl Reader<'_> {
         let key = match relative(self.root, &real) {
             Some(inside) => self.dedup_key(inside, &real)?,
             None => {
-                self.read.sources.outside.insert(name.clone(), escaping_link(self.root, &name));
+                self.loaded.sources.outside.insert(name.clone(), escaping_link(self.root, &name));
                 name
             }
         };
@@ -140,7 +141,7 @@ impl Reader<'_> {
     }
 
     fn read_file(&self, path: &Path, max: u64) -> Result<Vec<u8>> {
-        let name = self.name(path);
+        let name = self.display_path(path);
         let metadata = fs::metadata(path).with_context(|| format!("cannot read {name}"))?;
         if metadata.is_dir() {
             return Err(Error::failed(format!("{name} is a directory: expected a manifest"))
@@ -150,7 +151,7 @@ impl Reader<'_> {
     }
 
     /// A path for messages.
-    fn name(&self, path: &Path) -> String {
+    fn display_path(&self, path: &Path) -> String {
         relative(self.root, path).unwrap_or_else(|| path.display().to_string())
     }
 

@@ -69,7 +69,7 @@ impl Repo {
     /// A file cannot be read, or an entry of a manifest directory is not a manifest.
     pub fn recover_and_read(&self) -> Result<LoadedRepo> {
         let recovered = transaction::recover(&self.root)?;
-        let _lock = TreeLock::shared(&self.root)?;
+        let _lock = TreeLock::shared_best_effort(&self.root)?;
         let mut read = manifests::read(&self.root)?;
         read.warnings.splice(0..0, recovered);
         Ok(read)

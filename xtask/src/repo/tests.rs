@@ -182,17 +182,17 @@ fn files_over_their_limits_are_refused() {
     let size = |file: &str, bytes: u64| {
         fs::File::create(fixture.path(file)).unwrap().set_len(bytes).unwrap();
     };
-    size(COMMON_MK, layout::MAX_COMMON_MK + 1);
+    size(COMMON_MK, layout::MAX_COMMON_MK_LEN + 1);
     assert!(
         fixture.error().contains("coreos-common.mk: it has more than 262144 bytes"),
         "{}",
         fixture.error()
     );
-    size(COMMON_MK, layout::MAX_COMMON_MK);
-    size(BASH, layout::MAX_SIZE + 1);
+    size(COMMON_MK, layout::MAX_COMMON_MK_LEN);
+    size(BASH, layout::MAX_MANIFEST_LEN + 1);
     assert!(fixture.error().contains("bash.manifest: it has more than"), "{}", fixture.error());
     for number in 0..3 {
-        size(&BASH.replace("bash", &format!("m{number}")), layout::MAX_SIZE);
+        size(&BASH.replace("bash", &format!("m{number}")), layout::MAX_MANIFEST_LEN);
     }
     fs::remove_file(fixture.path(BASH)).unwrap();
     assert!(fixture.error().contains("m2.manifest: it has more than 0 bytes"), "{}", fixture.error());

@@ -284,7 +284,7 @@ fn document(format: OutputFormat, report: &Report) -> String {
 }
 
 fn print_stdout(text: &[u8]) -> Result<()> {
-    match signals::print_result(|| write_stdout(text)) {
+    match signals::print_final_result(|| write_stdout(text)) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other.with_context(|| "cannot write to standard output"),
     }

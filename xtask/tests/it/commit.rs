@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use tempfile::TempDir;
-use xtask::git::{check_clean, commit};
+use xtask::git::{check_committable, commit};
 
 use crate::e2e::executable;
 use crate::scene::{SYSTEMD, Scene};
@@ -44,7 +44,7 @@ fn commit_has_only_the_changed_files() {
     let root = directory.path();
     write(root, OTHER, "staged words\n");
     git(root, &["add", OTHER]);
-    check_clean(root, &[MANIFEST]).unwrap();
+    check_committable(root, &[MANIFEST]).unwrap();
     write(root, MANIFEST, "lib\nlib64/libpam.so.0\n");
     let name = commit(root, &[MANIFEST], "stage1: update\n\nAdded:\n- # not a comment\n").unwrap();
     assert!(git(root, &["rev-parse", "HEAD"]).starts_with(&name));
@@ -64,7 +64,7 @@ fn uncommitted_changes_of_its_files_are_refused() {
         if staged {
             git(root, &["add", MANIFEST]);
         }
-        let error = check_clean(root, &[MANIFEST, OTHER]).unwrap_err();
+        let error = check_committable(root, &[MANIFEST, OTHER]).unwrap_err();
         assert!(error.message.contains(MANIFEST) && !error.message.contains(OTHER), "{error}");
         assert_eq!(git(root, &["log", "--oneline"]).lines().count(), 1);
     }
@@ -80,7 +80,7 @@ fn untracked_file_is_refused() {
     ] {
         write(root, ".gitignore", ignore);
         write(root, "new", "x\n");
-        let error = check_clean(root, &["new"]).unwrap_err();
+        let error = check_committable(root, &["new"]).unwrap_err();
         assert!(error.message.contains("new"), "{error}");
         // The command in the hint works; a stash would not.
         let hint_text = error.hint.unwrap();
@@ -88,13 +88,13 @@ fn untracked_file_is_refused() {
     }
     git(root, &["add", "--force", "new"]);
     git(root, &["commit", "--quiet", "-m", "new", "new"]);
-    check_clean(root, &["new"]).unwrap();
+    check_committable(root, &["new"]).unwrap();
 }
 
 #[test]
 fn directory_without_git_is_an_error() {
     let directory = TempDir::new().unwrap();
-    let error = check_clean(directory.path(), &[MANIFEST]).unwrap_err();
+    let error = check_committable(directory.path(), &[MANIFEST]).unwrap_err();
     assert!(error.message.contains("is not inside a git repository"), "{error}");
 }
 
@@ -166,7 +166,7 @@ fn repository_programs_do_not_run() {
     ] {
         git(root, &["config", key, value]);
     }
-    check_clean(root, &[MANIFEST]).unwrap();
+    check_committable(root, &[MANIFEST]).unwrap();
     write(root, MANIFEST, "lib\nbin/x\n");
     commit(root, &[MANIFEST], "stage1: update").unwrap();
     let log = std::fs::read_to_string(root.join("RAN")).unwrap_or_default();
@@ -186,7 +186,7 @@ fn links_in_the_repository_are_not_written_through() {
         let (inside, outside) = (root.join(".git").join(name), root.join("outside"));
         std::fs::rename(&inside, &outside).unwrap();
         std::os::unix::fs::symlink(&outside, &inside).unwrap();
-        let error = check_clean(root, &[MANIFEST]).unwrap_err();
+        let error = check_committable(root, &[MANIFEST]).unwrap_err();
         assert!(error.message.contains("is a symlink"), "{name}: {error}");
     }
     // Files that held a commit message in earlier versions.

@@ -54,7 +54,7 @@ impl Disk {
     }
 
     /// Removes a file, if it exists.
-    pub(super) fn remove_file(&self, path: &Path) -> Result<()> {
+    pub(super) fn remove_file_if_exists(&self, path: &Path) -> Result<()> {
         match self.syscall(|| fs::remove_file(path)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other.with_path("cannot remove", path),

@@ -29,7 +29,7 @@ pub(super) struct Entry {
 }
 
 /// SHA-256 in lower-case hex.
-pub(super) fn sha256(bytes: &[u8]) -> String {
+pub(super) fn sha256_hex(bytes: &[u8]) -> String {
     hex::encode(digest(&SHA256, bytes))
 }
 
@@ -40,7 +40,7 @@ impl Journal {
         for Entry { old_sha256, new_sha256, staged, path } in &self.entries {
             text.push_str(&format!("{old_sha256} {new_sha256} {staged} {path}\n"));
         }
-        let own = sha256(text.as_bytes());
+        let own = sha256_hex(text.as_bytes());
         text + &format!("end {own}\n")
     }
 
@@ -48,7 +48,7 @@ impl Journal {
     pub(super) fn parse(text: &str) -> Option<Journal> {
         let (body, end) = text.split_at(text.trim_end_matches('\n').rfind('\n')? + 1);
         let mut lines = body.lines();
-        let is_own = end.strip_prefix("end ")?.trim_end() == sha256(body.as_bytes());
+        let is_own = end.strip_prefix("end ")?.trim_end() == sha256_hex(body.as_bytes());
         if !is_own || lines.next() != Some(TITLE) {
             return None;
         }
@@ -60,7 +60,7 @@ impl Journal {
         let reverse = |(index, entry): (usize, &Entry)| Entry {
             old_sha256: entry.new_sha256.clone(),
             new_sha256: entry.old_sha256.clone(),
-            staged: old_name(index),
+            staged: staged_old_name(index),
             path: entry.path.clone(),
         };
         Journal { entries: self.entries.iter().enumerate().map(reverse).collect() }
@@ -77,12 +77,12 @@ impl Entry {
 }
 
 /// Name of the staged file with the new content of entry `index`.
-pub(super) fn new_name(index: usize) -> String {
+pub(super) fn staged_new_name(index: usize) -> String {
     format!("new.{index}")
 }
 
 /// Name of the staged file with the old content of entry `index`.
-pub(super) fn old_name(index: usize) -> String {
+pub(super) fn staged_old_name(index: usize) -> String {
     format!("old.{index}")
 }
 
@@ -107,8 +107,8 @@ mod tests {
 
     fn journal(path: &str, staged: &str) -> Journal {
         let entry = Entry {
-            old_sha256: sha256(b"a"),
-            new_sha256: sha256(b"b"),
+            old_sha256: sha256_hex(b"a"),
+            new_sha256: sha256_hex(b"b"),
             staged: staged.into(),
             path: path.into(),
         };
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn staging_names_are_recognized() {
         for index in [0, 7, 1234] {
-            assert!(is_staging_name(&new_name(index)) && is_staging_name(&old_name(index)));
+            assert!(is_staging_name(&staged_new_name(index)) && is_staging_name(&staged_old_name(index)));
         }
         for name in ["new.", "new.x", "old.1.txt", "notes", "journal~", ".gitignore.orig"] {
             assert!(!is_staging_name(name), "{name}");

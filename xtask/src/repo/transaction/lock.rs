@@ -22,12 +22,12 @@ pub(crate) struct TreeLock {
 
 impl TreeLock {
     /// Locks the tree for reading: waits for a writer, and keeps writers out.
-    pub(crate) fn shared(root: &Path) -> Result<TreeLock> {
+    pub(crate) fn shared_best_effort(root: &Path) -> Result<TreeLock> {
         TreeLock::acquire_best_effort(root, File::try_lock_shared)
     }
 
     /// Locks the tree for writing: waits for readers and writers, and keeps both out.
-    pub(crate) fn exclusive(root: &Path) -> Result<TreeLock> {
+    pub(crate) fn exclusive_best_effort(root: &Path) -> Result<TreeLock> {
         TreeLock::acquire_best_effort(root, File::try_lock)
     }
 
@@ -77,7 +77,7 @@ fn holder_trust(directory: &File) -> HolderTrust {
     let Ok(metadata) = directory.metadata() else { return HolderTrust::Trusted };
     let owners = TrustedOwners::from_env();
     let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
-    let users = holders(&locks, metadata.ino())
+    let users = flock_holder_pids(&locks, metadata.ino())
         .map(|pid| fs::metadata(format!("/proc/{pid}")).ok().map(|process| process.uid()));
     let users: Vec<Option<u32>> = users.collect();
     let is_trusted =
@@ -93,7 +93,7 @@ fn holder_trust(directory: &File) -> HolderTrust {
 
 /// The processes that hold a flock(2) lock on an inode, from the text of /proc/locks (proc(5)). Device numbers are not
 /// compared: those of overlay and btrfs file systems differ from what stat(2) returns.
-fn holders(locks: &str, inode: u64) -> impl Iterator<Item = u32> {
+fn flock_holder_pids(locks: &str, inode: u64) -> impl Iterator<Item = u32> {
     locks.lines().filter_map(move |line| {
         // 1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -113,7 +113,7 @@ mod tests {
                      1: -> FLOCK  ADVISORY  WRITE 77 08:01:5678 0 EOF\n\
                      2: POSIX  ADVISORY  READ 9 08:01:5678 128 128\n\
                      3: FLOCK  ADVISORY  READ 55 00:2f:9 0 EOF\n";
-        assert_eq!(holders(locks, 5678).collect::<Vec<_>>(), [1234]);
-        assert_eq!(holders(locks, 1).count(), 0);
+        assert_eq!(flock_holder_pids(locks, 5678).collect::<Vec<_>>(), [1234]);
+        assert_eq!(flock_holder_pids(locks, 1).count(), 0);
     }
 }

@@ -40,7 +40,7 @@ pub fn preflight(tree: &Repo, plan: &EditPlan) -> Result<()> {
         return Ok(());
     }
     Staging::new(&Disk::default(), tree.root()).ensure_no_foreign_files()?;
-    targets::collect(tree.root(), plan).map(drop)
+    targets::check_and_collect(tree.root(), plan).map(drop)
 }
 
 /// Completes the transaction of a run that was killed, and returns a message about the result; `None` if there was
@@ -56,14 +56,15 @@ fn apply_on(disk: &Disk, root: &Path, plan: &EditPlan) -> Result<()> {
     if plan.is_empty() {
         return Ok(());
     }
-    let _lock = TreeLock::exclusive(root)?;
+    let _lock = TreeLock::exclusive_best_effort(root)?;
     signals::with_signals_deferred(|| {
         let staging = Staging::new(disk, root);
         recover_locked(&staging)?;
         staging.ensure_no_foreign_files()?;
-        let targets = targets::collect(root, plan)?;
-        let staged =
-            staging.stage_all(&targets).and_then(|journal| staging.commit("forward").map(|()| journal));
+        let targets = targets::check_and_collect(root, plan)?;
+        let staged = staging
+            .stage_all(&targets)
+            .and_then(|journal| staging.commit_journal("forward").map(|()| journal));
         let done = staged.and_then(|journal| staging.replay(&journal));
         match done {
             // The tree is consistent; the next run removes a staging directory that cannot be removed now.
@@ -78,11 +79,11 @@ fn apply_on(disk: &Disk, root: &Path, plan: &EditPlan) -> Result<()> {
 
 /// Undoes the replacements made before `error`, and adds the outcome to the error.
 fn rollback(staging: &Staging, error: Error) -> Error {
-    let undo = || match staging.journal()? {
+    let undo = || match staging.read_journal()? {
         None => Ok(()),
         Some(_) => {
-            staging.commit("back")?;
-            staging.journal()?.map_or(Ok(()), |back| staging.replay(&back))
+            staging.commit_journal("back")?;
+            staging.read_journal()?.map_or(Ok(()), |back| staging.replay(&back))
         }
     };
     match undo() {
@@ -102,7 +103,7 @@ fn recover_on(disk: &Disk, root: &Path) -> Result<Option<String>> {
     if !staging.exists()? {
         return Ok(None);
     }
-    let _lock = TreeLock::exclusive(root)?;
+    let _lock = TreeLock::exclusive_best_effort(root)?;
     signals::with_signals_deferred(|| recover_locked(&staging))
 }
 
@@ -111,7 +112,7 @@ fn recover_locked(staging: &Staging) -> Result<Option<String>> {
     if !staging.exists()? {
         return Ok(None);
     }
-    let Some(journal) = staging.journal()? else {
+    let Some(journal) = staging.read_journal()? else {
         let other = staging.clean_up()?;
         return Ok(
             other.map(|path| format!("{} was not removed: this program did not create it", path.display()))
@@ -119,7 +120,7 @@ fn recover_locked(staging: &Staging) -> Result<Option<String>> {
     };
     staging.check_trusted(&journal)?;
     let replayed = staging.replay(&journal);
-    replayed.map_err(|error| staging.with_removal(error, "cannot finish an interrupted run"))?;
+    replayed.map_err(|error| staging.with_removal_hint(error, "cannot finish an interrupted run"))?;
     staging.clean_up()?;
     let files: Vec<&str> = journal.entries.iter().map(|entry| entry.path.as_str()).collect();
     Ok(Some(format!("finished an interrupted run: {}", files.join(", "))))

@@ -10,7 +10,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::disk::Disk;
-use super::journal::{Entry, Journal, is_staging_name, new_name, old_name, sha256};
+use super::journal::{Entry, Journal, is_staging_name, sha256_hex, staged_new_name, staged_old_name};
 use super::targets::Target;
 use crate::bounded_file;
 use crate::git;
@@ -23,9 +23,9 @@ use coreos_types::shell::quote;
 const STAGING_DIR: &str = ".xtask-staging";
 
 /// Larger than any journal.
-const MAX_JOURNAL: u64 = 1 << 20;
-/// Larger than any manifest: see [`layout::MAX_SIZE`].
-const MAX_FILE: u64 = layout::MAX_SIZE;
+const MAX_JOURNAL_LEN: u64 = 1 << 20;
+/// Larger than any manifest: see [`layout::MAX_MANIFEST_LEN`].
+const MAX_FILE_LEN: u64 = layout::MAX_MANIFEST_LEN;
 
 /// The staging directory of a tree, which may not exist.
 pub(super) struct Staging<'a> {
@@ -64,13 +64,23 @@ impl<'a> Staging<'a> {
         // Hides the directory from `git status`, whatever the tree's own rules are.
         self.disk.write_new(&self.dir.join(".gitignore"), b"*\n", None)?;
         for (index, target) in targets.iter().enumerate() {
-            self.stage(&new_name(index), &target.after, target, target.hard_link_of.map(new_name))?;
-            self.stage(&old_name(index), &target.before, target, target.hard_link_of.map(old_name))?;
+            self.stage(
+                &staged_new_name(index),
+                &target.after,
+                target,
+                target.hard_link_of.map(staged_new_name),
+            )?;
+            self.stage(
+                &staged_old_name(index),
+                &target.before,
+                target,
+                target.hard_link_of.map(staged_old_name),
+            )?;
         }
         let entry = |(index, target): (usize, &Target)| Entry {
-            old_sha256: sha256(&target.before),
-            new_sha256: sha256(&target.after),
-            staged: new_name(index),
+            old_sha256: sha256_hex(&target.before),
+            new_sha256: sha256_hex(&target.after),
+            staged: staged_new_name(index),
             path: target.path.clone(),
         };
         let journal = Journal { entries: targets.iter().enumerate().map(entry).collect() };
@@ -89,24 +99,24 @@ impl<'a> Staging<'a> {
     }
 
     /// Commits the run: renames `forward` or `back` to `journal`, which may exist.
-    pub(super) fn commit(&self, direction: &str) -> Result<()> {
-        self.disk.rename(&self.dir.join(direction), &self.dir.join("journal"))?;
+    pub(super) fn commit_journal(&self, journal_file: &str) -> Result<()> {
+        self.disk.rename(&self.dir.join(journal_file), &self.dir.join("journal"))?;
         self.disk.sync_dir(&self.dir)
     }
 
     /// Reads the journal of a committed run of this or another process; `None` if there is none.
-    pub(super) fn journal(&self) -> Result<Option<Journal>> {
+    pub(super) fn read_journal(&self) -> Result<Option<Journal>> {
         let path = self.dir.join("journal");
         let other = "not a journal of this program";
         match fs::symlink_metadata(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Ok(found) if found.is_file() => {}
-            _ => return Err(self.invalid_journal(other)),
+            _ => return Err(self.invalid_journal_error(other)),
         }
-        let bytes = bounded_file::read(&path, MAX_JOURNAL)
-            .map_err(|error| self.invalid_journal(format!("{other}: {error}")))?;
+        let bytes = bounded_file::read(&path, MAX_JOURNAL_LEN)
+            .map_err(|error| self.invalid_journal_error(format!("{other}: {error}")))?;
         let journal = std::str::from_utf8(&bytes).ok().and_then(Journal::parse);
-        journal.map(Some).ok_or_else(|| self.invalid_journal(other))
+        journal.map(Some).ok_or_else(|| self.invalid_journal_error(other))
     }
 
     /// Refuses a journal that a run of this user cannot have left: one that git tracks, one that another user may have
@@ -117,21 +127,21 @@ impl<'a> Staging<'a> {
         for path in staged.chain([self.dir.join("journal")]).filter(|path| path.exists()) {
             let checked = owners.check_file(self.root, &path);
             let about = || format!("the journal in {} is not trusted", self.dir.display());
-            checked.map_err(|error| self.with_removal(error, about()))?;
+            checked.map_err(|error| self.with_removal_hint(error, about()))?;
         }
-        if git::is_tracked(self.root, STAGING_DIR) {
-            return Err(self.invalid_journal("git tracks it, so it came with the tree"));
+        if git::has_tracked_files(self.root, STAGING_DIR) {
+            return Err(self.invalid_journal_error("git tracks it, so it came with the tree"));
         }
         let editable = layout::editable_files(self.root)?;
         let other = journal.entries.iter().map(|entry| &entry.path).find(|path| !editable.contains(*path));
         other.map_or(Ok(()), |path| {
             let why = format!("it names {path:?}, which is neither coreos-common.mk nor a manifest");
-            Err(self.invalid_journal(why))
+            Err(self.invalid_journal_error(why))
         })
     }
 
     /// The error of an operation on the journal; the hint removes the journal and leaves the files unchanged.
-    pub(super) fn with_removal(&self, error: Error, operation: impl Into<String>) -> Error {
+    pub(super) fn with_removal_hint(&self, error: Error, operation: impl Into<String>) -> Error {
         let hint = format!("rm -r {}", quote(&self.dir.display().to_string()));
         Error { hint: Some(hint), ..error.context(operation) }
     }
@@ -139,7 +149,8 @@ impl<'a> Staging<'a> {
     /// Makes every replacement of the journal that is not made yet. No file is replaced unless each has its old or its
     /// new content.
     pub(super) fn replay(&self, journal: &Journal) -> Result<()> {
-        let states = journal.entries.iter().map(|entry| self.state(entry)).collect::<Result<Vec<_>>>()?;
+        let states =
+            journal.entries.iter().map(|entry| self.check_file_state(entry)).collect::<Result<Vec<_>>>()?;
         let mut directories = BTreeSet::new();
         for (entry, state) in journal.entries.iter().zip(states) {
             let path = self.root.join(&entry.path);
@@ -151,44 +162,46 @@ impl<'a> Staging<'a> {
         directories.iter().try_for_each(|directory| self.disk.sync_dir(directory))
     }
 
-    fn state(&self, entry: &Entry) -> Result<FileState> {
+    fn check_file_state(&self, entry: &Entry) -> Result<FileState> {
         let path = self.root.join(&entry.path);
         let real = fs::canonicalize(&path).with_path("cannot find", &path)?;
         if real != path {
-            return Err(self.not_replaceable(&entry.path, "it is a link now"));
+            return Err(self.not_replaceable_error(&entry.path, "it is a link now"));
         }
-        let found = bounded_file::read(&path, MAX_FILE);
-        let found = sha256(&found.with_path("cannot read", &path)?);
+        let found = bounded_file::read(&path, MAX_FILE_LEN);
+        let found = sha256_hex(&found.with_path("cannot read", &path)?);
         if found == entry.new_sha256 {
             return Ok(FileState::New);
         }
         if found != entry.old_sha256 {
-            return Err(self.not_replaceable(&entry.path, "it was changed by another program"));
+            return Err(self.not_replaceable_error(&entry.path, "it was changed by another program"));
         }
         let staged = self.dir.join(&entry.staged);
         let is_regular = fs::symlink_metadata(&staged).is_ok_and(|found| found.is_file());
-        let bytes = is_regular.then(|| bounded_file::read(&staged, MAX_FILE).ok()).flatten();
-        if bytes.is_none_or(|bytes| sha256(&bytes) != entry.new_sha256) {
-            return Err(self.invalid_journal(format!("{} does not have the content it names", entry.staged)));
+        let bytes = is_regular.then(|| bounded_file::read(&staged, MAX_FILE_LEN).ok()).flatten();
+        if bytes.is_none_or(|bytes| sha256_hex(&bytes) != entry.new_sha256) {
+            return Err(
+                self.invalid_journal_error(format!("{} does not have the content it names", entry.staged))
+            );
         }
         Ok(FileState::Old)
     }
 
-    fn not_replaceable(&self, path: &str, how: &str) -> Error {
+    fn not_replaceable_error(&self, path: &str, how: &str) -> Error {
         Error::failed(format!("{path} cannot be replaced: {how}")).with_hint("run the command again")
     }
 
-    fn invalid_journal(&self, why: impl std::fmt::Display) -> Error {
+    fn invalid_journal_error(&self, why: impl std::fmt::Display) -> Error {
         let operation = format!("cannot replay the journal in {}", self.dir.display());
-        self.with_removal(Error::failed(why.to_string()), operation)
+        self.with_removal_hint(Error::failed(why.to_string()), operation)
     }
 
     /// Removes the files of this program, the journal first: without it the others have no effect. If there are other
     /// files, keeps the directory and returns the first of them.
     pub(super) fn clean_up(&self) -> Result<Option<PathBuf>> {
-        self.disk.remove_file(&self.dir.join("journal"))?;
-        let (ours, foreign) = self.contents()?;
-        ours.iter().try_for_each(|path| self.disk.remove_file(path))?;
+        self.disk.remove_file_if_exists(&self.dir.join("journal"))?;
+        let (ours, foreign) = self.own_and_foreign_entries()?;
+        ours.iter().try_for_each(|path| self.disk.remove_file_if_exists(path))?;
         match foreign {
             None => self.disk.remove_dir(&self.dir).map(|()| None),
             foreign => Ok(foreign),
@@ -197,7 +210,7 @@ impl<'a> Staging<'a> {
 
     /// Checks that the directory has no files of other programs.
     pub(super) fn ensure_no_foreign_files(&self) -> Result<()> {
-        let foreign = if self.exists()? { self.contents()?.1 } else { None };
+        let foreign = if self.exists()? { self.own_and_foreign_entries()?.1 } else { None };
         foreign.map_or(Ok(()), |foreign| {
             let message =
                 format!("cannot stage files: {} was not created by this program", foreign.display());
@@ -208,7 +221,7 @@ impl<'a> Staging<'a> {
     }
 
     /// The files of this program in the directory, and the first entry that is not.
-    fn contents(&self) -> Result<(Vec<PathBuf>, Option<PathBuf>)> {
+    fn own_and_foreign_entries(&self) -> Result<(Vec<PathBuf>, Option<PathBuf>)> {
         let names = fs::read_dir(&self.dir).with_path("cannot read", &self.dir)?;
         let paths = names.flatten().map(|entry| entry.path());
         let (ours, foreign): (Vec<_>, Vec<_>) = paths.partition(|path| {

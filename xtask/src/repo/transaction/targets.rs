@@ -31,14 +31,14 @@ pub(super) struct Target {
 ///
 /// # Errors
 /// A file has changed since the plan was made, is a link, is outside the tree, or is not writable.
-pub(super) fn collect(root: &Path, plan: &EditPlan) -> Result<Vec<Target>> {
+pub(super) fn check_and_collect(root: &Path, plan: &EditPlan) -> Result<Vec<Target>> {
     let mut targets: Vec<Target> = Vec::new();
     for edit in &plan.edits {
         let metadata = check_replaceable(root, edit)?;
         let first = targets.len();
         let mut names = BTreeSet::new();
         if metadata.nlink() > 1 {
-            names = layout::hard_link_paths(root, &edit.path, &metadata)?;
+            names = layout::other_hard_links(root, &edit.path, &metadata)?;
         }
         let target = |path: &str, hard_link_of| Target {
             path: path.to_owned(),
@@ -73,7 +73,7 @@ fn check_replaceable(root: &Path, edit: &FileEdit) -> Result<Metadata> {
     }
     // rename(2) checks the directory only; this checks the file, and detects a read-only file system.
     if let Err(error) = OpenOptions::new().append(true).open(&path) {
-        return Err(unwritable(&edit.path, &path, &error));
+        return Err(unwritable_error(&edit.path, &path, &error));
     }
     let found = fs::read(&path).with_path("cannot read", &path)?;
     if found != edit.before {
@@ -85,7 +85,7 @@ fn check_replaceable(root: &Path, edit: &FileEdit) -> Result<Metadata> {
 }
 
 /// The error of a file that cannot be opened for writing although its mode has a write permission.
-fn unwritable(name: &str, path: &Path, error: &io::Error) -> Error {
+fn unwritable_error(name: &str, path: &Path, error: &io::Error) -> Error {
     let path = quote(&path.display().to_string());
     Error::failed(format!("{name} may not be written")).with_cause(error).with_hint(match error.kind() {
         ErrorKind::PermissionDenied => {
@@ -112,7 +112,7 @@ mod tests {
             ),
             (ErrorKind::ExecutableFileBusy, "examine it: ls -l '/my tree/f'"),
         ] {
-            let error = unwritable("f", Path::new("/my tree/f"), &kind.into());
+            let error = unwritable_error("f", Path::new("/my tree/f"), &kind.into());
             assert_eq!((error.message.as_str(), error.hint.as_deref()), ("f may not be written", Some(hint)));
         }
     }

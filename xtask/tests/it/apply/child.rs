@@ -23,7 +23,7 @@ fn child_writes_the_plan() {
 }
 
 fn write(root: &Path) {
-    xtask::signals::install().unwrap();
+    xtask::signals::install_handler().unwrap();
     // strace counts calls per thread: calls of libtest must not have the number of a call of this test.
     for _ in 0..64 {
         File::create("/dev/null").unwrap().write_all(b".").unwrap();

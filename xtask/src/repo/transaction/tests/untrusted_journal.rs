@@ -3,7 +3,7 @@
 use super::*;
 
 /// Creates a fixture with a run that died between two renames; returns it with the path of its journal.
-fn interrupted() -> (Fixture, PathBuf) {
+fn interrupted_fixture() -> (Fixture, PathBuf) {
     let fixture = Fixture::new();
     let (_, calls) = Fixture::new().apply(FailPoint::default());
     let _dead = fixture.apply(FailPoint { dead_from: Some(calls - 15), ..FailPoint::default() });
@@ -14,7 +14,7 @@ fn interrupted() -> (Fixture, PathBuf) {
 
 #[test]
 fn world_writable_journal_is_refused() {
-    let (fixture, journal) = interrupted();
+    let (fixture, journal) = interrupted_fixture();
     fs::set_permissions(&journal, fs::Permissions::from_mode(0o666)).unwrap();
     let before = fixture.files();
     let error = fixture.recover().unwrap_err();
@@ -25,7 +25,7 @@ fn world_writable_journal_is_refused() {
 
 #[test]
 fn journal_tracked_by_git_is_refused() {
-    let (fixture, _) = interrupted();
+    let (fixture, _) = interrupted_fixture();
     let git = |arguments: &[&str]| {
         let git = std::process::Command::new("git").arg("-C").arg(fixture.root()).args(arguments).output();
         assert!(git.unwrap().status.success(), "{arguments:?}");
@@ -55,8 +55,8 @@ fn journal_with_other_file_is_refused() {
         fs::create_dir(&staging).unwrap();
         fs::write(staging.join("new.0"), "new\n").unwrap();
         let entry = journal::Entry {
-            old_sha256: journal::sha256(b"old\n"),
-            new_sha256: journal::sha256(b"new\n"),
+            old_sha256: journal::sha256_hex(b"old\n"),
+            new_sha256: journal::sha256_hex(b"new\n"),
             staged: "new.0".into(),
             path: path.into(),
         };
@@ -70,7 +70,7 @@ fn journal_with_other_file_is_refused() {
 #[test]
 fn journal_not_regular_is_refused_at_once() {
     for name in ["journal", "new.0"] {
-        let (fixture, journal) = interrupted();
+        let (fixture, journal) = interrupted_fixture();
         let path = journal.with_file_name(name);
         let _ = fs::remove_file(&path);
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
