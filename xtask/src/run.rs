@@ -32,7 +32,7 @@ pub fn run(cli: &Cli) -> u8 {
     let words = std::env::args_os().skip(1).map(|word| quote(&word.to_string_lossy()));
     let command_line = std::iter::once(program().to_owned()).chain(words).collect::<Vec<_>>();
     term.print_on_termination(report.clone(), command_line.join(" "));
-    let trusted = trusted_owners::trust_trees(&cli.globals.trust_tree);
+    let trusted = trusted_owners::set_trusted_trees(&cli.globals.trust_tree);
     if let (Command::Demo(args), Ok(())) = (&cli.command, &trusted) {
         return crate::demo::run(&term, args, report);
     }

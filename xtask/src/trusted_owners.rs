@@ -29,7 +29,7 @@ pub(crate) struct TrustedOwners {
     user: u32,
     sudo_user: Option<u32>,
     /// From `--trust-tree` and `XTASK_TRUST_TREE`.
-    trees: Vec<PathBuf>,
+    trusted_trees: Vec<PathBuf>,
     accounts: Accounts,
     /// git's `safe.directory`, read for the first tree of another user.
     safe_directories: OnceLock<Vec<PathBuf>>,
@@ -47,7 +47,7 @@ static TRUST_TREES: OnceLock<Vec<PathBuf>> = OnceLock::new();
 ///
 /// # Errors
 /// One of them does not exist or is not a directory.
-pub(crate) fn trust_trees(trees: &[PathBuf]) -> Result<()> {
+pub(crate) fn set_trusted_trees(trees: &[PathBuf]) -> Result<()> {
     if let Some(missing) = trees.iter().find(|tree| !tree.is_dir()) {
         return Err(Error::usage(format!("--trust-tree {} is not a directory", missing.display()))
             .with_hint("pass the root of the tree: --trust-tree DIR"));
@@ -71,14 +71,14 @@ impl TrustedOwners {
         TrustedOwners {
             user,
             sudo_user,
-            trees: trees.collect(),
+            trusted_trees: trees.collect(),
             accounts: Accounts::read(),
             safe_directories: OnceLock::new(),
         }
     }
 
     /// Whether files of this user are trusted.
-    pub(crate) fn is_trusted(&self, uid: u32) -> bool {
+    pub(crate) fn is_trusted_uid(&self, uid: u32) -> bool {
         uid == self.user || uid == 0 || self.sudo_user == Some(uid)
     }
 
@@ -96,7 +96,7 @@ impl TrustedOwners {
     /// # Errors
     /// Failed (2), with the first path that is not trusted and the command that trusts the tree.
     pub(crate) fn check_tree(&self, root: &Path) -> Result<()> {
-        if self.is_listed(root) {
+        if self.is_trusted_path(root) {
             return Ok(());
         }
         let distrusted = self.find_distrusted(root, MAX_DEPTH);
@@ -108,7 +108,7 @@ impl TrustedOwners {
     /// # Errors
     /// As [`TrustedOwners::check_tree`]; also when a file cannot be examined.
     pub(crate) fn check_file(&self, root: &Path, path: &Path) -> Result<()> {
-        if self.is_listed(root) {
+        if self.is_trusted_path(root) {
             return Ok(());
         }
         for part in path.ancestors().take_while(|part| part.starts_with(root)) {
@@ -122,8 +122,8 @@ impl TrustedOwners {
 
     /// The reason why a file is not trusted; `None` if it is trusted.
     fn distrust_reason(&self, file: &Metadata) -> Option<String> {
-        if !self.is_trusted(file.uid()) {
-            return Some(format!("is owned by {}", self.accounts.describe(file.uid())));
+        if !self.is_trusted_uid(file.uid()) {
+            return Some(format!("is owned by {}", self.accounts.describe_user(file.uid())));
         }
         self.is_writable_by_others(file)
             .then(|| format!("is writable by others (mode {:04o})", file.mode() & 0o7777))
@@ -133,7 +133,10 @@ impl TrustedOwners {
     /// root filesystem holds files of many users, and git checks the owner of its directory itself.
     fn find_distrusted(&self, path: &Path, depth: usize) -> Option<(PathBuf, String)> {
         let found = fs::symlink_metadata(path).ok()?;
-        if found.is_dir() && depth < MAX_DEPTH && is_build_output(path.file_name()?, depth == MAX_DEPTH - 1) {
+        if found.is_dir()
+            && depth < MAX_DEPTH
+            && is_build_output_or_git(path.file_name()?, depth == MAX_DEPTH - 1)
+        {
             return None;
         }
         if let Some(reason) = self.distrust_reason(&found) {
@@ -149,17 +152,17 @@ impl TrustedOwners {
     }
 
     /// Whether a tree is trusted by its path.
-    fn is_listed(&self, root: &Path) -> bool {
+    fn is_trusted_path(&self, root: &Path) -> bool {
         let root = fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
-        self.trees.contains(&root) || {
+        self.trusted_trees.contains(&root) || {
             let safe = self.safe_directories.get_or_init(read_safe_directories);
-            safe.iter().any(|value| is_match(value, &root))
+            safe.iter().any(|value| matches_safe_directory(value, &root))
         }
     }
 }
 
 /// Whether a directory of this name, in the root of a tree or elsewhere in it, is git's own or one that a build writes.
-pub(crate) fn is_build_output(name: &OsStr, is_in_root: bool) -> bool {
+pub(crate) fn is_build_output_or_git(name: &OsStr, is_in_root: bool) -> bool {
     name == ".git" || is_in_root && name == "target" || name.as_encoded_bytes().starts_with(b"build-")
 }
 
@@ -173,7 +176,7 @@ fn distrusted_error(root: &Path, path: &Path, reason: &str) -> Error {
 }
 
 /// Whether a value of `safe.directory` names a directory: its path, `*`, or a path that ends in `/*` (git-config(1)).
-fn is_match(value: &Path, directory: &Path) -> bool {
+fn matches_safe_directory(value: &Path, directory: &Path) -> bool {
     if value == Path::new("*") {
         return true;
     }

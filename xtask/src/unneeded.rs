@@ -19,7 +19,7 @@ use coreos_types::board::Board;
 use coreos_types::error::Result;
 use coreos_types::flavor::Flavor;
 use manifest::suggestion::Suggestion;
-use manifest::unneeded::{UnneededCategory, UnneededLine, find, possible_file_names};
+use manifest::unneeded::{UnneededCategory, UnneededLine, find_unneeded, possible_file_names};
 
 /// Lists the paths by confidence, each group with the commands that remove it.
 ///
@@ -30,8 +30,8 @@ pub(crate) fn unneeded(context: &Context<'_>, args: &Unneeded, report: &mut Repo
     let images = ImageSet::open_and_prune_cache(context, &args.image, Some(&pinned))?;
     report.images = images.origins();
     report.release = Some((pinned.clone(), pinned));
-    let words = words_of_tree(&context.tree.root().join("stage1"));
-    let lines = find(&context.sources, &images.trees(), &words)?;
+    let words = read_words_of_tree(&context.tree.root().join("stage1"));
+    let lines = find_unneeded(&context.sources, &images.trees(), &words)?;
     images.store_trees();
     let groups = UnneededCategory::ALL.map(|group| {
         let lines = lines.iter().filter(|line| line.category == group);
@@ -40,10 +40,10 @@ pub(crate) fn unneeded(context: &Context<'_>, args: &Unneeded, report: &mut Repo
     report.extra.insert("unneeded", lines.iter().map(to_json).collect());
     let not_empty = groups.iter().filter(|(_, lines)| !lines.is_empty());
     let commands: BTreeMap<&str, String> =
-        not_empty.map(|(group, lines)| (group.id(), command(context, lines))).collect();
+        not_empty.map(|(group, lines)| (group.id(), removal_command(context, lines))).collect();
     report.extra.insert("removal", json!(commands));
     if args.prove {
-        return bisection::run(context, args, &groups, report);
+        return bisection::prove(context, args, &groups, report);
     }
     for (group, lines) in &groups {
         report.styled_output.append(render(context, *group, lines));
@@ -52,17 +52,17 @@ pub(crate) fn unneeded(context: &Context<'_>, args: &Unneeded, report: &mut Repo
 }
 
 /// The command that removes lines.
-fn command(context: &Context<'_>, lines: &[UnneededLine]) -> String {
+fn removal_command(context: &Context<'_>, lines: &[UnneededLine]) -> String {
     let lines = lines.iter().map(|line| (line.file.as_str(), line.path.as_str()));
     context.bare_invocation().hint(&Suggestion::remove(lines))
 }
 
-fn bytes_of(lines: &[UnneededLine]) -> u64 {
+fn distinct_file_bytes(lines: &[UnneededLine]) -> u64 {
     // A file that several manifests list is one file of the root filesystem.
     lines.iter().map(|line| (&line.path, line.bytes)).collect::<BTreeMap<_, _>>().into_values().sum()
 }
 
-fn describe(group: UnneededCategory) -> &'static str {
+fn describe_category(group: UnneededCategory) -> &'static str {
     match group {
         UnneededCategory::DevelopmentLinks => "development links, which only a link editor reads",
         UnneededCategory::Libraries => "libraries that no listed file, table or unit names",
@@ -74,10 +74,10 @@ fn describe(group: UnneededCategory) -> &'static str {
 
 fn render(context: &Context<'_>, group: UnneededCategory, lines: &[UnneededLine]) -> StyledText {
     let mut out = StyledText::new();
-    let size = sizes::format_bytes_or_dash(Some(bytes_of(lines)));
+    let size = sizes::format_bytes_or_dash(Some(distinct_file_bytes(lines)));
     out.push_line(
         Style::Strong,
-        format!("{}: {}, {size}", describe(group), count_with_noun(lines.len(), "line")),
+        format!("{}: {}, {size}", describe_category(group), count_with_noun(lines.len(), "line")),
     );
     for line in lines {
         out.push(Style::Plain, format!("  {}", line.path));
@@ -86,14 +86,14 @@ fn render(context: &Context<'_>, group: UnneededCategory, lines: &[UnneededLine]
             size.map(|bytes| format!(", {}", sizes::format_bytes_or_dash(Some(bytes)))).unwrap_or_default();
         out.push_line(Style::Faint, format!("  {}:{}{size}", line.file, line.line));
     }
-    push_command(&mut out, context, lines);
+    push_removal_command(&mut out, context, lines);
     out
 }
 
-fn push_command(out: &mut StyledText, context: &Context<'_>, lines: &[UnneededLine]) {
+fn push_removal_command(out: &mut StyledText, context: &Context<'_>, lines: &[UnneededLine]) {
     if !lines.is_empty() {
         out.push(Style::Advice, "  to remove them:");
-        out.push_line(Style::Plain, format!(" {}", command(context, lines)));
+        out.push_line(Style::Plain, format!(" {}", removal_command(context, lines)));
     }
 }
 
@@ -117,7 +117,7 @@ const MAX_BYTES: u64 = 4 << 20;
 
 /// The words in the files below a directory, manifests and builds left out: a file that a unit or script of the
 /// tree names is needed. A file that cannot be read has none.
-fn words_of_tree(directory: &Path) -> BTreeSet<String> {
+fn read_words_of_tree(directory: &Path) -> BTreeSet<String> {
     let (mut words, mut todo, mut files) = (BTreeSet::new(), vec![directory.to_owned()], 0);
     let (mut bytes_left, mut entries) = (MAX_BYTES, 0);
     while let Some(directory) = todo.pop() {
@@ -155,7 +155,7 @@ mod tests {
         for number in 0..6 {
             fs::write(tree.path().join(format!("f{number}.mk")), words(number << 17)).unwrap();
         }
-        assert_eq!(words_of_tree(tree.path()).len() as u64, MAX_BYTES / 8);
+        assert_eq!(read_words_of_tree(tree.path()).len() as u64, MAX_BYTES / 8);
     }
 
     #[test]
@@ -163,6 +163,6 @@ mod tests {
         let tree = tempfile::tempdir().unwrap();
         (0..MAX_ENTRIES + 9)
             .for_each(|at| fs::write(tree.path().join(format!("{at}")), format!("word{at}")).unwrap());
-        assert_eq!(words_of_tree(tree.path()).len(), MAX_ENTRIES);
+        assert_eq!(read_words_of_tree(tree.path()).len(), MAX_ENTRIES);
     }
 }

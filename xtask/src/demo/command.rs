@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use super::demo_dir::{self, DemoDir};
 use super::example;
-use super::scratch::{self, DemoDir};
 use crate::cache::Cache;
 use crate::cli::{self, Command, Demo};
 use crate::commands::bump_coreos;
@@ -19,11 +19,11 @@ use release_fixture::release::{Site, make_current, publish};
 use release_fixture::server::Server;
 
 /// Bytes per second that the server sends: about half a second for an image, so that its bar can be seen.
-const SPEED: u64 = 3 << 20;
+const BYTES_PER_SECOND: u64 = 3 << 20;
 
 /// Runs the example; with `--serve` keeps tree and server up until a signal comes. Returns the exit code.
 pub fn run(term: &Term, args: &Demo, mut report: Report) -> u8 {
-    let session = if args.env { print_env(&mut report) } else { run_example(term, args, &mut report) };
+    let session = if args.env { report_env(&mut report) } else { run_example(term, args, &mut report) };
     report.error = session.as_ref().err().cloned().map(with_program_in_hint);
     if let Err(error) = term.print_report(&report) {
         term.print_error(&error);
@@ -35,8 +35,8 @@ pub fn run(term: &Term, args: &Demo, mut report: Report) -> u8 {
     report.exit_code()
 }
 
-fn print_env(report: &mut Report) -> Result<Option<DemoSession>> {
-    let exports = scratch::served_env()?;
+fn report_env(report: &mut Report) -> Result<Option<DemoSession>> {
+    let exports = demo_dir::read_served_env()?;
     report.extra.insert("env", exports.as_str().into());
     report.output = exports.lines().map(str::to_owned).collect();
     Ok(None)
@@ -52,10 +52,10 @@ fn run_example(term: &Term, args: &Demo, report: &mut Report) -> Result<Option<D
     let session = DemoSession::start()?;
     let url = session.server.url();
     if args.serve {
-        session.print_commands(report)?;
+        session.store_and_report_commands(report)?;
         term.stage("serving", format!("{url} until Ctrl-C"));
     } else {
-        session.server.slow_down(SPEED);
+        session.server.slow_down(BYTES_PER_SECOND);
         term.stage("serving", format!("{} and {} on {url}", example::BEFORE.0, example::AFTER.0));
         session.bump(term, report)?;
     }
@@ -68,7 +68,7 @@ impl DemoSession {
         let certificate = TestCertificate::throwaway(1)?;
         let mut site = Site::new();
         for image in [example::image_before(), example::image_after()] {
-            let image = image.map_err(bad_example)?;
+            let image = image.map_err(broken_example_error)?;
             publish(&mut site, &image, &certificate)?;
             make_current(&mut site, &image);
         }
@@ -82,7 +82,7 @@ impl DemoSession {
         let words = ["xtask", "bump-coreos", example::AFTER.0, "--mirror", &url].map(OsString::from);
         let paths = [("--signing-key", &self.directory.signing_key), ("--repo", &self.directory.tree)];
         let options = paths.into_iter().flat_map(|(option, path)| [option.into(), path.into()]);
-        let cli = cli::parse(words.into_iter().chain(options)).map_err(bad_example)?;
+        let cli = cli::parse(words.into_iter().chain(options)).map_err(broken_example_error)?;
         let Command::BumpCoreos(flags) = &cli.command else { return Ok(()) };
         let cache = Some(Cache::new(&self.directory.cache));
         let context =
@@ -91,7 +91,7 @@ impl DemoSession {
     }
 
     /// The guide's three commands. JSON: complete commands. Text: the `export` lines, then short commands that use them.
-    fn print_commands(&self, report: &mut Report) -> Result<()> {
+    fn store_and_report_commands(&self, report: &mut Report) -> Result<()> {
         let text = |path: &PathBuf| path.to_string_lossy().into_owned();
         let (tree, key) = (text(&self.directory.tree), text(&self.directory.signing_key));
         let (url, program) = (self.server.url(), program());
@@ -127,7 +127,7 @@ impl DemoSession {
     }
 }
 
-fn bad_example(error: impl std::fmt::Display) -> Error {
+fn broken_example_error(error: impl std::fmt::Display) -> Error {
     Error::failed("the example is broken").with_cause(error)
 }
 

@@ -33,7 +33,7 @@ pub const MAKEFILES: [(&str, &str); 5] = [
 ];
 
 /// The symlinks of the tree, path and target: the kvm flavor has the manifests of the coreos flavor.
-pub fn links() -> [(String, String); 3] {
+pub fn symlinks() -> [(String, String); 3] {
     ["bash", "journald", "systemd"].map(|name| {
         let file = format!("manifest-amd64-usr.d/{name}.manifest");
         (format!("stage1/usr_from_kvm/{file}"), format!("../../usr_from_coreos/{file}"))
@@ -47,7 +47,7 @@ const IP: &str = include_str!("example/ip.manifest");
 const SSHD: &str = include_str!("example/sshd.manifest");
 
 /// Every path that the tree lists, some more than once.
-pub fn listed() -> Vec<&'static str> {
+pub fn listed_paths() -> Vec<&'static str> {
     [BASH, JOURNALD, SYSTEMD, IP, SSHD].iter().flat_map(|manifest| manifest.lines()).collect()
 }
 
@@ -72,16 +72,16 @@ pub fn image_after() -> Result<ImageSpec, ParseError> {
 
 fn image((release, systemd): (&str, &str), needs_libpam: &[&str]) -> Result<ImageSpec, ParseError> {
     let image = ImageSpec::new(Vendor::COREOS, Board::Amd64, &release.parse()?, systemd);
-    let image = with_listed(image, &listed(), |path| {
+    let image = with_listed(image, &listed_paths(), |path| {
         let libpam = needs_libpam.contains(&path).then_some("libpam.so.0");
-        needs(path).iter().copied().chain(libpam).map(str::to_owned).collect()
+        dt_needed(path).iter().copied().chain(libpam).map(str::to_owned).collect()
     });
     // The rest of an image, as far as it gives a download its size: bytes that gzip cannot shrink.
-    Ok(image.put("share/filler", release_fixture::image::Content::Bytes(noise(1 << 20))))
+    Ok(image.put("share/filler", release_fixture::image::Content::Bytes(incompressible_bytes(1 << 20))))
 }
 
 /// The dependencies of a file, in the order of `DT_NEEDED`.
-fn needs(path: &str) -> &'static [&'static str] {
+fn dt_needed(path: &str) -> &'static [&'static str] {
     let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
     match name.split_once(".so").map_or(name, |(stem, _)| stem) {
         "bash" => &["libreadline.so.6", "libncurses.so.5", "libdl.so.2", "libc.so.6"],
@@ -122,7 +122,7 @@ fn needs(path: &str) -> &'static [&'static str] {
 }
 
 /// Bytes of a xorshift generator (Marsaglia 2003), always the same.
-fn noise(length: usize) -> Vec<u8> {
+fn incompressible_bytes(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut bytes = Vec::with_capacity(length + 8);
     while bytes.len() < length {

@@ -24,23 +24,28 @@ impl Accounts {
     /// Whether a group is a user's private one: the user's primary group (for users that passwd does not name: the
     /// group of the same number), which has no other member and is nobody else's primary group.
     pub(super) fn is_private_group(&self, uid: u32, gid: u32) -> bool {
-        let users: Vec<(&str, Option<u32>, Option<u32>)> = lines(&self.passwd)
+        let users: Vec<(&str, Option<u32>, Option<u32>)> = colon_fields(&self.passwd)
             .map(|fields| {
-                (fields.first().copied().unwrap_or_default(), number(&fields, 2), number(&fields, 3))
+                (
+                    fields.first().copied().unwrap_or_default(),
+                    parse_field(&fields, 2),
+                    parse_field(&fields, 3),
+                )
             })
             .collect();
         let (own, others): (Vec<_>, Vec<_>) = users.into_iter().partition(|user| user.1 == Some(uid));
         let primary = own.first().map_or(Some(uid), |user| user.2);
         let is_other = |member: &str| !member.is_empty() && own.iter().all(|user| user.0 != member);
-        let has_members = lines(&self.group).filter(|fields| number(fields, 2) == Some(gid)).any(|fields| {
-            fields.get(3).is_some_and(|members| members.split(',').map(str::trim).any(is_other))
-        });
+        let has_members =
+            colon_fields(&self.group).filter(|fields| parse_field(fields, 2) == Some(gid)).any(|fields| {
+                fields.get(3).is_some_and(|members| members.split(',').map(str::trim).any(is_other))
+            });
         primary == Some(gid) && !has_members && others.iter().all(|user| user.2 != Some(gid))
     }
 
     /// `user alice (1000)`, or `user 1000` where passwd does not name the user.
-    pub(super) fn describe(&self, uid: u32) -> String {
-        match lines(&self.passwd).find(|fields| number(fields, 2) == Some(uid)) {
+    pub(super) fn describe_user(&self, uid: u32) -> String {
+        match colon_fields(&self.passwd).find(|fields| parse_field(fields, 2) == Some(uid)) {
             Some(fields) => format!("user {} ({uid})", fields[0].escape_default()),
             None => format!("user {uid}"),
         }
@@ -48,11 +53,11 @@ impl Accounts {
 }
 
 /// The number in a field.
-fn number(fields: &[&str], index: usize) -> Option<u32> {
+fn parse_field(fields: &[&str], index: usize) -> Option<u32> {
     fields.get(index)?.parse().ok()
 }
 
-fn lines(text: &str) -> impl Iterator<Item = Vec<&str>> {
+fn colon_fields(text: &str) -> impl Iterator<Item = Vec<&str>> {
     text.lines().map(|line| line.split(':').collect())
 }
 
@@ -78,7 +83,7 @@ mod tests {
         for (what, uid, gid, expected) in table {
             assert_eq!(accounts.is_private_group(uid, gid), expected, "{what}");
         }
-        assert_eq!(accounts.describe(1000), "user ann (1000)");
-        assert_eq!(accounts.describe(7), "user 7");
+        assert_eq!(accounts.describe_user(1000), "user ann (1000)");
+        assert_eq!(accounts.describe_user(7), "user 7");
     }
 }

@@ -12,7 +12,7 @@ fn owners(user: u32, sudo_user: Option<u32>) -> TrustedOwners {
     TrustedOwners {
         user,
         sudo_user,
-        trees: Vec::new(),
+        trusted_trees: Vec::new(),
         accounts: Accounts::default(),
         safe_directories: OnceLock::from(Vec::new()),
     }
@@ -44,7 +44,7 @@ fn user_root_and_sudo_user_are_trusted() {
         (0, Some(1000), 1001, false),
         (0, None, 1000, false),
     ] {
-        assert_eq!(owners(user, sudo).is_trusted(uid), expected, "{user} {sudo:?} {uid}");
+        assert_eq!(owners(user, sudo).is_trusted_uid(uid), expected, "{user} {sudo:?} {uid}");
     }
 }
 
@@ -84,7 +84,7 @@ fn tree_of_another_user_is_named_with_the_command() {
     let (hint, root_text) = (error.hint.unwrap(), root.display());
     assert!(hint.starts_with(&format!("to trust it for one run, add --trust-tree {root_text} ")), "{hint}");
     assert!(hint.ends_with(&format!("git config --global --add safe.directory {root_text}")), "{hint}");
-    let listed = TrustedOwners { trees: vec![fs::canonicalize(root).unwrap()], ..other.clone() };
+    let listed = TrustedOwners { trusted_trees: vec![fs::canonicalize(root).unwrap()], ..other.clone() };
     listed.check_tree(root).unwrap();
     let safe = TrustedOwners { safe_directories: OnceLock::from(vec![root.to_owned()]), ..other };
     safe.check_tree(root).unwrap();
@@ -105,7 +105,8 @@ fn safe_directory_values_follow_git() {
     let values = b"/gone\0\0~/src\0/srv/trees/*\0/a b\0";
     let paths = parse_safe_directories(values, Some("/home/u".into()));
     assert_eq!(paths, ["/home/u/src", "/srv/trees/*", "/a b"].map(PathBuf::from));
-    let is_listed = |path: &str| paths.iter().any(|value| is_match(value, Path::new(path)));
+    let is_trusted_path =
+        |path: &str| paths.iter().any(|value| matches_safe_directory(value, Path::new(path)));
     for (path, expected) in [
         ("/home/u/src", true),
         ("/home/u/src/x", false),
@@ -114,8 +115,8 @@ fn safe_directory_values_follow_git() {
         ("/gone", false),
         ("/a b", true),
     ] {
-        assert_eq!(is_listed(path), expected, "{path}");
+        assert_eq!(is_trusted_path(path), expected, "{path}");
     }
-    assert!(is_match(Path::new("*"), Path::new("/any")));
+    assert!(matches_safe_directory(Path::new("*"), Path::new("/any")));
     assert!(parse_safe_directories(b"", None).is_empty());
 }

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use serde_json::{Value, json};
 
 use super::tree_copy::TreeCopy;
-use super::{bytes_of, describe, push_command};
+use super::{describe_category, distinct_file_bytes, push_removal_command};
 use crate::cli::{self, Command, Unneeded};
 use crate::context::Context;
 use crate::report::styled_text::{Style, StyledText};
@@ -18,25 +18,25 @@ use manifest::finding::Severity;
 use manifest::unneeded::{UnneededCategory, UnneededLine};
 
 /// Tests each group in turn, the surest first. Lines whose removal passed stay removed for the next group.
-pub(super) fn run(
+pub(super) fn prove(
     context: &Context<'_>,
     args: &Unneeded,
     groups: &[(UnneededCategory, Vec<UnneededLine>)],
     report: &mut Report,
 ) -> Result<()> {
     TrustedOwners::from_env().check_tree(context.tree.root())?;
-    let copy = TreeCopy::new(context.tree.root(), &context.sources)?;
+    let copy = TreeCopy::create(context.tree.root(), &context.sources)?;
     let mut bisection = Bisection {
         context,
         args,
         copy,
         removed: Vec::new(),
         runs: 0,
-        failures: Vec::new(),
-        unverified: Vec::new(),
-        errors: BTreeSet::new(),
+        must_stay: Vec::new(),
+        undecided: Vec::new(),
+        seen_errors: BTreeSet::new(),
     };
-    if let Some(why) = bisection.test(&[])? {
+    if let Some(why) = bisection.build_and_boot_without(&[])? {
         let message = "the tree does not build and boot as it is, so removals cannot be verified";
         return Err(Error::failed(message)
             .with_cause(why)
@@ -54,7 +54,7 @@ pub(super) fn run(
             continue;
         }
         let before = bisection.runs;
-        bisection.bisect(&items(&lines))?;
+        bisection.bisect(&group_by_file(&lines))?;
         let removed = bisection.removed.iter().filter(|line| line.category == *group);
         let removed: Vec<UnneededLine> = removed.map(|line| (*line).clone()).collect();
         let tests = bisection.runs - before;
@@ -66,7 +66,7 @@ pub(super) fn run(
 }
 
 /// Lines that are removed together: those of one file, in every manifest.
-fn items<'l>(lines: &[&'l UnneededLine]) -> Vec<Vec<&'l UnneededLine>> {
+fn group_by_file<'l>(lines: &[&'l UnneededLine]) -> Vec<Vec<&'l UnneededLine>> {
     let mut items: Vec<Vec<&UnneededLine>> = Vec::new();
     for line in lines {
         match items.iter_mut().find(|item| item[0].resolved_path == line.resolved_path) {
@@ -84,10 +84,10 @@ struct Bisection<'a> {
     /// What was removed in the last run that passed.
     removed: Vec<&'a UnneededLine>,
     runs: usize,
-    failures: Vec<(&'a UnneededLine, String)>,
-    unverified: Vec<&'a UnneededLine>,
+    must_stay: Vec<(&'a UnneededLine, String)>,
+    undecided: Vec<&'a UnneededLine>,
     /// Errors that were seen.
-    errors: BTreeSet<String>,
+    seen_errors: BTreeSet<String>,
 }
 
 impl<'a> Bisection<'a> {
@@ -97,13 +97,13 @@ impl<'a> Bisection<'a> {
         while let Some(part) = todo.pop() {
             let lines: Vec<&UnneededLine> = part.iter().flatten().copied().collect();
             if self.runs >= self.args.max_boots {
-                self.unverified.extend(lines);
+                self.undecided.extend(lines);
                 continue;
             }
-            match self.test(&lines)? {
+            match self.build_and_boot_without(&lines)? {
                 None => self.removed.extend(lines),
                 Some(why) if part.len() == 1 => {
-                    self.failures.extend(lines.into_iter().map(|line| (line, why.clone())));
+                    self.must_stay.extend(lines.into_iter().map(|line| (line, why.clone())));
                 }
                 Some(_) => {
                     let (first, second) = part.split_at(part.len() / 2);
@@ -115,8 +115,8 @@ impl<'a> Bisection<'a> {
     }
 
     /// Builds and boots the copy without these lines and those removed before; the reason if that fails.
-    fn test(&mut self, lines: &[&'a UnneededLine]) -> Result<Option<String>> {
-        self.copy.write_without(&[&self.removed[..], lines].concat())?;
+    fn build_and_boot_without(&mut self, lines: &[&'a UnneededLine]) -> Result<Option<String>> {
+        self.copy.write_manifests_without(&[&self.removed[..], lines].concat())?;
         self.runs += usize::from(!lines.is_empty());
         let without = count_with_noun(self.removed.len() + lines.len(), "line");
         self.context.term.stage("testing", format!("a clean build and boot without {without}"));
@@ -134,14 +134,14 @@ impl<'a> Bisection<'a> {
         };
         let mut report = Report::default();
         let done = smoketest(&context, flags, &mut report);
-        let failure = failure(&report, done.as_ref().err());
+        let failure = failure_reason(&report, done.as_ref().err());
         if let Some(why) = &failure {
             self.context.term.stage("failed", why);
         }
         match done {
             // On a new error the last passed test is repeated: if that fails too, the cause is this machine.
-            Err(error) if !lines.is_empty() && self.errors.insert(error.message.clone()) => {
-                let again = self.test(&[])?;
+            Err(error) if !lines.is_empty() && self.seen_errors.insert(error.message.clone()) => {
+                let again = self.build_and_boot_without(&[])?;
                 again.map_or(Ok(failure), |why| Err(error.with_cause(why)))
             }
             _ => Ok(failure),
@@ -156,40 +156,43 @@ impl<'a> Bisection<'a> {
         tests: usize,
     ) -> StyledText {
         let (size, all) =
-            (sizes::format_bytes_or_dash(Some(bytes_of(removed))), count_with_noun(all, "line"));
+            (sizes::format_bytes_or_dash(Some(distinct_file_bytes(removed))), count_with_noun(all, "line"));
         let tests = count_with_noun(tests, "smoke test");
-        let headline =
-            format!("{}: {} of {all} can go, {size}, verified by {tests}", describe(group), removed.len());
+        let headline = format!(
+            "{}: {} of {all} can go, {size}, verified by {tests}",
+            describe_category(group),
+            removed.len()
+        );
         let mut out = StyledText::new();
         out.push_line(Style::Strong, headline);
-        for (line, why) in self.failures.iter().filter(|(line, _)| line.category == group) {
+        for (line, why) in self.must_stay.iter().filter(|(line, _)| line.category == group) {
             out.push_line(Style::Warning, format!("  must stay: {}", line.path));
             out.push_line(Style::Faint, format!("    {why}"));
         }
-        for line in self.unverified.iter().filter(|line| line.category == group) {
+        for line in self.undecided.iter().filter(|line| line.category == group) {
             out.push_line(Style::Faint, format!("  not decided, --max-boots is reached: {}", line.path));
         }
-        push_command(&mut out, self.context, removed);
+        push_removal_command(&mut out, self.context, removed);
         out
     }
 
     fn to_json(&self, group: UnneededCategory, removed: &[UnneededLine], boots: usize) -> Value {
         let line = |line: &UnneededLine| json!({ "file": line.file, "path": line.path });
-        let must_stay = self.failures.iter().filter(|(line, _)| line.category == group);
-        let undecided = self.unverified.iter().filter(|line| line.category == group);
+        let must_stay = self.must_stay.iter().filter(|(line, _)| line.category == group);
+        let undecided = self.undecided.iter().filter(|line| line.category == group);
         json!({
             "group": group.id(),
             "removed": removed.iter().map(line).collect::<Vec<_>>(),
             "must_stay": must_stay.map(|(line, why)| json!({ "file": line.file, "path": line.path, "because": why })).collect::<Vec<_>>(),
             "undecided": undecided.map(|one| line(one)).collect::<Vec<_>>(),
-            "bytes": bytes_of(removed),
+            "bytes": distinct_file_bytes(removed),
             "boots": boots,
         })
     }
 }
 
 /// The reason why a smoke test failed or booted nothing; `None` if it booted and every check passed.
-fn failure(report: &Report, error: Option<&Error>) -> Option<String> {
+fn failure_reason(report: &Report, error: Option<&Error>) -> Option<String> {
     if let Some(error) = error {
         return Some(error.to_string());
     }

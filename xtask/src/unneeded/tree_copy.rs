@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use crate::signals::TempPath;
-use crate::trusted_owners::is_build_output;
+use crate::trusted_owners::is_build_output_or_git;
 use coreos_types::error::{Result, ResultExt};
 use manifest::plan::stage1_sources::Stage1Sources;
 use manifest::unneeded::UnneededLine;
@@ -19,7 +19,7 @@ pub(super) struct TreeCopy<'a> {
 
 impl<'a> TreeCopy<'a> {
     /// Copies a tree into the system's temporary directory, without earlier builds and git's files.
-    pub(super) fn new(root: &Path, sources: &'a Stage1Sources) -> Result<TreeCopy<'a>> {
+    pub(super) fn create(root: &Path, sources: &'a Stage1Sources) -> Result<TreeCopy<'a>> {
         let name = format!("coreos-xtask-unneeded-{}", std::process::id());
         let directory = TempPath::create_dir(&name).with_context(|| format!("cannot create {name}"))?;
         let copy = TreeCopy { directory, sources };
@@ -33,7 +33,7 @@ impl<'a> TreeCopy<'a> {
     }
 
     /// Writes the manifests without these lines.
-    pub(super) fn write_without(&self, lines: &[&UnneededLine]) -> Result<()> {
+    pub(super) fn write_manifests_without(&self, lines: &[&UnneededLine]) -> Result<()> {
         for (file, bytes) in &self.sources.manifests {
             let is_removed = |text: &str| lines.iter().any(|line| line.file == *file && line.path == text);
             let text = lossless_text::from_bytes(bytes);
@@ -46,7 +46,7 @@ impl<'a> TreeCopy<'a> {
     }
 }
 
-fn copy_directory(from: &Path, to: &Path, is_root: bool) -> Result<()> {
+fn copy_directory(from: &Path, to: &Path, is_tree_root: bool) -> Result<()> {
     let about = || format!("cannot copy {}", from.display());
     fs::create_dir_all(to).with_context(about)?;
     for entry in fs::read_dir(from).with_context(about)? {
@@ -56,7 +56,7 @@ fn copy_directory(from: &Path, to: &Path, is_root: bool) -> Result<()> {
         if kind.is_symlink() {
             let link = fs::read_link(&source).with_context(about)?;
             symlink(link, &target).with_context(about)?;
-        } else if kind.is_dir() && !is_build_output(&entry.file_name(), is_root) {
+        } else if kind.is_dir() && !is_build_output_or_git(&entry.file_name(), is_tree_root) {
             copy_directory(&source, &target, false)?;
         } else if kind.is_file() {
             fs::copy(&source, &target).with_context(about)?;

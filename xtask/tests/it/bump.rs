@@ -28,7 +28,7 @@ pub(crate) fn sources() -> Stage1Sources {
     for (path, _) in example::FILES.iter().filter(|(path, _)| *path != COMMON_MK) {
         list(path, path);
     }
-    for (path, target) in example::links() {
+    for (path, target) in example::symlinks() {
         list(&path, &target.replace("../../", "stage1/"));
     }
     for (path, text) in example::FILES {

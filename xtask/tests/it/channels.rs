@@ -58,7 +58,7 @@ impl ChannelScene {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text.replace("https://alpha", "http://alpha")).unwrap();
         }
-        for (link, target) in example::links() {
+        for (link, target) in example::symlinks() {
             std::os::unix::fs::symlink(target, self.tree().join(link)).unwrap();
         }
     }

@@ -312,7 +312,7 @@ fn unlisted_program_of_a_unit_is_reported() {
             warning needs-unlisted systemd.manifest bin/logger: lib64/systemd/system/syslog.socket has "ExecStartPre=/usr/bin/logger -x", and bin/logger is not listed
         "#]],
     );
-    assert!(example::listed().contains(&unit) && sources().manifests.contains_key(JOURNALD));
+    assert!(example::listed_paths().contains(&unit) && sources().manifests.contains_key(JOURNALD));
 }
 
 #[test]

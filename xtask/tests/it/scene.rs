@@ -38,7 +38,7 @@ impl Scene {
         for (path, content) in example::FILES {
             scene.put(path, content.as_bytes());
         }
-        for (path, target) in example::links() {
+        for (path, target) in example::symlinks() {
             let path = scene.tree().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::os::unix::fs::symlink(target, path).unwrap();

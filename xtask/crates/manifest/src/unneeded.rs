@@ -56,7 +56,7 @@ pub struct UnneededLine {
 ///
 /// # Errors
 /// A file of an image cannot be read.
-pub fn find(
+pub fn find_unneeded(
     sources: &Stage1Sources,
     trees: &ImageTrees<'_>,
     words: &BTreeSet<String>,
@@ -267,7 +267,7 @@ mod tests {
             ..Stage1Sources::default()
         };
         let words = words.iter().map(|word| (*word).to_owned()).collect();
-        let lines = find(&sources, &ImageTrees::from([(Board::Amd64, &tree)]), &words).unwrap();
+        let lines = find_unneeded(&sources, &ImageTrees::from([(Board::Amd64, &tree)]), &words).unwrap();
         lines
             .iter()
             .map(|line| format!("{} {}:{} {}", line.category.id(), line.file, line.line, line.path))

@@ -81,7 +81,7 @@ fn holder_trust(directory: &File) -> HolderTrust {
         .map(|pid| fs::metadata(format!("/proc/{pid}")).ok().map(|process| process.uid()));
     let users: Vec<Option<u32>> = users.collect();
     let is_trusted =
-        |user: &Option<u32>| user.is_some_and(|uid| owners.is_trusted(uid) || uid == metadata.uid());
+        |user: &Option<u32>| user.is_some_and(|uid| owners.is_trusted_uid(uid) || uid == metadata.uid());
     if users.iter().any(is_trusted) {
         HolderTrust::Trusted
     } else if users.is_empty() || users.contains(&None) {

@@ -27,46 +27,46 @@ impl DemoDir {
     /// # Errors
     /// The temporary directory cannot be written.
     pub fn make(certificate: &str) -> Result<DemoDir> {
-        let name = format!("{PREFIX}{}", std::process::id());
+        let name = format!("{DIR_PREFIX}{}", std::process::id());
         let root = TempPath::create_dir(&name).with_context(|| format!("cannot create {name}"))?;
         let [tree, signing_key, cache] =
             ["tree", "signing-key.asc", "cache"].map(|name| root.path().join(name));
         for (path, content) in example::FILES.into_iter().chain(example::MAKEFILES) {
             write_with_parents(&tree.join(path), |path| fs::write(path, content))?;
         }
-        for (path, target) in example::links() {
+        for (path, target) in example::symlinks() {
             write_with_parents(&tree.join(path), |path| symlink(target, path))?;
         }
         write_with_parents(&signing_key, |path| fs::write(path, certificate))?;
         Ok(DemoDir { root, tree, signing_key, cache })
     }
 
-    /// Stores the exports for [`served_env`].
+    /// Stores the exports for [`read_served_env`].
     ///
     /// # Errors
     /// The directory cannot be written.
     pub fn store_env(&self, exports: &str) -> Result<()> {
-        write_with_parents(&self.root.path().join(ENV), |path| fs::write(path, exports))
+        write_with_parents(&self.root.path().join(ENV_FILE), |path| fs::write(path, exports))
     }
 }
 
 /// The name of the directory, up to the process id.
-const PREFIX: &str = "coreos-xtask-demo-";
+const DIR_PREFIX: &str = "coreos-xtask-demo-";
 /// The file with the exports, while the demo is served.
-const ENV: &str = "env";
+const ENV_FILE: &str = "env";
 
 /// The exports of the demo that this user serves now; of several, the last that was started.
 ///
 /// # Errors
 /// No demo is served.
-pub fn served_env() -> Result<String> {
+pub fn read_served_env() -> Result<String> {
     let directories = fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
     let served = directories.filter_map(|entry| {
-        let process: u32 = entry.file_name().to_str()?.strip_prefix(PREFIX)?.parse().ok()?;
+        let process: u32 = entry.file_name().to_str()?.strip_prefix(DIR_PREFIX)?.parse().ok()?;
         let metadata = fs::symlink_metadata(entry.path()).ok()?;
         let is_own = metadata.is_dir() && metadata.uid() == effective_uid();
         let is_running = Path::new("/proc").join(process.to_string()).is_dir();
-        let file = entry.path().join(ENV);
+        let file = entry.path().join(ENV_FILE);
         let started = fs::metadata(&file).and_then(|file| file.modified()).ok()?;
         (is_own && is_running).then_some((started, file))
     });
