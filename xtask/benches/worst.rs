@@ -148,7 +148,7 @@ fn measure_with(name: &str, image: ImageSpec, lines: &[String], accepted: &str) 
     for (at, lines) in lines.chunks(3800).enumerate() {
         put(&format!("{MANIFESTS}/worst{at}.manifest"), format!("{}\n", lines.join("\n")).as_bytes());
     }
-    put(&format!("tree/{}", manifest::accepted_findings::FILE), accepted.as_bytes());
+    put(&format!("tree/{}", manifest::accepted_findings::ACCEPTED_FINDINGS_TOML), accepted.as_bytes());
     put("image", &pack::pxe_image(&image).unwrap());
     let results = [&[][..], &["--fix", "--dry-run", "--drop-missing"]].map(|more| run(home.path(), more));
     println!("{name:<40} check {}  fix {}", results[0], results[1]);

@@ -13,7 +13,7 @@ use crate::bounded_file;
 use coreos_types::board::Board;
 use coreos_types::calendar;
 use coreos_types::error::{Error, Result, ResultExt};
-use manifest::accepted_findings::{AcceptedFinding, AcceptedFindings, FILE};
+use manifest::accepted_findings::{ACCEPTED_FINDINGS_TOML, AcceptedFinding, AcceptedFindings};
 use manifest::finding::FindingKind;
 
 /// Largest file in bytes.
@@ -29,18 +29,22 @@ const EXAMPLE: &str = "write it as: [[accept]] kind = \"needs-unlisted\", path =
 /// # Errors
 /// The file cannot be read, is outside of the tree, or an entry is not valid; the message has its line.
 pub(crate) fn read(root: &Path) -> Result<AcceptedFindings> {
-    let about = || format!("cannot read {FILE}");
-    let path = match fs::canonicalize(root.join(FILE)) {
+    let about = || format!("cannot read {ACCEPTED_FINDINGS_TOML}");
+    let path = match fs::canonicalize(root.join(ACCEPTED_FINDINGS_TOML)) {
         Err(error)
-            if error.kind() == ErrorKind::NotFound && fs::symlink_metadata(root.join(FILE)).is_err() =>
+            if error.kind() == ErrorKind::NotFound
+                && fs::symlink_metadata(root.join(ACCEPTED_FINDINGS_TOML)).is_err() =>
         {
             return Ok(AcceptedFindings::default());
         }
         path => path.with_context(about)?,
     };
     if !path.starts_with(root) {
-        return Err(Error::failed(format!("{FILE} is a link to {}, outside of the tree", path.display()))
-            .with_hint("replace the link by a copy of the file"));
+        return Err(Error::failed(format!(
+            "{ACCEPTED_FINDINGS_TOML} is a link to {}, outside of the tree",
+            path.display()
+        ))
+        .with_hint("replace the link by a copy of the file"));
     }
     let bytes = bounded_file::read(&path, MAX_LEN).with_context(about)?;
     let text = String::from_utf8(bytes).map_err(|_| Error::failed(about()).with_cause("it is not UTF-8"))?;
@@ -77,7 +81,7 @@ fn parse(text: &str) -> Result<Vec<AcceptedFinding>> {
 /// The error of a part of the file, with its line.
 fn error_at(text: &str, span: Option<Range<usize>>, message: impl fmt::Display, hint: &str) -> Error {
     let line = line_of(text, span.unwrap_or_default().start);
-    Error::failed(format!("{FILE}:{line}: {message}")).with_hint(hint)
+    Error::failed(format!("{ACCEPTED_FINDINGS_TOML}:{line}: {message}")).with_hint(hint)
 }
 
 fn line_of(text: &str, at: usize) -> usize {
@@ -104,13 +108,13 @@ impl EntryParser<'_> {
         }
         let body = self.text[self.span.clone()].trim_end();
         Ok(AcceptedFinding {
-            kind: self.kind()?,
-            path: self.required("path")?,
-            manifest: self.string("manifest")?,
-            flavor: self.string("flavor")?,
+            kind: self.acceptable_kind()?,
+            path: self.required_string("path")?,
+            manifest: self.optional_string("manifest")?,
+            flavor: self.optional_string("flavor")?,
             board: self.board()?,
-            reason: self.required("reason")?,
-            expires: self.date()?,
+            reason: self.required_string("reason")?,
+            expires: self.expiry_date()?,
             lines: (line_of(self.text, self.span.start), line_of(self.text, self.span.start + body.len())),
         })
     }
@@ -120,15 +124,15 @@ impl EntryParser<'_> {
         error_at(self.text, self.table.get(key).and_then(Item::span), message, hint)
     }
 
-    fn required(&self, key: &str) -> Result<String> {
-        self.string(key)?.ok_or_else(|| {
+    fn required_string(&self, key: &str) -> Result<String> {
+        self.optional_string(key)?.ok_or_else(|| {
             let message = format!("expected the key {key}, found none");
             error_at(self.text, Some(self.span.clone()), message, EXAMPLE)
         })
     }
 
     /// The string of a key; `None` without the key.
-    fn string(&self, key: &str) -> Result<Option<String>> {
+    fn optional_string(&self, key: &str) -> Result<Option<String>> {
         let Some(item) = self.table.get(key) else { return Ok(None) };
         let found = match item.as_str() {
             Some(text) if !text.trim().is_empty() => return Ok(Some(text.to_owned())),
@@ -139,7 +143,7 @@ impl EntryParser<'_> {
     }
 
     fn board(&self) -> Result<Option<Board>> {
-        let Some(board) = self.string("board")? else { return Ok(None) };
+        let Some(board) = self.optional_string("board")? else { return Ok(None) };
         board.parse().map(Some).map_err(|_| {
             let boards = Board::ALL.map(Board::id).join(" or ");
             let message = format!("expected {boards}, found {board:?}");
@@ -147,7 +151,7 @@ impl EntryParser<'_> {
         })
     }
 
-    fn date(&self) -> Result<Option<String>> {
+    fn expiry_date(&self) -> Result<Option<String>> {
         let Some(item) = self.table.get("expires") else { return Ok(None) };
         let date = item.as_value().and_then(Value::as_datetime).filter(|value| value.time.is_none());
         let date = date.and_then(|value| value.date).map(|date| date.to_string());
@@ -159,8 +163,8 @@ impl EntryParser<'_> {
     }
 
     /// The kind of finding; what cannot be accepted is refused with the reason.
-    fn kind(&self) -> Result<FindingKind> {
-        let word = self.required("kind")?;
+    fn acceptable_kind(&self) -> Result<FindingKind> {
+        let word = self.required_string("kind")?;
         if word == FindingKind::Missing.id() {
             let hint = "the build fails without the path: remove its line with edit-manifest --remove, or use another release";
             return Err(self.error("kind", "findings of kind missing cannot be accepted", hint));
@@ -222,7 +226,7 @@ mod tests {
             ("\n\n[[accept\n".to_owned(), 3, ""),
         ] {
             let error = parse(&text).unwrap_err();
-            let place = format!("{FILE}:{line}: ");
+            let place = format!("{ACCEPTED_FINDINGS_TOML}:{line}: ");
             assert!(error.message.starts_with(&place) && error.message.contains(part), "{}", error.message);
             assert!(error.hint.is_some(), "{text}");
         }

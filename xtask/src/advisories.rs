@@ -23,7 +23,7 @@ use packages::changes::usage;
 use pxe_image::Digest;
 
 /// The release notes of Flatcar.
-const FLATCAR: &str = "https://www.flatcar.org/releases-json/releases.json";
+const FLATCAR_NOTES_URL: &str = "https://www.flatcar.org/releases-json/releases.json";
 
 /// Age up to which a stored download is used without a request.
 const FRESH: Duration = Duration::from_secs(24 * 3600);
@@ -32,8 +32,12 @@ const FRESH: Duration = Duration::from_secs(24 * 3600);
 ///
 /// # Errors
 /// The file cannot be opened; the URL is not valid, or is plain http to another machine.
-pub(crate) fn check(context: &Context<'_>, args: &ImageArgs, option: Option<&AdvisorySource>) -> Result<()> {
-    match source(context, args, option) {
+pub(crate) fn check_source(
+    context: &Context<'_>,
+    args: &ImageArgs,
+    option: Option<&AdvisorySource>,
+) -> Result<()> {
+    match resolve_source(context, args, option) {
         AdvisorySource::None => Ok(()),
         AdvisorySource::File(file) => {
             bounded_file::open(&file).map(drop).with_path("cannot open", &file).map_err(with_hint)
@@ -50,9 +54,13 @@ fn with_hint(error: Error) -> Error {
 }
 
 /// The option, else the configuration, else the notes of the vendor.
-fn source(context: &Context<'_>, args: &ImageArgs, option: Option<&AdvisorySource>) -> AdvisorySource {
+fn resolve_source(
+    context: &Context<'_>,
+    args: &ImageArgs,
+    option: Option<&AdvisorySource>,
+) -> AdvisorySource {
     let default = || match context.vendor(args) == Vendor::FLATCAR {
-        true => AdvisorySource::Url(FLATCAR.to_owned()),
+        true => AdvisorySource::Url(FLATCAR_NOTES_URL.to_owned()),
         false => AdvisorySource::None,
     };
     option.or(context.settings.advisories.as_ref()).cloned().unwrap_or_else(default)
@@ -62,13 +70,13 @@ fn source(context: &Context<'_>, args: &ImageArgs, option: Option<&AdvisorySourc
 ///
 /// # Errors
 /// A file that the user named cannot be read, or is not an object of releases.
-pub(crate) fn find(
+pub(crate) fn load_report(
     comparison: &PackageComparison<'_>,
     option: Option<&AdvisorySource>,
 ) -> Result<Option<AdvisoryReport>> {
     let PackageComparison { context, args, from, new: images, after: sources, .. } = *comparison;
     let to = &images.release;
-    let (source, found) = match source(context, args, option) {
+    let (source, found) = match resolve_source(context, args, option) {
         _ if from == to => return Ok(None),
         AdvisorySource::None => return Ok(None),
         AdvisorySource::File(file) => {
@@ -78,12 +86,12 @@ pub(crate) fn find(
             (file.display().to_string(), Ok((notes.between(from, to), None)))
         }
         AdvisorySource::Url(url) => {
-            let found = download(comparison, &url);
+            let found = read_cached_or_download(comparison, &url);
             (redact(&url), found.map_err(|error| error.to_string()))
         }
     };
     let found = found.map(|(advisories, age)| {
-        let (relevant, unknown) = relevant(&advisories, comparison);
+        let (relevant, unknown) = relevant_fixes(&advisories, comparison);
         let caveats = advisories.caveat.iter().cloned().chain(age).chain(unknown);
         SecurityFixes {
             total: advisories.count(),
@@ -92,11 +100,11 @@ pub(crate) fn find(
             caveats: caveats.collect(),
         }
     });
-    Ok(Some(AdvisoryReport { source, from: from.clone(), to: to.clone(), found }))
+    Ok(Some(AdvisoryReport { source, from: from.clone(), to: to.clone(), fixes: found }))
 }
 
 /// The fixes that concern packages of any board's stage1, and the reason if that is not known.
-fn relevant(
+fn relevant_fixes(
     advisories: &Advisories,
     comparison: &PackageComparison<'_>,
 ) -> (Vec<RelevantFix>, Option<String>) {
@@ -121,9 +129,12 @@ fn relevant(
 
 /// The fixes in the release notes at a URL, and a note if they are from an old download. The part between the two
 /// releases is cached.
-fn download(comparison: &PackageComparison<'_>, url: &str) -> Result<(Advisories, Option<String>)> {
+fn read_cached_or_download(
+    comparison: &PackageComparison<'_>,
+    url: &str,
+) -> Result<(Advisories, Option<String>)> {
     let (store, from, to) = (&comparison.new.store, comparison.from, &comparison.new.release);
-    let path = cache_path(store, [url, from.as_str(), to.as_str()]);
+    let path = prepare_cache_path(store, [url, from.as_str(), to.as_str()]);
     let mut stored = path.as_ref().and_then(|path| {
         let json = bounded_file::read_owned_by_user(path, MAX_LEN).ok()?;
         let age = SystemTime::now().duration_since(fs::metadata(path).ok()?.modified().ok()?).ok()?;
@@ -150,7 +161,7 @@ fn download(comparison: &PackageComparison<'_>, url: &str) -> Result<(Advisories
 }
 
 /// The file of a comparison in the cache; `None` if the cache cannot be used.
-fn cache_path(store: &ImageStore<'_>, key: [&str; 3]) -> Option<PathBuf> {
+fn prepare_cache_path(store: &ImageStore<'_>, key: [&str; 3]) -> Option<PathBuf> {
     let directory = store.cache.create_dir("advisories").ok()?;
     remove_old_entries(&directory, |_| false);
     Some(directory.join(Digest::sha256(key.join("\0").as_bytes()).hex()))

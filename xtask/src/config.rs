@@ -45,7 +45,7 @@ pub struct Config {
     /// `advisories`, `XTASK_ADVISORIES`: the release notes that name security fixes.
     pub advisories: Option<AdvisorySource>,
     /// `cache-expiry = "off"`, `XTASK_CACHE_EXPIRY=off`: images in the cache do not expire by themselves.
-    pub is_expiry_off: bool,
+    pub is_cache_expiry_off: bool,
 }
 
 /// Larger than any Cargo.toml, in bytes.
@@ -72,7 +72,7 @@ impl Config {
         let path = workspace.join("Cargo.toml");
         let mut settings = match bounded_file::read(&path, MAX_CARGO_TOML) {
             Ok(text) => {
-                let settings = Config::parse(&String::from_utf8_lossy(&text))
+                let settings = Config::parse_cargo_toml(&String::from_utf8_lossy(&text))
                     .map_err(|error| error.context(format!("cannot use {}", path.display())))?;
                 if settings != Config::default() {
                     let checked = TrustedOwners::from_env().check_file(&workspace, &path);
@@ -107,7 +107,7 @@ impl Config {
             })?);
         }
         if let Some(value) = variable("XTASK_CACHE_EXPIRY") {
-            settings.is_expiry_off = parse_is_off(&value)
+            settings.is_cache_expiry_off = parse_is_off(&value)
                 .context("XTASK_CACHE_EXPIRY is invalid")
                 .with_hint("export XTASK_CACHE_EXPIRY=off")?;
         }
@@ -118,7 +118,7 @@ impl Config {
     ///
     /// # Errors
     /// The text is not TOML, or a value has an unexpected type.
-    pub fn parse(text: &str) -> Result<Config> {
+    pub fn parse_cargo_toml(text: &str) -> Result<Config> {
         let document: DocumentMut =
             text.parse().map_err(|error: toml_edit::TomlError| Error::failed(error.to_string()))?;
         let item = |key: &str| document.get("workspace")?.get("metadata")?.get("stage1")?.get(key);
@@ -136,7 +136,7 @@ impl Config {
             vendors,
             vendor_certificates,
             advisories: text("advisories")?.and_then(|word| word.parse().ok()),
-            is_expiry_off: parse_is_off(text("cache-expiry")?.as_deref().unwrap_or("on"))?,
+            is_cache_expiry_off: parse_is_off(text("cache-expiry")?.as_deref().unwrap_or("on"))?,
         })
     }
 
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn workspace_table_is_parsed() {
         let text = "[workspace.metadata.stage1]\nmirror = \"http://127.0.0.1:1\"\nsigning-key = \"k.asc\"\npins = [\"AB\"]\nconfigure = [\"--disable-tpm\"]\nmake = [\"-j4\", \"V=3\"]\n";
-        let settings = Config::parse(text).unwrap_or_default();
+        let settings = Config::parse_cargo_toml(text).unwrap_or_default();
         assert_eq!(settings.mirror.as_deref(), Some("http://127.0.0.1:1"));
         assert_eq!(settings.signing_key.as_deref(), Some(Path::new("k.asc")));
         assert_eq!(settings.pins, ["AB"]);
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn value_of_another_type_is_an_error() {
-        let error = Config::parse("[workspace.metadata.stage1]\nmirror = 1\n").err();
+        let error = Config::parse_cargo_toml("[workspace.metadata.stage1]\nmirror = 1\n").err();
         assert_eq!(error.unwrap().message, "stage1.mirror is a integer, expected a string");
     }
 

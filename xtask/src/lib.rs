@@ -20,7 +20,7 @@ pub mod http;
 mod images;
 pub mod keyring;
 mod package_comparison;
-pub mod release_dir;
+pub mod release_url;
 pub mod repo;
 pub mod report;
 pub mod run;

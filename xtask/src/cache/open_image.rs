@@ -10,7 +10,7 @@ use super::image_store::{ImageStore, missing_remote_signature_error};
 use super::release_cache::{CachedImage, ReleaseCache};
 use super::sig_file;
 use crate::http::{MAX_IMAGE_LEN, MAX_SIGNATURE_LEN};
-use crate::release_dir::ReleaseDir;
+use crate::release_url::ReleaseUrl;
 use crate::terminal::Progress;
 use coreos_types::board::Board;
 use coreos_types::error::{Error, Result, ResultExt};
@@ -28,7 +28,7 @@ pub struct ReleaseRequest {
     /// Release number.
     pub release: Release,
     /// Directories in the order in which they are tried.
-    pub candidates: Vec<ReleaseDir>,
+    pub candidates: Vec<ReleaseUrl>,
 }
 
 impl ImageStore<'_> {
@@ -71,7 +71,7 @@ impl ImageStore<'_> {
         check: ImageCheck<'_>,
     ) -> Result<Option<ImageHandle>> {
         let cache = ReleaseCache::new(&self.cache, request.vendor, request.board, &request.release)?;
-        let urls = request.candidates.iter().map(ReleaseDir::image_url);
+        let urls = request.candidates.iter().map(ReleaseUrl::image_url);
         if self.client.is_offline() {
             return self.open_offline(&cache, &urls.collect::<Vec<_>>(), check).map(Some);
         }
@@ -87,7 +87,7 @@ impl ImageStore<'_> {
     ///
     /// # Errors
     /// The file is not available, not signed, or names no release.
-    pub fn fetch_latest_release(&self, current: &ReleaseDir, vendor: &Vendor) -> Result<(Release, Signer)> {
+    pub fn fetch_latest_release(&self, current: &ReleaseUrl, vendor: &Vendor) -> Result<(Release, Signer)> {
         let url = current.file_url("version.txt");
         self.fetch_version_txt(&url, vendor)?.ok_or_else(|| {
             Error::failed(format!("{url} does not exist")).with_hint(

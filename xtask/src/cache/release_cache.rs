@@ -11,7 +11,7 @@ use super::sig_file::sig_path;
 use crate::atomic_file;
 use crate::bounded_file;
 use crate::http::MAX_SIGNATURE_LEN;
-use crate::release_dir::ReleaseDir;
+use crate::release_url::ReleaseUrl;
 use coreos_types::board::Board;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::release::Release;
@@ -117,7 +117,7 @@ pub(super) fn read_origins(image: &Path) -> Vec<String> {
     let text = bounded_file::read_owned_by_user(&origins_path(image), MAX_ORIGINS).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     // A line that is not the URL of an image was not written by this program.
-    text.lines().filter(|line| ReleaseDir::from_image_url(line).is_ok()).map(str::to_owned).collect()
+    text.lines().filter(|line| ReleaseUrl::from_image_url(line).is_ok()).map(str::to_owned).collect()
 }
 
 fn origins_path(image: &Path) -> PathBuf {

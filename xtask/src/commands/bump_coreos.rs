@@ -27,7 +27,7 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
     report.dry_run = flags.dry_run || flags.check;
     report.check = flags.check;
     report.flavor_count = context.flavor_count();
-    advisories::check(context, &flags.image, flags.advisories.as_ref())?;
+    advisories::check_source(context, &flags.image, flags.advisories.as_ref())?;
     if flags.preview {
         return preview(context, flags, report);
     }
@@ -141,6 +141,6 @@ fn fill_packages_and_advisories(
         taken_after: OnceCell::new(),
     };
     report.package_changes = comparison.changes();
-    report.advisories = advisories::find(&comparison, flags.advisories.as_ref())?;
+    report.advisories = advisories::load_report(&comparison, flags.advisories.as_ref())?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::cache::ImageStore;
 use crate::cli::BumpCoreos;
 use crate::context::Context;
 use crate::images::{ReleaseLocations, fetch_latest_release, open_store};
-use crate::release_dir::ReleaseDir;
+use crate::release_url::ReleaseUrl;
 use crate::report::Report;
 use coreos_types::board::Board;
 use coreos_types::error::{Error, ErrorKind, Result};
@@ -77,7 +77,7 @@ may change. Nothing is written.";
 
 /// The published lists of one board's image.
 struct ReleaseLists {
-    dir: ReleaseDir,
+    dir: ReleaseUrl,
     tree: UsrTree,
     /// The version by the file names, else by the package; or the reason why it is not known.
     systemd: std::result::Result<SystemdVersion, String>,
@@ -153,7 +153,7 @@ impl ExpectedLists<'_> {
     }
 
     /// Refuses a directory with a signed version.txt of another release. A missing version.txt is not an error.
-    fn check_version_txt(&self, store: &ImageStore<'_>, dir: &ReleaseDir) -> Result<()> {
+    fn check_version_txt(&self, store: &ImageStore<'_>, dir: &ReleaseUrl) -> Result<()> {
         match store.fetch_version_txt(&dir.file_url("version.txt"), self.vendor) {
             Ok(Some((found, _))) if !self.release.as_str().starts_with(found.as_str()) => {
                 Err(self.refused_error(&format!("the version.txt next to it names {found}")))

@@ -13,7 +13,7 @@ use coreos_types::error::{Error, Result};
 
 /// Compares the images of two releases. With `--image`, the first half is of the first release.
 pub(crate) fn diff(context: &Context<'_>, flags: &Diff, report: &mut Report) -> Result<()> {
-    advisories::check(context, &flags.image, flags.advisories.as_ref())?;
+    advisories::check_source(context, &flags.image, flags.advisories.as_ref())?;
     let (old_args, new_args) = split_images(&flags.image)?;
     let old = ImageSet::open_and_prune_cache(context, &old_args, Some(&flags.from))?;
     let new = ImageSet::open_and_prune_cache(context, &new_args, Some(&flags.to))?;
@@ -34,7 +34,7 @@ pub(crate) fn diff(context: &Context<'_>, flags: &Diff, report: &mut Report) -> 
         taken_after: OnceCell::new(),
     };
     report.package_changes = comparison.changes();
-    report.advisories = advisories::find(&comparison, flags.advisories.as_ref())?;
+    report.advisories = advisories::load_report(&comparison, flags.advisories.as_ref())?;
     old.check_read_errors()?;
     new.check_read_errors()?;
     old.store_trees();

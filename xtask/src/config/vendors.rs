@@ -44,43 +44,45 @@ pub(super) fn parse(item: Option<&Item>) -> Result<(Vendors, Vec<PathBuf>)> {
         return Err(Error::failed(format!("stage1.vendors has more than {MAX_VENDORS} vendors")));
     }
     for (name, item) in table.iter() {
-        let what = format!("vendors.{name}");
-        let table = VendorTable { keys: item.as_table_like().ok_or_else(|| not_table(&what))?, what };
+        let table_path = format!("vendors.{name}");
+        let table =
+            VendorTable { keys: item.as_table_like().ok_or_else(|| not_table(&table_path))?, table_path };
         if vendors.get(name).is_some() {
-            return Err(Error::failed(format!("stage1.{}: {name} is built in", table.what))
+            return Err(Error::failed(format!("stage1.{}: {name} is built in", table.table_path))
                 .with_hint("use another name"));
         }
-        vendors.add(table.read(name)?);
-        certificates.extend(table.text("certificate")?.map(PathBuf::from));
+        vendors.add(table.to_vendor(name)?);
+        certificates.extend(table.optional_string("certificate")?.map(PathBuf::from));
     }
     Ok((vendors, certificates))
 }
 
 struct VendorTable<'a> {
     /// `vendors.NAME`, for messages.
-    what: String,
+    table_path: String,
     keys: &'a dyn TableLike,
 }
 
 impl VendorTable<'_> {
-    fn read(&self, name: &str) -> Result<Vendor> {
+    fn to_vendor(&self, name: &str) -> Result<Vendor> {
         if let Some((unknown, _)) =
             self.keys.iter().find(|(key, _)| KEYS.iter().all(|(known, _)| known != key))
         {
             let known: Vec<&str> = KEYS.iter().map(|(key, _)| *key).collect();
-            return Err(Error::failed(format!("stage1.{}.{unknown} is not a known key", self.what))
+            return Err(Error::failed(format!("stage1.{}.{unknown} is not a known key", self.table_path))
                 .with_hint(format!("known keys: {}", known.join(", "))));
         }
         let is_id = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-".contains(c);
         let is_file = |c: char| c.is_ascii_alphanumeric() || "._-+".contains(c);
         let is_variable = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
         let word = |key, default: String, is_valid: &dyn Fn(char) -> bool| {
-            self.check_word(key, self.text(key)?.unwrap_or(default), is_valid)
+            self.check_word(key, self.optional_string(key)?.unwrap_or(default), is_valid)
         };
         if name.is_empty() || name.starts_with(['.', '-']) || name.len() > 100 || !name.chars().all(is_id) {
-            return Err(Error::failed(format!("stage1.{} is not a name of a vendor", self.what)).with_hint(
-                "use lower-case letters, digits and hyphens: [workspace.metadata.stage1.vendors.acme]",
-            ));
+            return Err(Error::failed(format!("stage1.{} is not a name of a vendor", self.table_path))
+                .with_hint(
+                    "use lower-case letters, digits and hyphens: [workspace.metadata.stage1.vendors.acme]",
+                ));
         }
         let pxe_image = word("image", format!("{name}_production_pxe_image.cpio.gz"), &is_file)?;
         if !pxe_image.ends_with(".cpio.gz") {
@@ -94,25 +96,27 @@ impl VendorTable<'_> {
                 .map(|pin| leak(pin.as_str()))
                 .map_err(|why| self.error("pins", &why.to_string()))
         };
-        let url = |key: &'static str| self.text(key)?.map(|url| self.parse_url(key, &url)).transpose();
+        let url = |key: &'static str| {
+            self.optional_string(key)?.map(|url| self.parse_https_url(key, &url)).transpose()
+        };
         Ok(Vendor {
             id: leak(name),
             os_release_id: word("id", name.to_owned(), &is_id)?,
             name: word("name", name.to_owned(), &|c| c.is_alphanumeric() || " ._-".contains(c))?,
             variable_prefix: word("variable-prefix", prefix, &is_variable)?,
-            url_templates: self.list("urls", &[], |url| self.parse_url("urls", &url))?,
+            url_templates: self.non_empty_list("urls", &[], |url| self.parse_https_url("urls", &url))?,
             developer_url: url("developer-url")?,
             pxe_image,
             contents_list: word("contents-list", format!("{name}_production_image_contents.txt"), &is_file)?,
             packages_list: word("packages-list", format!("{name}_production_image_packages.txt"), &is_file)?,
-            channels: self.list("channels", &["alpha", "beta", "stable"], channel)?,
-            pinned_fingerprints: self.list("pins", &[], pin)?,
+            channels: self.non_empty_list("channels", &["alpha", "beta", "stable"], channel)?,
+            pinned_fingerprints: self.non_empty_list("pins", &[], pin)?,
             certificate_url: url("certificate-url")?,
-            boards: self.boards(&is_file)?,
+            boards: self.board_names(&is_file)?,
         })
     }
 
-    fn boards(&self, is_valid: &dyn Fn(char) -> bool) -> Result<[&'static str; 2]> {
+    fn board_names(&self, is_valid: &dyn Fn(char) -> bool) -> Result<[&'static str; 2]> {
         let mut names = Board::ALL.map(|board| board.id());
         let Some(item) = self.keys.get("boards") else { return Ok(names) };
         let table = item.as_table_like().ok_or_else(|| self.error("boards", "it is not a table"))?;
@@ -128,7 +132,7 @@ impl VendorTable<'_> {
     }
 
     /// A URL without the last slash. `CHANNEL` stands for the channel.
-    fn parse_url(&self, key: &str, text: &str) -> Result<&'static str> {
+    fn parse_https_url(&self, key: &str, text: &str) -> Result<&'static str> {
         let url =
             Url::parse(&text.replace("CHANNEL", "alpha")).map_err(|why| self.error(key, &why.to_string()))?;
         if !url.is_https() && !url.is_loopback() {
@@ -140,23 +144,26 @@ impl VendorTable<'_> {
         Ok(leak(text.trim_end_matches('/')))
     }
 
-    fn text(&self, key: &str) -> Result<Option<String>> {
+    fn optional_string(&self, key: &str) -> Result<Option<String>> {
         self.keys
             .get(key)
-            .map(|item| parse_string(&format!("{}.{key}", self.what), item))
+            .map(|item| parse_string(&format!("{}.{key}", self.table_path), item))
             .transpose()
             .map_err(|why| self.with_example(key, why))
     }
 
     /// The parsed texts of an array, which must not be empty.
-    fn list<T>(
+    fn non_empty_list<T>(
         &self,
         key: &str,
         default: &[&str],
         parse: impl Fn(String) -> Result<T>,
     ) -> Result<&'static [T]> {
-        let item =
-            self.keys.get(key).map(|item| parse_strings(&format!("{}.{key}", self.what), item)).transpose();
+        let item = self
+            .keys
+            .get(key)
+            .map(|item| parse_strings(&format!("{}.{key}", self.table_path), item))
+            .transpose();
         let texts = item.map_err(|why| self.with_example(key, why))?;
         let texts = texts.unwrap_or_else(|| default.iter().map(|&text| text.to_owned()).collect());
         if texts.is_empty() {
@@ -175,7 +182,7 @@ impl VendorTable<'_> {
     fn error(&self, key: &str, why: &str) -> Error {
         self.with_example(
             key,
-            Error::failed(format!("stage1.{}.{key} is malformed", self.what)).with_cause(why),
+            Error::failed(format!("stage1.{}.{key} is malformed", self.table_path)).with_cause(why),
         )
     }
 
@@ -199,7 +206,7 @@ mod tests {
     const PIN: &str = "0123456789ABCDEF0123456789ABCDEF01234567";
 
     fn parse(name: &str, keys: &str) -> Result<Config> {
-        Config::parse(&format!("[workspace.metadata.stage1.vendors.{name}]\n{keys}\n"))
+        Config::parse_cargo_toml(&format!("[workspace.metadata.stage1.vendors.{name}]\n{keys}\n"))
     }
 
     #[test]
@@ -285,6 +292,8 @@ mod tests {
             let error = parse(name, keys).unwrap_err();
             assert!(error.message.contains(message) && error.hint.is_some(), "{error:?}");
         }
-        assert!(Config::parse("workspace.metadata.stage1.vendors = 1").unwrap_err().hint.is_some());
+        assert!(
+            Config::parse_cargo_toml("workspace.metadata.stage1.vendors = 1").unwrap_err().hint.is_some()
+        );
     }
 }

@@ -5,7 +5,7 @@ use crate::cli::ImageArgs;
 use crate::config::is_own_workspace;
 use crate::context::Context;
 use crate::http::{ClientConfig, Url};
-use crate::release_dir::ReleaseDir;
+use crate::release_url::ReleaseUrl;
 use crate::verbose_log::{log_keys, logging_http_client};
 use coreos_types::board::Board;
 use coreos_types::channel::Channel;
@@ -23,7 +23,7 @@ pub(crate) fn open_store<'t>(context: &Context<'t>, flags: &ImageArgs) -> Result
     let mirror = context.mirror(flags);
     if let Some(mirror) = mirror {
         // Also for local images: hints repeat the URL, so it must not have a secret.
-        ReleaseDir::from_mirror(mirror, Vendor::COREOS, Board::Amd64, context.pins.release())
+        ReleaseUrl::from_mirror(mirror, Vendor::COREOS, Board::Amd64, context.pins.release())
             .map_err(with_mirror_hint)?;
     }
     let config = ClientConfig {
@@ -90,9 +90,9 @@ impl<'a> ReleaseLocations<'a> {
         board: Board,
         release: &Release,
         found: Option<Channel>,
-    ) -> Result<ReleaseDir> {
+    ) -> Result<ReleaseUrl> {
         if let Some(mirror) = self.context.mirror(self.args) {
-            return ReleaseDir::from_mirror(mirror, self.vendor, board, release).map_err(with_mirror_hint);
+            return ReleaseUrl::from_mirror(mirror, self.vendor, board, release).map_err(with_mirror_hint);
         }
         let channel = self.args.channel.map(|spec| spec.channel).or(found);
         let requested_vendor = self.context.requested_vendor(self.args);
@@ -101,11 +101,11 @@ impl<'a> ReleaseLocations<'a> {
                 Some(release.likely_flatcar_channel()).filter(|one| self.vendor.channels.contains(one));
             let channel = channel.or(likely).or(self.vendor.channels.first().copied());
             let channel = channel.unwrap_or(Channel::Alpha);
-            return Ok(ReleaseDir::from_vendor(self.vendor, channel, board, release));
+            return Ok(ReleaseUrl::from_vendor(self.vendor, channel, board, release));
         }
         let mut pins = self.context.pins.clone();
         pins.set_release(release)?;
-        let pinned = ReleaseDir::from_image_url(&pins.url(board)?)?.with_board_name(self.vendor, board);
+        let pinned = ReleaseUrl::from_image_url(&pins.url(board)?)?.with_board_name(self.vendor, board);
         self.check_host(&pinned)?;
         let moved = channel.and_then(|channel| pinned.with_channel(channel, self.vendors()));
         if moved.is_none()
@@ -121,9 +121,9 @@ impl<'a> ReleaseLocations<'a> {
     }
 
     /// The directory of the newest release, on `channel` or on the channel of the run.
-    pub(crate) fn latest_release_dir(&self, board: Board, channel: Option<Channel>) -> Result<ReleaseDir> {
+    pub(crate) fn latest_release_dir(&self, board: Board, channel: Option<Channel>) -> Result<ReleaseUrl> {
         let dir = self.first_candidate(board, self.context.pins.release(), channel)?;
-        Ok(dir.current(self.args.channel.and_then(|spec| spec.year)))
+        Ok(dir.sibling_current(self.args.channel.and_then(|spec| spec.year)))
     }
 
     /// The known vendors.
@@ -132,10 +132,10 @@ impl<'a> ReleaseLocations<'a> {
     }
 
     /// Checks that a URL of the tree has an allowed host.
-    fn check_host(&self, dir: &ReleaseDir) -> Result<()> {
+    fn check_host(&self, dir: &ReleaseUrl) -> Result<()> {
         let Some(allowed) = &self.allowed_hosts else { return Ok(()) };
         let host = dir.host()?;
-        if dir.is_vendors(self.vendors()) || allowed.contains(&host) {
+        if dir.is_vendor_url(self.vendors()) || allowed.contains(&host) {
             return Ok(());
         }
         let rule = format!("CCN_IMG_URL of a tree selected by --repo may not name the host {host}");
@@ -148,7 +148,7 @@ impl<'a> ReleaseLocations<'a> {
     }
 
     /// The first directory and, without `--channel` and `--mirror`, the same directory on the other channels.
-    pub(crate) fn candidates(&self, first: &ReleaseDir) -> Vec<ReleaseDir> {
+    pub(crate) fn candidates(&self, first: &ReleaseUrl) -> Vec<ReleaseUrl> {
         let mut candidates = vec![first.clone()];
         if self.args.channel.is_none()
             && self.context.mirror(self.args).is_none()
@@ -162,7 +162,7 @@ impl<'a> ReleaseLocations<'a> {
     }
 
     /// Checks that a cached image is from the requested channel.
-    pub(super) fn check_channel(&self, release: &Release, cached: &ReleaseDir) -> Result<()> {
+    pub(super) fn check_channel(&self, release: &Release, cached: &ReleaseUrl) -> Result<()> {
         let requested = self.args.channel.filter(|_| self.context.mirror(self.args).is_none());
         let Some(requested) = requested.map(|spec| spec.channel) else { return Ok(()) };
         if cached.channel(self.vendors()).is_none_or(|channel| channel == requested) {

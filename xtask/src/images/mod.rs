@@ -69,7 +69,7 @@ impl<'t> ImageSet<'t> {
             context.term.stage("verified", describe_signer(&opened.origin));
             opened.log(context.term);
         }
-        if flags.images.is_empty() && !context.settings.is_expiry_off {
+        if flags.images.is_empty() && !context.settings.is_cache_expiry_off {
             let in_use: Vec<PathBuf> =
                 images.opened.values().map(|opened| opened.image.path().to_owned()).collect();
             expiry::prune_automatically(&images.store, context.pins.release(), &in_use);

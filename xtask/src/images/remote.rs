@@ -9,7 +9,7 @@ use super::{BoardImage, ImageSet, map_parallel};
 use crate::cache::{ImageHandle, ImageStore, ReleaseRequest};
 use crate::cli::ImageArgs;
 use crate::context::Context;
-use crate::release_dir::ReleaseDir;
+use crate::release_url::ReleaseUrl;
 use coreos_types::board::Board;
 use coreos_types::channel::Channel;
 use coreos_types::error::Result;
@@ -91,10 +91,10 @@ impl Search<'_, '_> {
         let check = |image: &ImageHandle| expected.check(image).map(|found| identity.set(Some(found)));
         let found = store.open_release(&request, &check)?;
         let Some((image, (_, _, identity))) = found.zip(identity.take()) else {
-            let urls: Vec<String> = all.iter().map(ReleaseDir::image_url).collect();
+            let urls: Vec<String> = all.iter().map(ReleaseUrl::image_url).collect();
             return Err(locations.not_found_error(("image", &urls), release, board, &self.expected.boards));
         };
-        let dir = ReleaseDir::from_image_url(&image.provenance().source)?;
+        let dir = ReleaseUrl::from_image_url(&image.provenance().source)?;
         if dir != first && store.client.is_offline() {
             locations.check_channel(release, &dir)?;
             store.term.stage("cached", format!("{release} from {dir}"));

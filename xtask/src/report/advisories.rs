@@ -18,7 +18,7 @@ pub struct AdvisoryReport {
     pub from: Release,
     pub to: Release,
     /// The fixes, or the reason why the notes were not read.
-    pub found: Result<SecurityFixes, String>,
+    pub fixes: Result<SecurityFixes, String>,
 }
 
 /// Security fixes, those in packages of the stage1 by package.
@@ -37,23 +37,23 @@ pub struct SecurityFixes {
 /// Identifiers of one package beyond this many are counted, not shown.
 const MAX_IDS: usize = 4;
 /// Packages of one flavor that the headline names.
-const MAX_NAMES: usize = 3;
+const MAX_PACKAGES: usize = 3;
 /// Links of one package that are shown.
 const MAX_LINKS: usize = 3;
 
 impl SecurityFixes {
     /// `8 in kvm (openssh)`: the number of fixes of a flavor, and the packages.
-    fn describe(&self, flavor: &Flavor, fixes: usize) -> String {
+    fn describe_flavor(&self, flavor: &Flavor, fixes: usize) -> String {
         let concerned = self.relevant.iter().filter(|fix| fix.flavors.contains(flavor));
         let name = |fix: &RelevantFix| fix.package.rsplit('/').next().unwrap_or(&fix.package).to_owned();
         match concerned.map(name).collect::<Vec<_>>() {
             names if names.is_empty() => format!("{fixes} in {flavor}"),
-            names => format!("{fixes} in {flavor} ({})", join_first_names(names.iter(), MAX_NAMES)),
+            names => format!("{fixes} in {flavor} ({})", join_first_names(names.iter(), MAX_PACKAGES)),
         }
     }
 
     /// Number of fixes by flavor.
-    fn by_flavor(&self) -> impl Iterator<Item = (&Flavor, usize)> {
+    fn count_by_flavor(&self) -> impl Iterator<Item = (&Flavor, usize)> {
         self.flavors.iter().map(|flavor| {
             let concerned = self.relevant.iter().filter(|fix| fix.flavors.contains(flavor));
             (flavor, concerned.map(|fix| fix.ids.len()).sum())
@@ -61,7 +61,7 @@ impl SecurityFixes {
     }
 
     /// Number of fixes in packages of which the stage1 takes no file.
-    fn other(&self) -> usize {
+    fn count_outside_stage1(&self) -> usize {
         self.total - self.relevant.iter().map(|fix| fix.ids.len()).sum::<usize>()
     }
 }
@@ -70,7 +70,7 @@ impl AdvisoryReport {
     /// `474 security fixes between A and B: 0 in coreos, 8 in kvm (openssh); 466 in packages of which stage1 takes no file`.
     pub(super) fn headline(&self) -> String {
         let between = format!("between {} and {}", self.from, self.to);
-        let fixes = match &self.found {
+        let fixes = match &self.fixes {
             Err(why) => {
                 return format!(
                     "security fixes {between} are unknown: the release notes were not read: {why}"
@@ -78,9 +78,9 @@ impl AdvisoryReport {
             }
             Ok(fixes) => fixes,
         };
-        let flavors = fixes.by_flavor().map(|(flavor, count)| fixes.describe(flavor, count));
+        let flavors = fixes.count_by_flavor().map(|(flavor, count)| fixes.describe_flavor(flavor, count));
         let flavors = flavors.collect::<Vec<_>>().join(", ");
-        let (total, noun, other) = (fixes.total, noun(fixes.total), fixes.other());
+        let (total, noun, other) = (fixes.total, fix_noun(fixes.total), fixes.count_outside_stage1());
         format!(
             "{total} security {noun} {between}: {flavors}; {other} in packages of which stage1 takes no file"
         )
@@ -88,26 +88,26 @@ impl AdvisoryReport {
 
     /// Why the result is a hint, and what is wrong with it.
     pub(super) fn remarks(&self) -> String {
-        let caveats = self.found.iter().flat_map(|fixes| &fixes.caveats).map(|caveat| format!("; {caveat}"));
+        let caveats = self.fixes.iter().flat_map(|fixes| &fixes.caveats).map(|caveat| format!("; {caveat}"));
         format!("a hint from {}, which is not signed{}", self.source, caveats.collect::<String>())
     }
 
     /// The fixes in packages of the stage1.
-    pub(super) fn relevant(&self) -> &[RelevantFix] {
-        self.found.as_ref().map_or(&[], |fixes| &fixes.relevant)
+    pub(super) fn relevant_fixes(&self) -> &[RelevantFix] {
+        self.fixes.as_ref().map_or(&[], |fixes| &fixes.relevant)
     }
 
     /// The headline, one line per package of the stage1, and the source.
     pub(super) fn render(&self) -> StyledText {
         let mut out = StyledText::new();
-        let style = if self.relevant().is_empty() { Style::Plain } else { Style::Strong };
+        let style = if self.relevant_fixes().is_empty() { Style::Plain } else { Style::Strong };
         out.push_line(style, self.headline());
-        for fix in self.relevant() {
-            out.push(Style::Plain, format!("  {}  {}", fix.package, ids(fix)));
-            out.push_line(Style::Faint, format!("  in {}", flavors(fix)));
-            links(fix).for_each(|link| out.push_line(Style::Faint, format!("    {link}")));
+        for fix in self.relevant_fixes() {
+            out.push(Style::Plain, format!("  {}  {}", fix.package, describe_ids(fix)));
+            out.push_line(Style::Faint, format!("  in {}", join_flavors(fix)));
+            shown_links(fix).for_each(|link| out.push_line(Style::Faint, format!("    {link}")));
         }
-        if self.found.is_ok() {
+        if self.fixes.is_ok() {
             out.push_line(Style::Faint, format!("  {}", self.remarks()));
         }
         out
@@ -116,14 +116,14 @@ impl AdvisoryReport {
     /// The key `advisories` of the JSON document.
     pub(super) fn to_json(&self) -> Value {
         let mut document = json!({ "source": self.source, "signed": false, "note": self.remarks() });
-        let Ok(fixes) = &self.found else {
+        let Ok(fixes) = &self.fixes else {
             document["note"] = self.headline().into();
             return document;
         };
         document["fixes"] = fixes.total.into();
-        document["other"] = fixes.other().into();
+        document["other"] = fixes.count_outside_stage1().into();
         document["flavors"] =
-            fixes.by_flavor().map(|(flavor, fixes)| (flavor.to_string(), Value::from(fixes))).collect();
+            fixes.count_by_flavor().map(|(flavor, fixes)| (flavor.to_string(), Value::from(fixes))).collect();
         let package = |fix: &RelevantFix| {
             json!({
                 "name": fix.package,
@@ -138,21 +138,21 @@ impl AdvisoryReport {
 }
 
 /// `8 fixes: CVE-2026-1, CVE-2026-2 and 6 more`.
-pub(super) fn ids(fix: &RelevantFix) -> String {
+pub(super) fn describe_ids(fix: &RelevantFix) -> String {
     let number = fix.ids.len();
-    format!("{number} {}: {}", noun(number), join_first_names(fix.ids.iter(), MAX_IDS))
+    format!("{number} {}: {}", fix_noun(number), join_first_names(fix.ids.iter(), MAX_IDS))
 }
 
-fn noun(fixes: usize) -> &'static str {
+fn fix_noun(fixes: usize) -> &'static str {
     if fixes == 1 { "fix" } else { "fixes" }
 }
 
 /// Links to the upstream change logs that are shown.
-pub(super) fn links(fix: &RelevantFix) -> impl Iterator<Item = &String> {
+pub(super) fn shown_links(fix: &RelevantFix) -> impl Iterator<Item = &String> {
     fix.links.iter().take(MAX_LINKS)
 }
 
 /// `coreos, kvm`.
-pub(super) fn flavors(fix: &RelevantFix) -> String {
+pub(super) fn join_flavors(fix: &RelevantFix) -> String {
     fix.flavors.iter().map(Flavor::as_str).collect::<Vec<_>>().join(", ")
 }

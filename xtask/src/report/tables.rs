@@ -171,14 +171,14 @@ pub(super) fn package_changes_table(report: &Report) -> Table {
 /// The security fixes in packages of the stage1, with links to the upstream change logs.
 pub(super) fn security_fixes_table(report: &Report) -> Table {
     let columns = ["package", "fixes", "flavors", "change log"];
-    let relevant = report.advisories.iter().flat_map(|advisories| advisories.relevant());
-    let note = report.advisories.as_ref().filter(|advisories| advisories.found.is_ok());
+    let relevant = report.advisories.iter().flat_map(|advisories| advisories.relevant_fixes());
+    let note = report.advisories.as_ref().filter(|advisories| advisories.fixes.is_ok());
     let row = |fix: &packages::advisories::RelevantFix| {
         vec![
             Cell::Path(fix.package.clone()),
-            Cell::Text(advisories::ids(fix)),
-            Cell::Text(advisories::flavors(fix)),
-            Cell::Links(advisories::links(fix).cloned().collect()),
+            Cell::Text(advisories::describe_ids(fix)),
+            Cell::Text(advisories::join_flavors(fix)),
+            Cell::Links(advisories::shown_links(fix).cloned().collect()),
         ]
     };
     Table {

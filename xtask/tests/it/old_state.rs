@@ -115,7 +115,7 @@ fn put(path: &Path, bytes: &[u8]) {
 #[test]
 fn old_configuration_is_read() {
     let text = "[workspace.metadata.stage1]\nmirror = \"https://m.example\"\nsigning-key = \"k.asc\"\npins = [\"AB\"]\nkey-servers = []\n";
-    let config = Config::parse(text).unwrap();
+    let config = Config::parse_cargo_toml(text).unwrap();
     assert_eq!((config.mirror.as_deref(), config.pins), (Some("https://m.example"), vec!["AB".to_owned()]));
     assert_eq!((config.signing_key, config.key_servers), (Some(PathBuf::from("k.asc")), Some(Vec::new())));
     assert_eq!(config.vendors, Default::default());

@@ -46,7 +46,7 @@ fn own() -> Own {
         server.url(),
         certificate.fingerprint(),
     );
-    let mut config = Config::parse(&table).unwrap();
+    let mut config = Config::parse_cargo_toml(&table).unwrap();
     config.vendor_certificates = vec![scene.home().join("acme.asc")];
     Own { scene, server, config }
 }

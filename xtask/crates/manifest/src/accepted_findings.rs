@@ -12,7 +12,7 @@ use coreos_types::flavor::Flavor;
 use usr::glob;
 
 /// The file of a tree that lists its accepted findings.
-pub const FILE: &str = "stage1/accepted-findings.toml";
+pub const ACCEPTED_FINDINGS_TOML: &str = "stage1/accepted-findings.toml";
 
 /// The steps of the comparisons of patterns in a run: 20 entries and 100 findings take 10,000.
 const MAX_STEPS: usize = 100_000_000;
@@ -163,8 +163,11 @@ impl AcceptedFindings {
             let flavor = format!("usr_from_{}", entry.flavor.as_deref().unwrap_or("coreos"));
             let flavor = &Flavor::from_dir_name(&flavor)?;
             let board = entry.board.unwrap_or(Board::Amd64);
-            let site = FindingSite { board, flavor, file: FILE, line: Some(entry.lines.0) };
-            let suggestion = Suggestion::RemoveLineRanges { file: FILE.to_owned(), lines: lines.clone() };
+            let site = FindingSite { board, flavor, file: ACCEPTED_FINDINGS_TOML, line: Some(entry.lines.0) };
+            let suggestion = Suggestion::RemoveLineRanges {
+                file: ACCEPTED_FINDINGS_TOML.to_owned(),
+                lines: lines.clone(),
+            };
             Some(Finding::new(FindingKind::Tidy, site, &entry.path, message, suggestion))
         };
         obsolete.into_iter().filter_map(finding).collect()

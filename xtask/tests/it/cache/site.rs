@@ -16,7 +16,7 @@ use xtask::cache::{Cache, ImageHandle, ImageStore, ReleaseRequest};
 use xtask::demo::example;
 use xtask::http::{Client, ClientConfig, MAX_IMAGE_LEN, RetryPolicy};
 use xtask::keyring::Keyring;
-use xtask::release_dir::ReleaseDir;
+use xtask::release_url::ReleaseUrl;
 use xtask::report::OutputFormat;
 use xtask::terminal::{ColorChoice, Term, Verbosity};
 
@@ -74,7 +74,7 @@ impl CacheSite {
     pub(super) fn request_from(&self, mirrors: &[&str]) -> ReleaseRequest {
         let release: Release = "991.0.0".parse().unwrap();
         let directory =
-            |mirror: &&str| ReleaseDir::from_mirror(mirror, Vendor::COREOS, Board::Amd64, &release).unwrap();
+            |mirror: &&str| ReleaseUrl::from_mirror(mirror, Vendor::COREOS, Board::Amd64, &release).unwrap();
         let candidates = mirrors.iter().map(directory).collect();
         ReleaseRequest { vendor: Vendor::COREOS, board: Board::Amd64, release, candidates }
     }

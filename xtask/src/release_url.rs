@@ -12,24 +12,24 @@ use coreos_types::vendor::{Vendor, Vendors};
 
 /// The directory of one release for one board, with the file name of the PXE image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReleaseDir {
+pub struct ReleaseUrl {
     /// URL without the last slash and the file name.
     directory: String,
     image: String,
 }
 
-impl ReleaseDir {
+impl ReleaseUrl {
     /// The directory of an image's URL: `CCN_IMG_URL`, with its variables expanded.
     ///
     /// # Errors
     /// The URL is not valid, has a query, or has no file name.
-    pub fn from_image_url(url: &str) -> Result<ReleaseDir> {
-        let parsed = parse_without_query(url)?;
+    pub fn from_image_url(url: &str) -> Result<ReleaseUrl> {
+        let parsed = parse_refusing_query(url)?;
         match url.rsplit_once('/') {
             Some((directory, image))
                 if !image.is_empty() && directory.contains("://") && !directory.ends_with('/') =>
             {
-                Ok(ReleaseDir { directory: directory.to_owned(), image: image.to_owned() })
+                Ok(ReleaseUrl { directory: directory.to_owned(), image: image.to_owned() })
             }
             _ => Err(Error::failed(format!("{parsed} has no file name"))),
         }
@@ -39,50 +39,50 @@ impl ReleaseDir {
     ///
     /// # Errors
     /// The mirror's URL is not valid, or has a query.
-    pub fn from_mirror(mirror: &str, vendor: &Vendor, board: Board, release: &Release) -> Result<ReleaseDir> {
-        parse_without_query(mirror)?;
-        Ok(ReleaseDir::below(mirror.trim_end_matches('/'), vendor, board, release))
+    pub fn from_mirror(mirror: &str, vendor: &Vendor, board: Board, release: &Release) -> Result<ReleaseUrl> {
+        parse_refusing_query(mirror)?;
+        Ok(ReleaseUrl::under_base_url(mirror.trim_end_matches('/'), vendor, board, release))
     }
 
-    fn below(mirror: &str, vendor: &Vendor, board: Board, release: &Release) -> ReleaseDir {
+    fn under_base_url(base: &str, vendor: &Vendor, board: Board, release: &Release) -> ReleaseUrl {
         let mut name = vendor.board_name(board);
-        if vendor.developer_url == Some(mirror) {
+        if vendor.developer_url == Some(base) {
             name = name.trim_end_matches("-usr");
         }
-        let directory = format!("{mirror}/{name}/{release}");
-        ReleaseDir { directory, image: vendor.pxe_image.to_owned() }
+        let directory = format!("{base}/{name}/{release}");
+        ReleaseUrl { directory, image: vendor.pxe_image.to_owned() }
     }
 
     /// The vendor's directory of a release on a channel; developer builds (`4799.0.0+nightly-…`) may be on a separate
     /// host without channels.
-    pub fn from_vendor(vendor: &Vendor, channel: Channel, board: Board, release: &Release) -> ReleaseDir {
+    pub fn from_vendor(vendor: &Vendor, channel: Channel, board: Board, release: &Release) -> ReleaseUrl {
         let is_developer_build = release.as_str().contains(['+', '-']);
         let developer_url = vendor.developer_url.filter(|_| is_developer_build);
         let base = developer_url.map_or_else(|| vendor.base_url(channel), str::to_owned);
-        ReleaseDir::below(&base, vendor, board, release)
+        ReleaseUrl::under_base_url(&base, vendor, board, release)
     }
 
     /// Replaces the board's common name, as make expands it in `CCN_IMG_URL`, by the vendor's name.
     #[must_use]
-    pub fn with_board_name(self, vendor: &Vendor, board: Board) -> ReleaseDir {
+    pub fn with_board_name(self, vendor: &Vendor, board: Board) -> ReleaseUrl {
         let common = format!("/{board}/");
         match self.directory.rfind(&common) {
             Some(at) if vendor.board_name(board) != board.id() => {
                 let name = format!("/{}/", vendor.board_name(board));
                 let directory =
                     format!("{}{name}{}", &self.directory[..at], &self.directory[at + common.len()..]);
-                ReleaseDir { directory, ..self }
+                ReleaseUrl { directory, ..self }
             }
             _ => self,
         }
     }
 
     /// The same directory on another channel; `None` if the URL has no channel.
-    pub fn with_channel(&self, channel: Channel, vendors: &Vendors) -> Option<ReleaseDir> {
+    pub fn with_channel(&self, channel: Channel, vendors: &Vendors) -> Option<ReleaseUrl> {
         let (span, _) = self.channel_span(vendors)?;
         let mut directory = self.directory.clone();
         directory.replace_range(span, channel.id());
-        Some(ReleaseDir { directory, image: self.image.clone() })
+        Some(ReleaseUrl { directory, image: self.image.clone() })
     }
 
     /// The channel in the URL: where a vendor's URL has it, else in the path, `HOST/CHANNEL/BOARD/RELEASE`.
@@ -91,7 +91,7 @@ impl ReleaseDir {
     }
 
     /// Whether the URL is one of a vendor's.
-    pub fn is_vendors(&self, vendors: &Vendors) -> bool {
+    pub fn is_vendor_url(&self, vendors: &Vendors) -> bool {
         vendors.match_base_url(&self.directory).is_some()
     }
 
@@ -120,10 +120,10 @@ impl ReleaseDir {
     /// The directory that always has the newest release of the channel, or of its long-term stream of that year, next
     /// to this one. Only `version.txt` is read from it: an image there may change between one file and the next
     /// (coreos/bugs#1131).
-    pub fn current(&self, year: Option<u16>) -> ReleaseDir {
+    pub fn sibling_current(&self, year: Option<u16>) -> ReleaseUrl {
         let parent = self.directory.rsplit_once('/').map_or("", |(parent, _)| parent);
         let name = year.map_or_else(|| "current".to_owned(), |year| format!("current-{year}"));
-        ReleaseDir { directory: format!("{parent}/{name}"), image: self.image.clone() }
+        ReleaseUrl { directory: format!("{parent}/{name}"), image: self.image.clone() }
     }
 
     /// The URL of the list of long-term streams, next to the boards of the lts channel.
@@ -143,14 +143,14 @@ impl ReleaseDir {
     }
 }
 
-impl fmt::Display for ReleaseDir {
+impl fmt::Display for ReleaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.directory)
     }
 }
 
 /// Parses the URL of a directory or image; names of files are appended to it, so it has no query.
-fn parse_without_query(url: &str) -> Result<Url> {
+fn parse_refusing_query(url: &str) -> Result<Url> {
     let parsed = Url::parse(url)?;
     if parsed.has_query() || url.contains('#') {
         return Err(Error::failed(format!(
@@ -172,14 +172,14 @@ mod tests {
     #[test]
     fn release_urls_are_built() {
         let vendors = Vendors::default();
-        let dir = ReleaseDir::from_image_url(IMAGE).unwrap();
+        let dir = ReleaseUrl::from_image_url(IMAGE).unwrap();
         assert_eq!(dir.image_url(), IMAGE);
         assert_eq!(dir.channel(&vendors), Some(Channel::Alpha));
         let beta = dir.with_channel(Channel::Beta, &vendors).unwrap();
         assert_eq!(beta.image_url(), IMAGE.replace("alpha", "beta"));
-        let current = beta.current(None).file_url("version.txt");
+        let current = beta.sibling_current(None).file_url("version.txt");
         assert_eq!(current, "https://beta.release.core-os.net/amd64-usr/current/version.txt");
-        let loopback = ReleaseDir::from_image_url("http://127.0.0.1:80/x/y").unwrap();
+        let loopback = ReleaseUrl::from_image_url("http://127.0.0.1:80/x/y").unwrap();
         assert_eq!(loopback.with_channel(Channel::Beta, &vendors), None);
         for invalid in [
             "https://a.example",
@@ -187,7 +187,7 @@ mod tests {
             "https://a.example/x?t=SECRET",
             "https://a.example/x#y",
         ] {
-            let error = ReleaseDir::from_image_url(invalid).unwrap_err();
+            let error = ReleaseUrl::from_image_url(invalid).unwrap_err();
             assert!(!error.to_string().contains("SECRET"), "{error}");
         }
     }
@@ -197,12 +197,12 @@ mod tests {
         let vendors = Vendors::default();
         let image =
             "https://flatcar.cdn.cncf.io/stable/amd64-usr/4593.2.5/flatcar_production_pxe_image.cpio.gz";
-        let dir = ReleaseDir::from_image_url(image).unwrap();
+        let dir = ReleaseUrl::from_image_url(image).unwrap();
         assert_eq!(dir.channel(&vendors), Some(Channel::Stable));
         let lts = dir.with_channel(Channel::Lts, &vendors).unwrap();
         assert_eq!(lts.image_url(), image.replace("stable", "lts"));
         assert_eq!(
-            lts.current(Some(2024)).to_string(),
+            lts.sibling_current(Some(2024)).to_string(),
             "https://flatcar.cdn.cncf.io/lts/amd64-usr/current-2024"
         );
         assert_eq!(lts.lts_info_url(), "https://flatcar.cdn.cncf.io/lts/lts-info");
@@ -213,7 +213,7 @@ mod tests {
             ("https://a.example/alpha/other/1.0.0/x", None),
             ("https://alpha.example/beta/amd64-usr/1.0.0/x", Some(Channel::Beta)),
         ] {
-            assert_eq!(ReleaseDir::from_image_url(url).unwrap().channel(&vendors), channel, "{url}");
+            assert_eq!(ReleaseUrl::from_image_url(url).unwrap().channel(&vendors), channel, "{url}");
         }
     }
 
@@ -221,15 +221,15 @@ mod tests {
     fn mirror_and_developer_urls_are_built() {
         let release: Release = "4799.0.0+nightly-20260810-2100".parse().unwrap();
         let mirror = "http://127.0.0.1:8080/m/";
-        let mirror = ReleaseDir::from_mirror(mirror, Vendor::FLATCAR, Board::Arm64, &release).unwrap();
+        let mirror = ReleaseUrl::from_mirror(mirror, Vendor::FLATCAR, Board::Arm64, &release).unwrap();
         assert_eq!(mirror.to_string(), "http://127.0.0.1:8080/m/arm64-usr/4799.0.0+nightly-20260810-2100");
-        let own = ReleaseDir::from_vendor(Vendor::FLATCAR, Channel::Alpha, Board::Amd64, &release);
+        let own = ReleaseUrl::from_vendor(Vendor::FLATCAR, Channel::Alpha, Board::Amd64, &release);
         assert_eq!(
             own.to_string(),
             "https://bincache.flatcar-linux.net/images/amd64/4799.0.0+nightly-20260810-2100"
         );
         let lts: Release = "4081.3.6".parse().unwrap();
-        let vendor = ReleaseDir::from_vendor(Vendor::FLATCAR, Channel::Lts, Board::Amd64, &lts);
+        let vendor = ReleaseUrl::from_vendor(Vendor::FLATCAR, Channel::Lts, Board::Amd64, &lts);
         assert_eq!(vendor.to_string(), "https://lts.release.flatcar-linux.net/amd64-usr/4081.3.6");
     }
 }
