@@ -40,7 +40,7 @@ impl<'a> NameKind<'a> {
         compare_versions(self.version(), old.version()).is_gt()
     }
 
-    /// Whether a file of this name belongs to the soname `.so.SONAME`: `.so.2.0.1` belongs to `.so.2` and not to
+    /// Whether a file of this name belongs to the soname `.so.VERSION`: `.so.2.0.1` belongs to `.so.2` and not to
     /// `.so.1`; a version before `.so` says nothing about the soname.
     pub fn belongs_to_soname(self, soname_version: &str) -> bool {
         match self {

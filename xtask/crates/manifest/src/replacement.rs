@@ -388,10 +388,9 @@ fn ambiguous_or_not_found<'a>(
     reason: &str,
 ) -> ReplacementResult {
     let candidates: Vec<UsrPath> = candidates.into_iter().cloned().collect();
-    let outcome = if candidates.is_empty() {
-        ReplacementOutcome::NotFound(candidates)
-    } else {
-        ReplacementOutcome::Ambiguous(candidates)
+    let outcome = match candidates.is_empty() {
+        true => ReplacementOutcome::NotFound(candidates),
+        false => ReplacementOutcome::Ambiguous(candidates),
     };
     ReplacementResult { outcome, reason: reason.to_owned() }
 }

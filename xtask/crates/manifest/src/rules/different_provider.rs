@@ -5,7 +5,7 @@ use super::lint_state::{Lint, join};
 use crate::unsatisfied_dependencies::{DifferentProvider, different_providers};
 use usr::path::UsrPath;
 
-/// Reports libraries of which the manifests list another copy.
+/// Reports libraries of which the image's loader takes a different provider than the listed one.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
     let index = lint.index;
     for copy in different_providers(lint.selection, |path: &UsrPath| index.with_name(path.name()).len() > 1) {
