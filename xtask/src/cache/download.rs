@@ -106,12 +106,12 @@ impl ImageDownload<'_> {
         let Some(mut download) = client.get(self.url, MAX_IMAGE_LEN, resume, progress.clone())? else {
             return Ok(DownloadOutcome::NotFound);
         };
-        let resumed_at = download.at();
+        let resumed_at = download.position();
         if resumed_at == 0 {
             file.set_len(0).with_context(|| "cannot truncate the partial download")?;
         }
         file.rewind().with_context(|| "cannot read the partial download")?;
-        partial.save_state(download.resume_after(0).as_ref())?;
+        partial.save_state(download.resume_point_at(0).as_ref())?;
         progress.set_resumed_bytes(resumed_at);
         let total = download.total();
         let stream = ResumedReader { partial: file, replay_left: resumed_at, download: &mut download };

@@ -9,13 +9,13 @@ use ureq::typestate::AgentScope;
 use ureq::unversioned::transport::{Connector, DefaultConnector};
 use ureq::{Agent, Body, Proxy};
 
-use super::error::{OTHER_MIRROR, RequestError, RequestResult, Route, not_public};
+use super::classify_response::{ResumePoint, header_text};
+use super::download_limits::{DownloadLimits, parse_retry_after};
+use super::error::{OTHER_MIRROR, RequestError, RequestResult, Route, with_allow_host_hint};
 use super::proxy::{ProxyConfig, ProxyServer};
-use super::public_address::{PublicResolver, is_private_name};
-use super::response::{ResumePoint, header_text};
-use super::retry::{RetryPolicy, parse_retry_after};
+use super::public_address::{PublicHostResolver, is_private_host};
+use super::request_transport::{Deadline, RequestConnector};
 use super::tls::{self, CaBundle};
-use super::transport::{Deadline, Guard};
 use super::url::Url;
 use coreos_types::error::{Error, Result};
 
@@ -34,7 +34,7 @@ pub struct ClientConfig {
     /// Proxies.
     pub proxies: ProxyConfig,
     /// Time limits.
-    pub retry: RetryPolicy,
+    pub limits: DownloadLimits,
     /// For a URL of an untrusted tree, the hosts that the user trusts. A redirect to any other host must not have a
     /// loopback or private address.
     pub trusted_hosts: Option<Vec<String>>,
@@ -116,17 +116,17 @@ impl Client {
             .with_hint("run it once without --offline: downloads are cached")
     }
 
-    pub(super) fn retry_policy(&self) -> &RetryPolicy {
-        &self.config.retry
+    pub(super) fn download_limits(&self) -> &DownloadLimits {
+        &self.config.limits
     }
 
     /// Sends a GET for `url`, follows redirects, and returns the response whatever its status. Each hop has the time of
-    /// `policy`, and all of them together have `left`.
-    pub(super) fn request(
+    /// `limits`, and all of them together have `left`.
+    pub(super) fn get_with_redirects(
         &self,
         url: &str,
         resume: Option<&ResumePoint>,
-        policy: RetryPolicy,
+        limits: DownloadLimits,
         left: Duration,
     ) -> RequestResult<Received> {
         let end = Instant::now() + left;
@@ -138,8 +138,8 @@ impl Client {
         let mut previous: Option<Url> = None;
         for _ in 0..=MAX_REDIRECTS {
             let public_host = self.check_hop(&next, previous.as_ref())?;
-            let policy = policy.capped_at(end.saturating_duration_since(Instant::now()));
-            let received = self.send(next, resume, policy, public_host)?;
+            let limits = limits.capped_at(end.saturating_duration_since(Instant::now()));
+            let received = self.send(next, resume, limits, public_host)?;
             let status = received.response.status();
             if !status.is_redirection() || status.as_u16() == 304 {
                 return Ok(received);
@@ -165,8 +165,8 @@ impl Client {
         if trusted.is_none_or(|hosts| hosts.iter().any(|host| host == url.host())) {
             return Ok(None);
         }
-        if is_private_name(url.host()) {
-            return Err(not_public(Error::failed(format!("refusing the redirect to {url}")).with_cause(
+        if is_private_host(url.host()) {
+            return Err(with_allow_host_hint(Error::failed(format!("refusing the redirect to {url}")).with_cause(
                 "the URL comes from the tree of --repo, which must not redirect to loopback or private addresses",
             )));
         }
@@ -193,24 +193,26 @@ impl Client {
         &self,
         url: Url,
         resume: Option<&ResumePoint>,
-        policy: RetryPolicy,
+        limits: DownloadLimits,
         public_host: Option<String>,
     ) -> RequestResult<Received> {
         let proxy = self.config.proxies.for_url(&url)?;
         let forwarded = proxy.as_ref().and_then(|proxy| proxy.forwarding_origin(&url));
         let tunnel = proxy.as_ref().filter(|_| forwarded.is_none()).map(|server| &server.proxy);
-        let mut config = configure_agent(policy, tunnel);
+        let mut config = configure_agent(limits, tunnel);
         if url.is_https()
             || forwarded.as_ref().is_some_and(|origin| origin.starts_with("https:"))
             || tunnel.is_some_and(|proxy| proxy.protocol() == ureq::ProxyProtocol::Https)
         {
             config = config.tls_config(self.tls_config()?);
         }
-        let deadline = Deadline::new(policy.overhead_timeout);
-        let guard =
-            Guard { deadline: deadline.clone(), absolute_form: forwarded.as_ref().map(|_| url.origin()) };
-        let connector = DefaultConnector::new().chain(guard);
-        let agent = Agent::with_parts(config.build(), connector, PublicResolver::new(public_host));
+        let deadline = Deadline::new(limits.overhead_timeout);
+        let adapter = RequestConnector {
+            deadline: deadline.clone(),
+            absolute_form: forwarded.as_ref().map(|_| url.origin()),
+        };
+        let connector = DefaultConnector::new().chain(adapter);
+        let agent = Agent::with_parts(config.build(), connector, PublicHostResolver::new(public_host));
         let target = format!("{}{}", forwarded.clone().unwrap_or_else(|| url.origin()), url.path_and_query());
         let mut request = agent.get(target);
         if forwarded.is_some() {
@@ -244,8 +246,8 @@ impl Client {
 }
 
 /// The configuration of one request, which has its own connection.
-fn configure_agent(policy: RetryPolicy, tunnel: Option<&Proxy>) -> ConfigBuilder<AgentScope> {
-    let RetryPolicy { connect_timeout, read_timeout, .. } = policy;
+fn configure_agent(limits: DownloadLimits, tunnel: Option<&Proxy>) -> ConfigBuilder<AgentScope> {
+    let DownloadLimits { connect_timeout, read_timeout, .. } = limits;
     Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)

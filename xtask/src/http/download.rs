@@ -4,11 +4,11 @@ use std::io::{self, Read};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use super::classify_response::{self, BodyHeaders, Disposition, RestartReason, ResumePoint, classify};
 use super::client::{Client, Event};
+use super::download_limits::{DownloadLimits, RateMeter};
 use super::error::{RequestError, RequestResult};
-use super::response::{self, BodyHeaders, Disposition, RestartReason, ResumePoint, classify};
-use super::retry::{RateMeter, RetryPolicy};
-use super::transport::Deadline;
+use super::request_transport::Deadline;
 use super::url::Url;
 use crate::terminal::Progress;
 use coreos_types::error::{Error, Result, error_from_read};
@@ -20,10 +20,10 @@ pub struct Download<'c> {
     /// The URL without secrets, for messages.
     shown: String,
     max_len: u64,
-    policy: RetryPolicy,
+    limits: DownloadLimits,
     progress: Progress,
     body: Option<OpenBody>,
-    at: u64,
+    position: u64,
     total: Option<u64>,
     validator: Option<String>,
     started: Instant,
@@ -59,7 +59,7 @@ impl Client {
         resume: Option<&ResumePoint>,
         progress: Progress,
     ) -> Result<Option<Download<'c>>> {
-        Download::start(self, url, max_len, *self.retry_policy(), resume, progress)
+        Download::start(self, url, max_len, *self.download_limits(), resume, progress)
     }
 
     /// Downloads a whole small file; `None` if the server does not have the file.
@@ -67,7 +67,7 @@ impl Client {
     /// # Errors
     /// As [`Client::get`].
     pub fn get_bytes(&self, url: &str, max_len: u64) -> Result<Option<Vec<u8>>> {
-        self.get_bytes_within(url, max_len, *self.retry_policy())
+        self.get_bytes_within(url, max_len, *self.download_limits())
     }
 
     /// Downloads an OpenPGP certificate from a vendor's URL or a key server. The time limit is a share of
@@ -76,8 +76,8 @@ impl Client {
     /// # Errors
     /// As [`Client::get`], or the server does not have the certificate.
     pub fn get_certificate(&self, url: &str) -> Result<Vec<u8>> {
-        let policy = self.retry_policy().for_one_of_several();
-        let found = self.get_bytes_within(url, super::MAX_CERTIFICATE_LEN, policy)?;
+        let limits = self.download_limits().for_one_of_several();
+        let found = self.get_bytes_within(url, super::MAX_CERTIFICATE_LEN, limits)?;
         found.ok_or_else(|| Error::failed(format!("{} has no certificate", super::redact(url))))
     }
 
@@ -86,15 +86,15 @@ impl Client {
     /// # Errors
     /// As [`Client::get`].
     pub fn get_bytes_without_retry(&self, url: &str, max_len: u64) -> Result<Option<Vec<u8>>> {
-        self.get_bytes_within(url, max_len, self.retry_policy().without_retry())
+        self.get_bytes_within(url, max_len, self.download_limits().without_retry())
     }
 
-    fn get_bytes_within(&self, url: &str, max_len: u64, policy: RetryPolicy) -> Result<Option<Vec<u8>>> {
+    fn get_bytes_within(&self, url: &str, max_len: u64, limits: DownloadLimits) -> Result<Option<Vec<u8>>> {
         // A small file that was interrupted and cannot be resumed is requested once more.
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let Some(mut download) = Download::start(self, url, max_len, policy, None, Progress::silent())?
+            let Some(mut download) = Download::start(self, url, max_len, limits, None, Progress::silent())?
             else {
                 return Ok(None);
             };
@@ -113,7 +113,7 @@ impl<'c> Download<'c> {
         client: &'c Client,
         url: &str,
         max_len: u64,
-        policy: RetryPolicy,
+        limits: DownloadLimits,
         resume: Option<&ResumePoint>,
         progress: Progress,
     ) -> Result<Option<Download<'c>>> {
@@ -124,15 +124,15 @@ impl<'c> Download<'c> {
             url: url.to_owned(),
             shown: Url::parse(url)?.to_string(),
             max_len,
-            policy,
+            limits,
             progress,
             body: None,
-            at,
+            position: at,
             total: resume.and_then(|resume| resume.total),
             validator: resume.map(|resume| resume.validator.clone()),
             started: now,
             last_progress: now,
-            rate: RateMeter::new(policy.rate_window, now, at),
+            rate: RateMeter::new(limits.rate_window, now, at),
             retries: 0,
             retries_reset_at: at,
             restart: false,
@@ -143,9 +143,9 @@ impl<'c> Download<'c> {
                 Ok(Disposition::NotFound) => return Ok(None),
                 // No byte was returned to the reader yet, so the download can start from zero.
                 Ok(Disposition::Restart(_)) if download.validator.is_some() => {
-                    (download.at, download.total, download.validator, download.retries_reset_at) =
+                    (download.position, download.total, download.validator, download.retries_reset_at) =
                         (0, None, None, 0);
-                    download.rate = RateMeter::new(policy.rate_window, Instant::now(), 0);
+                    download.rate = RateMeter::new(limits.rate_window, Instant::now(), 0);
                 }
                 Ok(Disposition::Restart(reason)) => {
                     return Err(download.restart_error(download.interrupted_error(), reason));
@@ -158,8 +158,8 @@ impl<'c> Download<'c> {
 
 impl Download<'_> {
     /// Position of the next byte; right after opening, the number of bytes that are still valid.
-    pub fn at(&self) -> u64 {
-        self.at
+    pub fn position(&self) -> u64 {
+        self.position
     }
 
     /// Length of the whole file in bytes, if the server sent it.
@@ -168,7 +168,7 @@ impl Download<'_> {
     }
 
     /// The resume point for a later run that continues after byte `at`.
-    pub fn resume_after(&self, at: u64) -> Option<ResumePoint> {
+    pub fn resume_point_at(&self, at: u64) -> Option<ResumePoint> {
         self.validator.clone().map(|validator| ResumePoint { at, total: self.total, validator })
     }
 
@@ -178,21 +178,22 @@ impl Download<'_> {
     }
 
     fn open(&mut self) -> RequestResult<Disposition<()>> {
-        let resume = match (self.at, &self.validator) {
+        let resume = match (self.position, &self.validator) {
             (0, _) => None,
-            (_, Some(_)) => self.resume_after(self.at),
+            (_, Some(_)) => self.resume_point_at(self.position),
             // No validator identifies the file.
             (_, None) => {
                 let why = "it sends no ETag and no Last-Modified that identify the file";
                 return Ok(Disposition::Restart(RestartReason::RangeUnsupported(why.to_owned())));
             }
         };
-        if resume.is_some() && self.total == Some(self.at) {
+        if resume.is_some() && self.total == Some(self.position) {
             // The download was interrupted after the last byte: the signature check decides.
             self.body = None;
             return Ok(Disposition::Body(()));
         }
-        let received = self.client.request(&self.url, resume.as_ref(), self.policy, self.time_left())?;
+        let received =
+            self.client.get_with_redirects(&self.url, resume.as_ref(), self.limits, self.time_left())?;
         match classify(&self.shown, &received.response, resume.as_ref())? {
             Disposition::NotFound => Ok(Disposition::NotFound),
             Disposition::Restart(reason) => Ok(Disposition::Restart(reason)),
@@ -206,7 +207,8 @@ impl Download<'_> {
                     (self.total, self.validator) = (total, validator);
                 }
                 let reader = Box::new(received.response.into_body().into_reader());
-                self.body = Some(OpenBody { reader, deadline: received.deadline, first: self.at, part_end });
+                self.body =
+                    Some(OpenBody { reader, deadline: received.deadline, first: self.position, part_end });
                 Ok(Disposition::Body(()))
             }
         }
@@ -214,7 +216,7 @@ impl Download<'_> {
 
     /// One read from the open body.
     fn read_body(&mut self, out: &mut [u8]) -> RequestResult<usize> {
-        let limit = self.policy.overhead_timeout.min(self.time_left());
+        let limit = self.limits.overhead_timeout.min(self.time_left());
         let count = match &mut self.body {
             Some(body) => {
                 body.deadline.set_for_body(limit);
@@ -226,23 +228,23 @@ impl Download<'_> {
         };
         if count == 0 {
             return match self.total {
-                Some(total) if self.at < total => Err(RequestError::transient(
+                Some(total) if self.position < total => Err(RequestError::transient(
                     self.interrupted_error().with_cause("the connection was closed"),
                 )),
                 _ => Ok(0),
             };
         }
-        if self.at == 0 && response::looks_like_html(&out[..count]) {
-            return Err(response::html_error(&self.shown).into());
+        if self.position == 0 && classify_response::looks_like_html(&out[..count]) {
+            return Err(classify_response::html_error(&self.shown).into());
         }
-        self.at += count as u64;
+        self.position += count as u64;
         self.last_progress = Instant::now();
-        self.check_limit(self.at)?;
+        self.check_limit(self.position)?;
         self.progress.advance(count as u64);
-        if self.at >= self.retries_reset_at + RetryPolicy::MIN_PROGRESS {
-            (self.retries, self.retries_reset_at) = (0, self.at);
+        if self.position >= self.retries_reset_at + DownloadLimits::MIN_PROGRESS {
+            (self.retries, self.retries_reset_at) = (0, self.position);
         }
-        self.check_rate()?;
+        self.check_rate_and_time()?;
         Ok(count)
     }
 
@@ -250,21 +252,21 @@ impl Download<'_> {
         let total = self.total.map_or_else(String::new, |total| format!(" of {total}"));
         Error::failed(format!(
             "the download of {} was interrupted after {}{total} bytes",
-            self.shown, self.at
+            self.shown, self.position
         ))
     }
 
     /// Fails a download that is too slow, or takes longer than its total limit.
-    fn check_rate(&mut self) -> Result<()> {
+    fn check_rate_and_time(&mut self) -> Result<()> {
         let now = Instant::now();
-        if self.rate.is_too_slow(now, self.at) {
-            let (rate, window) = (RetryPolicy::MIN_RATE, self.policy.rate_window.as_secs_f64());
+        if self.rate.is_too_slow(now, self.position) {
+            let (rate, window) = (DownloadLimits::MIN_RATE, self.limits.rate_window.as_secs_f64());
             let slow = format!("it averaged below {rate} bytes/s for {window:.0} s");
             return Err(self.interrupted_error().with_cause(slow).with_hint(
                 "run the command again to continue, or download from another mirror: --mirror URL",
             ));
         }
-        match self.policy.total_timeout {
+        match self.limits.total_timeout {
             Some(limit) if now.saturating_duration_since(self.started) > limit => {
                 let late = format!("it took longer than {:.0} s", limit.as_secs_f64());
                 Err(self.interrupted_error().with_cause(late))
@@ -287,10 +289,10 @@ impl Download<'_> {
     /// Waits before a retry, or returns the last error.
     fn back_off(&mut self, failure: RequestError) -> Result<()> {
         self.body = None;
-        self.check_rate()?;
+        self.check_rate_and_time()?;
         let RequestError { error, is_transient, retry_after, max_retries } = failure;
-        let max = max_retries.min(self.policy.max_retries);
-        let wait = self.policy.backoff(self.retries, retry_after, self.time_left());
+        let max = max_retries.min(self.limits.max_retries);
+        let wait = self.limits.backoff(self.retries, retry_after, self.time_left());
         let wait = wait.filter(|_| is_transient && self.retries < max);
         match wait {
             Some(wait) => {
@@ -311,8 +313,8 @@ impl Download<'_> {
 
     /// The time until `progress_timeout` without a byte, or `total_timeout`, whichever is first.
     fn time_left(&self) -> Duration {
-        let left = self.policy.progress_timeout.saturating_sub(self.last_progress.elapsed());
-        let total = self.policy.total_timeout.map(|limit| limit.saturating_sub(self.started.elapsed()));
+        let left = self.limits.progress_timeout.saturating_sub(self.last_progress.elapsed());
+        let total = self.limits.total_timeout.map(|limit| limit.saturating_sub(self.started.elapsed()));
         total.map_or(left, |total| total.min(left))
     }
 
@@ -363,7 +365,7 @@ impl Download<'_> {
     /// Whether the open response was a large enough part of the file, and is complete.
     fn is_at_end_of_part(&self) -> bool {
         self.body.as_ref().is_some_and(|body| {
-            body.part_end == Some(self.at) && self.at - body.first >= RetryPolicy::MIN_PROGRESS
+            body.part_end == Some(self.position) && self.position - body.first >= DownloadLimits::MIN_PROGRESS
         })
     }
 }

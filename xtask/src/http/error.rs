@@ -37,7 +37,7 @@ pub(super) struct RequestError {
     pub(super) is_transient: bool,
     /// The server's `Retry-After`.
     pub(super) retry_after: Option<Duration>,
-    /// Limit of successive retries, in addition to that of the policy.
+    /// Limit of successive retries, in addition to that of `DownloadLimits`.
     pub(super) max_retries: u32,
 }
 
@@ -64,7 +64,7 @@ impl RequestError {
 
     /// Converts an error of the HTTP library before a response.
     pub(super) fn from_request(route: &Route, error: &ureq::Error) -> RequestError {
-        let unknown_host = || unknown_host(route.error(), route);
+        let unknown_host = || unknown_host_error(route.error(), route);
         match error {
             ureq::Error::HostNotFound => unknown_host().into(),
             ureq::Error::Other(other) if matches!(other.downcast_ref(), Some(ResolveError::Lookup(_))) => {
@@ -91,7 +91,7 @@ impl RequestError {
             ureq::Error::InvalidProxyUrl => failed.with_cause(error).with_hint(CHECK_PROXY).into(),
             ureq::Error::Rustls(tls) => tls_error(failed, tls).into(),
             ureq::Error::Other(other) if other.is::<ResolveError>() => {
-                not_public(failed.with_cause(other)).into()
+                with_allow_host_hint(failed.with_cause(other)).into()
             }
             other => failed.with_cause(other).into(),
         }
@@ -113,7 +113,7 @@ impl RequestError {
 const CHECK_PROXY: &str = "check https_proxy, http_proxy, all_proxy and no_proxy";
 
 /// The error for a redirect to an address that is not public.
-pub(super) fn not_public(error: Error) -> Error {
+pub(super) fn with_allow_host_hint(error: Error) -> Error {
     error.with_hint("if you trust this host, allow it: --allow-host HOST")
 }
 
@@ -155,7 +155,7 @@ fn tls_error(failed: Error, error: &rustls::Error) -> Error {
     })
 }
 
-fn unknown_host(failed: Error, route: &Route) -> Error {
+fn unknown_host_error(failed: Error, route: &Route) -> Error {
     if route.proxy.is_some() {
         return failed.with_cause("no such host").with_hint(CHECK_PROXY);
     }

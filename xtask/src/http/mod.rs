@@ -1,24 +1,25 @@
 //! Downloads over HTTP: proxies, redirects, TLS, retries and resumption.
 //!
-//! A [`Client`] opens a [`Download`], which is a reader. An interrupted connection is retried ([`retry`]) by requesting
-//! the rest of the same entity ([`response`]). A permanent failure becomes an error with a hint ([`error`]).
+//! A [`Client`] opens a [`Download`], which is a reader. An interrupted connection is retried ([`download_limits`]) by
+//! requesting the rest of the same entity ([`classify_response`]). A permanent failure becomes an error with a hint
+//! ([`error`]).
 
+mod classify_response;
 mod client;
 mod download;
+mod download_limits;
 mod error;
 mod proxy;
 mod public_address;
-mod response;
-mod retry;
+mod request_transport;
 mod tls;
-mod transport;
 mod url;
 
+pub use classify_response::ResumePoint;
 pub use client::{Client, ClientConfig, Event};
 pub use download::Download;
+pub use download_limits::DownloadLimits;
 pub use proxy::{ProxyConfig, ProxyVariable};
-pub use response::ResumePoint;
-pub use retry::RetryPolicy;
 pub use tls::CaBundle;
 pub use url::{Url, redact};
 

@@ -11,7 +11,7 @@ use ureq::unversioned::transport::NextTimeout;
 /// Resolves names. A host that must be public is refused if it has another address. The checked addresses are those of
 /// the connection, which prevents DNS rebinding.
 #[derive(Debug, Default)]
-pub(super) struct PublicResolver {
+pub(super) struct PublicHostResolver {
     inner: DefaultResolver,
     /// The host that must be public; proxies are not checked.
     public_host: Option<String>,
@@ -37,13 +37,13 @@ impl fmt::Display for ResolveError {
 
 impl std::error::Error for ResolveError {}
 
-impl PublicResolver {
-    pub(super) fn new(public_host: Option<String>) -> PublicResolver {
-        PublicResolver { inner: DefaultResolver::default(), public_host }
+impl PublicHostResolver {
+    pub(super) fn new(public_host: Option<String>) -> PublicHostResolver {
+        PublicHostResolver { inner: DefaultResolver::default(), public_host }
     }
 }
 
-impl Resolver for PublicResolver {
+impl Resolver for PublicHostResolver {
     fn resolve(
         &self,
         uri: &Uri,
@@ -65,7 +65,7 @@ impl Resolver for PublicResolver {
 }
 
 /// Whether a host is private without a lookup: a private address, or a name of this machine.
-pub(super) fn is_private_name(host: &str) -> bool {
+pub(super) fn is_private_host(host: &str) -> bool {
     match host.parse::<IpAddr>() {
         Ok(address) => !is_public(address),
         // RFC 6761, section 6.3.
@@ -169,7 +169,7 @@ mod tests {
     fn name_with_private_address_is_refused() {
         let uri: Uri = "http://localhost:1/".parse().unwrap();
         let resolve = |host: Option<&str>| {
-            let resolver = PublicResolver::new(host.map(str::to_owned));
+            let resolver = PublicHostResolver::new(host.map(str::to_owned));
             resolver.resolve(&uri, &Config::default(), NextTimeout::default())
         };
         assert!(resolve(None).is_ok() && resolve(Some("proxied.example")).is_ok());
@@ -187,7 +187,7 @@ mod tests {
             ("localhost.example", false),
             ("mirror.example", false),
         ] {
-            assert_eq!(is_private_name(host), expected, "{host}");
+            assert_eq!(is_private_host(host), expected, "{host}");
         }
     }
 }

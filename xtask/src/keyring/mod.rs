@@ -42,7 +42,7 @@ pub struct Keyring {
     /// Certificates of `--signing-key`; if not empty, there are no other sources.
     explicit: Vec<Certificate>,
     /// Certificates of configured vendors, in addition to the built-in ones.
-    shipped: Vec<Certificate>,
+    vendor_certificates: Vec<Certificate>,
     /// The cache's directory for certificates.
     directory: Option<PathBuf>,
     use_vendor_urls: bool,
@@ -63,7 +63,7 @@ impl Keyring {
         Keyring {
             policy,
             explicit: Vec::new(),
-            shipped: Vec::new(),
+            vendor_certificates: Vec::new(),
             directory,
             use_vendor_urls: true,
             servers: KEY_SERVERS.map(str::to_owned).into(),
@@ -94,8 +94,8 @@ impl Keyring {
 
     /// Adds certificates of configured vendors; only pinned ones are used.
     #[must_use]
-    pub fn with_shipped(self, shipped: Vec<Certificate>) -> Keyring {
-        Keyring { shipped, ..self }
+    pub fn with_vendor_certificates(self, vendor_certificates: Vec<Certificate>) -> Keyring {
+        Keyring { vendor_certificates, ..self }
     }
 
     /// The trust policy.
@@ -173,14 +173,15 @@ impl Keyring {
     }
 
     fn local_certificate(&self, pin: &Pin) -> Option<Certificate> {
-        let shipped = self.shipped.iter().find(|one| *one.fingerprint() == pin.fingerprint).cloned();
+        let shipped =
+            self.vendor_certificates.iter().find(|one| *one.fingerprint() == pin.fingerprint).cloned();
         let shipped = shipped.or_else(|| built_in(pin));
-        let Some(mut cached) = self.cached(pin) else { return shipped };
+        let Some(mut cached) = self.read_cached_certificate(pin) else { return shipped };
         shipped.iter().for_each(|shipped| cached.merge(shipped));
         Some(cached)
     }
 
-    fn cached(&self, pin: &Pin) -> Option<Certificate> {
+    fn read_cached_certificate(&self, pin: &Pin) -> Option<Certificate> {
         let path = self.cache_path(pin)?;
         let bytes = bounded_file::read_owned_by_user(&path, MAX_CERTIFICATE_FILE).ok()?;
         let certificate = Certificate::parse(&bytes, &path.display().to_string()).ok()?;

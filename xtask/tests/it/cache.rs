@@ -384,21 +384,16 @@ fn cached_bytes_are_verified_again_before_use() {
 fn latest_requires_a_signed_version_file() {
     let site = CacheSite::new();
     let store = site.store();
-    let dir = site.request().candidates.remove(0);
-    let error = store.fetch_latest_release(&dir.sibling_current(None), Vendor::COREOS).unwrap_err();
+    let current_dir = site.request().candidates.remove(0).sibling_current(None);
+    let latest = |vendor| store.fetch_latest_release(&current_dir, vendor);
+    let error = latest(Vendor::COREOS).unwrap_err();
     assert!(error.to_string().contains("amd64-usr/current/version.txt"), "{error}");
     let text = b"COREOS_BUILD=1032\nCOREOS_VERSION=1032.0.0+x\nCOREOS_VERSION_ID=1032.0.0\n".to_vec();
     let current = "amd64-usr/current/version.txt";
     site.server.put(current, text.clone());
-    assert_eq!(
-        store.fetch_latest_release(&dir.sibling_current(None), Vendor::COREOS).unwrap_err().kind,
-        ErrorKind::Refused
-    );
+    assert_eq!(latest(Vendor::COREOS).unwrap_err().kind, ErrorKind::Refused);
     site.server.put(&format!("{current}.sig"), site.certificate.sign(&text).unwrap());
-    assert_eq!(
-        store.fetch_latest_release(&dir.sibling_current(None), Vendor::COREOS).unwrap().0.as_str(),
-        "1032.0.0"
-    );
-    assert!(store.fetch_latest_release(&dir.sibling_current(None), Vendor::FLATCAR).is_err());
+    assert_eq!(latest(Vendor::COREOS).unwrap().0.as_str(), "1032.0.0");
+    assert!(latest(Vendor::FLATCAR).is_err());
     assert!(site.server.requests().iter().all(|request| !request.path.starts_with(DIR)));
 }

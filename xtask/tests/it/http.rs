@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use release_fixture::server::{Misbehavior, Server};
 use xtask::http::{
-    CaBundle, Client, ClientConfig, MAX_IMAGE_LEN, MAX_SIGNATURE_LEN, ResumePoint, RetryPolicy,
+    CaBundle, Client, ClientConfig, DownloadLimits, MAX_IMAGE_LEN, MAX_SIGNATURE_LEN, ResumePoint,
 };
 use xtask::terminal::Progress;
 
@@ -22,16 +22,16 @@ fn start_server() -> Server {
 
 /// A client with timeouts that are about a hundred times shorter than the default.
 fn client() -> Client {
-    let retry = RetryPolicy {
+    let limits = DownloadLimits {
         connect_timeout: Duration::from_secs(2),
         read_timeout: Duration::from_millis(300),
         overhead_timeout: Duration::from_millis(600),
         progress_timeout: Duration::from_millis(1500),
         rate_window: Duration::from_secs(6),
         initial_backoff: Duration::from_millis(5),
-        ..RetryPolicy::default()
+        ..DownloadLimits::default()
     };
-    Client::new(ClientConfig { retry, ..ClientConfig::default() })
+    Client::new(ClientConfig { limits, ..ClientConfig::default() })
 }
 
 /// Result of a download: the bytes, or the error message with the prefix `restart: ` if the download must restart.
@@ -192,12 +192,12 @@ fn unresumable_download_restarts_with_a_reason() {
 fn silent_server_times_out() {
     let server = start_server();
     server.misbehave(PATH, 1, Misbehavior::Wait(Duration::from_secs(20)));
-    let retry = RetryPolicy {
+    let limits = DownloadLimits {
         read_timeout: Duration::from_secs(3600),
         progress_timeout: Duration::from_millis(400),
-        ..RetryPolicy::default()
+        ..DownloadLimits::default()
     };
-    let client = Client::new(ClientConfig { retry, ..ClientConfig::default() });
+    let client = Client::new(ClientConfig { limits, ..ClientConfig::default() });
     let error = client.get_bytes(&format!("{}/{PATH}", server.url()), MAX_IMAGE_LEN).unwrap_err().to_string();
     assert!(error.contains("no response in time"), "{error}");
 }
@@ -208,7 +208,7 @@ fn earlier_download_is_resumed_or_restarted() {
     let client = client();
     let url = format!("{}/{PATH}", server.url());
     let first = client.get(&url, MAX_IMAGE_LEN, None, Progress::silent()).unwrap().unwrap();
-    let resume = first.resume_after(120_000).unwrap();
+    let resume = first.resume_point_at(120_000).unwrap();
     drop(first);
     assert_eq!(resume.total, Some(300_000));
     assert!(download(&server, Some(&resume)).as_deref() == Ok(&file()[120_000..]));

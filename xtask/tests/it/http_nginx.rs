@@ -8,7 +8,7 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use xtask::http::{CaBundle, Client, ClientConfig, MAX_IMAGE_LEN, MAX_LIST_LEN, ResumePoint, RetryPolicy};
+use xtask::http::{CaBundle, Client, ClientConfig, DownloadLimits, MAX_IMAGE_LEN, MAX_LIST_LEN, ResumePoint};
 use xtask::terminal::Progress;
 
 /// An nginx process with its own certificate authority; dropping the value kills the process.
@@ -61,14 +61,14 @@ impl Nginx {
     }
 
     fn client(&self, authority: Option<&str>) -> Client {
-        let retry = RetryPolicy {
+        let limits = DownloadLimits {
             initial_backoff: Duration::from_millis(10),
             max_retries: 2,
-            ..RetryPolicy::default()
+            ..DownloadLimits::default()
         };
         let ca_bundle =
             CaBundle { file: authority.map(|name| self.home.path().join(name).into()), dir: None };
-        Client::new(ClientConfig { ca_bundle, retry, ..ClientConfig::default() })
+        Client::new(ClientConfig { ca_bundle, limits, ..ClientConfig::default() })
     }
 }
 
@@ -139,7 +139,7 @@ fn nginx_range_resumes_under_the_same_etag() {
     let client = nginx.client(None);
     let url = nginx.http_url(FILE);
     let first = client.get(&url, MAX_IMAGE_LEN, None, Progress::silent()).unwrap().unwrap();
-    let resume = first.resume_after(700_000).unwrap();
+    let resume = first.resume_point_at(700_000).unwrap();
     drop(first);
     assert_eq!(resume.total, Some(2_000_000));
     assert!(resume.validator.starts_with('"'), "{}", resume.validator);

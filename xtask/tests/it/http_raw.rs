@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use xtask::http::{Client, ClientConfig, Event, ProxyConfig, ProxyVariable, RetryPolicy};
+use xtask::http::{Client, ClientConfig, DownloadLimits, Event, ProxyConfig, ProxyVariable};
 use xtask::terminal::Progress;
 
 /// A loopback server that computes each response from the request's head. The server ends with the test process.
@@ -46,15 +46,15 @@ impl ScriptedServer {
     }
 }
 
-fn retry_policy() -> RetryPolicy {
-    RetryPolicy {
+fn download_limits() -> DownloadLimits {
+    DownloadLimits {
         connect_timeout: Duration::from_millis(500),
         read_timeout: Duration::from_millis(400),
         overhead_timeout: Duration::from_millis(600),
         progress_timeout: Duration::from_millis(1200),
         rate_window: Duration::from_secs(3),
         initial_backoff: Duration::from_millis(5),
-        ..RetryPolicy::default()
+        ..DownloadLimits::default()
     }
 }
 
@@ -69,7 +69,7 @@ fn get_scripted(head: &'static str, body: &'static [u8]) -> Result<Vec<u8>, Stri
         let _ = stream.write_all(head.as_bytes());
         let _ = stream.write_all(body);
     });
-    get(ClientConfig { retry: retry_policy(), ..ClientConfig::default() }, &format!("{}/x", server.url))
+    get(ClientConfig { limits: download_limits(), ..ClientConfig::default() }, &format!("{}/x", server.url))
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn short_ranges_and_unknown_length_are_resumed() {
             let _ = stream.write_all(head.as_bytes());
             let _ = stream.write_all(&vec![7; end - from]);
         });
-        let result = get(ClientConfig { retry: retry_policy(), ..ClientConfig::default() }, &server.url);
+        let result = get(ClientConfig { limits: download_limits(), ..ClientConfig::default() }, &server.url);
         assert_eq!(result.map(|bytes| bytes.len()), Ok(FILE), "{total}");
     }
 }
@@ -147,8 +147,8 @@ fn limits_apply_while_bytes_arrive() {
             }
         });
         let begin = Instant::now();
-        let error =
-            get(ClientConfig { retry: retry_policy(), ..ClientConfig::default() }, &server.url).unwrap_err();
+        let error = get(ClientConfig { limits: download_limits(), ..ClientConfig::default() }, &server.url)
+            .unwrap_err();
         assert!(begin.elapsed() < Duration::from_secs(10), "{flood:?}: {error}");
     }
 }
@@ -158,7 +158,7 @@ fn retries_are_reported_with_their_number() {
     let events = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&events);
     let client = Client::new(ClientConfig {
-        retry: RetryPolicy { max_retries: 2, ..retry_policy() },
+        limits: DownloadLimits { max_retries: 2, ..download_limits() },
         ..ClientConfig::default()
     })
     .with_logger(move |event| log.lock().unwrap().push(event));
@@ -195,7 +195,7 @@ fn proxy_config(proxy: &str, no_proxy: &str) -> ClientConfig {
     ClientConfig {
         proxies,
         insecure_http: true,
-        retry: RetryPolicy { max_retries: 0, ..retry_policy() },
+        limits: DownloadLimits { max_retries: 0, ..download_limits() },
         ..ClientConfig::default()
     }
 }
@@ -332,7 +332,7 @@ fn redirects_are_resolved_as_curl_does() {
             let _ = stream.write_all(response.as_bytes());
         });
         let url = format!("{}/first/file", server.url);
-        let config = ClientConfig { retry: retry_policy(), ..ClientConfig::default() };
+        let config = ClientConfig { limits: download_limits(), ..ClientConfig::default() };
         assert!(get(config, &url).is_ok(), "{location}");
         let own_line = server.requests().last().unwrap().lines().next().unwrap().to_owned();
         Command::new("curl")

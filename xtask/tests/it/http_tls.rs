@@ -10,7 +10,7 @@ use coreos_types::error::{Error, Result};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, Stream};
-use xtask::http::{CaBundle, Client, ClientConfig, RetryPolicy};
+use xtask::http::{CaBundle, Client, ClientConfig, DownloadLimits};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name)
@@ -55,8 +55,8 @@ fn answer(mut stream: impl Read + Write) -> std::io::Result<()> {
 
 fn download(certificate: Option<&str>, host: &str, ca_bundle: CaBundle) -> Result<Vec<u8>> {
     let (port, server) = serve(certificate);
-    let retry = RetryPolicy { max_retries: 0, ..RetryPolicy::default() };
-    let client = Client::new(ClientConfig { ca_bundle, retry, ..ClientConfig::default() });
+    let limits = DownloadLimits { max_retries: 0, ..DownloadLimits::default() };
+    let client = Client::new(ClientConfig { ca_bundle, limits, ..ClientConfig::default() });
     let found = client.get_bytes(&format!("https://{host}:{port}/x"), 100);
     // A client that makes no connection leaves the server waiting.
     let _ = TcpStream::connect(("127.0.0.1", port));

@@ -14,7 +14,7 @@ use release_fixture::server::Server;
 use tempfile::TempDir;
 use xtask::cache::{Cache, ImageHandle, ImageStore, ReleaseRequest};
 use xtask::demo::example;
-use xtask::http::{Client, ClientConfig, MAX_IMAGE_LEN, RetryPolicy};
+use xtask::http::{Client, ClientConfig, DownloadLimits, MAX_IMAGE_LEN};
 use xtask::keyring::Keyring;
 use xtask::release_url::ReleaseUrl;
 use xtask::report::OutputFormat;
@@ -50,17 +50,17 @@ impl CacheSite {
     }
 
     pub(super) fn store_with(&self, offline: bool, key: &str) -> ImageStore<'_> {
-        let retry = RetryPolicy {
+        let limits = DownloadLimits {
             read_timeout: Duration::from_millis(500),
             progress_timeout: Duration::from_secs(2),
             initial_backoff: Duration::from_millis(2),
             max_retries: 3,
-            ..RetryPolicy::default()
+            ..DownloadLimits::default()
         };
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
         ImageStore {
             cache: Cache::new(&self.cache()),
-            client: Client::new(ClientConfig { offline, retry, ..ClientConfig::default() }),
+            client: Client::new(ClientConfig { offline, limits, ..ClientConfig::default() }),
             keyring: Keyring::from_file(&self.home.path().join(key), now).unwrap(),
             term: &self.term,
         }

@@ -9,10 +9,10 @@ use ureq::{Error, Timeout};
 /// The deadline of the current step, shared with the connection. The library's own limits are per read, so a server
 /// that sends single bytes slowly would never exceed them.
 #[derive(Debug, Clone)]
-pub(super) struct Deadline(Arc<Mutex<State>>);
+pub(super) struct Deadline(Arc<Mutex<DeadlineState>>);
 
 #[derive(Debug)]
-struct State {
+struct DeadlineState {
     end: Instant,
     in_headers: bool,
 }
@@ -20,13 +20,13 @@ struct State {
 impl Deadline {
     /// A deadline for the header section.
     pub(super) fn new(limit: Duration) -> Deadline {
-        Deadline(Arc::new(Mutex::new(State { end: Instant::now() + limit, in_headers: true })))
+        Deadline(Arc::new(Mutex::new(DeadlineState { end: Instant::now() + limit, in_headers: true })))
     }
 
     /// Sets the deadline of the next piece of the body.
     pub(super) fn set_for_body(&self, limit: Duration) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *state = State { end: Instant::now() + limit, in_headers: false };
+        *state = DeadlineState { end: Instant::now() + limit, in_headers: false };
     }
 
     /// The time left, and whether the header section is being read.
@@ -36,43 +36,47 @@ impl Deadline {
     }
 }
 
-/// Wraps a connection in [`Guarded`].
+/// Wraps a connection in [`RequestTransport`].
 #[derive(Debug, Clone)]
-pub(super) struct Guard {
+pub(super) struct RequestConnector {
     pub(super) deadline: Deadline,
     /// `http://HOST` of the target, if a proxy forwards the request (RFC 9112, section 3.2.2).
     pub(super) absolute_form: Option<String>,
 }
 
-impl<In: Transport> Connector<In> for Guard {
-    type Out = Guarded<In>;
+impl<In: Transport> Connector<In> for RequestConnector {
+    type Out = RequestTransport<In>;
 
-    fn connect(&self, _: &ConnectionDetails, inner: Option<In>) -> Result<Option<Guarded<In>>, Error> {
-        Ok(inner.map(|inner| Guarded { inner, guard: self.clone() }))
+    fn connect(
+        &self,
+        _: &ConnectionDetails,
+        inner: Option<In>,
+    ) -> Result<Option<RequestTransport<In>>, Error> {
+        Ok(inner.map(|inner| RequestTransport { inner, connector: self.clone() }))
     }
 }
 
 /// A connection under a [`Deadline`].
 #[derive(Debug)]
-pub(super) struct Guarded<T> {
+pub(super) struct RequestTransport<T> {
     inner: T,
-    guard: Guard,
+    connector: RequestConnector,
 }
 
-impl<T: Transport> Transport for Guarded<T> {
+impl<T: Transport> Transport for RequestTransport<T> {
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.inner.buffers()
     }
 
     fn transmit_output(&mut self, mut amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        if let Some(origin) = self.guard.absolute_form.take() {
+        if let Some(origin) = self.connector.absolute_form.take() {
             amount = insert_origin(self.inner.buffers().output(), amount, origin.as_bytes())?;
         }
         self.inner.transmit_output(amount, timeout)
     }
 
     fn await_input(&mut self, mut timeout: NextTimeout) -> Result<bool, Error> {
-        let (left, in_headers) = self.guard.deadline.left_and_in_headers();
+        let (left, in_headers) = self.connector.deadline.left_and_in_headers();
         let reason = if in_headers { Timeout::RecvResponse } else { Timeout::RecvBody };
         if left.is_zero() {
             return Err(Error::Timeout(reason));

@@ -7,7 +7,7 @@ use coreos_types::calendar;
 
 /// The time limits of a download.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RetryPolicy {
+pub struct DownloadLimits {
     /// Limit for DNS, connection and TLS handshake together.
     pub connect_timeout: Duration,
     /// Limit for the next byte.
@@ -17,19 +17,19 @@ pub struct RetryPolicy {
     pub overhead_timeout: Duration,
     /// Limit for retries and the waits between them, without a received byte of the file.
     pub progress_timeout: Duration,
-    /// A download with an average rate below [`RetryPolicy::MIN_RATE`] over this time fails.
+    /// A download with an average rate below [`DownloadLimits::MIN_RATE`] over this time fails.
     pub rate_window: Duration,
     /// Limit for one file as a whole; `None` if there is no limit while the download makes progress.
     pub total_timeout: Option<Duration>,
     /// Wait before the first retry; each further wait is twice as long.
     pub initial_backoff: Duration,
-    /// Limit of successive retries with fewer than [`RetryPolicy::MIN_PROGRESS`] received bytes.
+    /// Limit of successive retries with fewer than [`DownloadLimits::MIN_PROGRESS`] received bytes.
     pub max_retries: u32,
 }
 
-impl Default for RetryPolicy {
-    fn default() -> RetryPolicy {
-        RetryPolicy {
+impl Default for DownloadLimits {
+    fn default() -> DownloadLimits {
+        DownloadLimits {
             connect_timeout: Duration::from_secs(20),
             read_timeout: Duration::from_secs(30),
             overhead_timeout: Duration::from_secs(60),
@@ -42,7 +42,7 @@ impl Default for RetryPolicy {
     }
 }
 
-impl RetryPolicy {
+impl DownloadLimits {
     /// Bytes that reset the count of retries.
     pub const MIN_PROGRESS: u64 = 32 << 10;
     /// Bytes per second.
@@ -50,21 +50,21 @@ impl RetryPolicy {
 
     /// The limits for one of several servers with the same small file, so that a dead one uses only a share of the
     /// time.
-    pub(super) fn for_one_of_several(self) -> RetryPolicy {
+    pub(super) fn for_one_of_several(self) -> DownloadLimits {
         let share = Duration::from_secs(15);
         let progress_timeout = self.progress_timeout.min(share);
-        RetryPolicy { progress_timeout, ..self.within(share / 2, share, 1) }
+        DownloadLimits { progress_timeout, ..self.within(share / 2, share, 1) }
     }
 
     /// The limits of a file that is not required: no retry, and 5 s for the connection.
-    pub(super) fn without_retry(self) -> RetryPolicy {
+    pub(super) fn without_retry(self) -> DownloadLimits {
         let connect = Duration::from_secs(5);
         let overhead_timeout = self.overhead_timeout.min(connect);
-        RetryPolicy { overhead_timeout, ..self.within(connect, Duration::from_secs(30), 0) }
+        DownloadLimits { overhead_timeout, ..self.within(connect, Duration::from_secs(30), 0) }
     }
 
-    fn within(self, connect: Duration, total: Duration, max_retries: u32) -> RetryPolicy {
-        RetryPolicy {
+    fn within(self, connect: Duration, total: Duration, max_retries: u32) -> DownloadLimits {
+        DownloadLimits {
             connect_timeout: self.connect_timeout.min(connect),
             total_timeout: Some(self.total_timeout.unwrap_or(total).min(total)),
             max_retries: self.max_retries.min(max_retries),
@@ -73,10 +73,10 @@ impl RetryPolicy {
     }
 
     /// The limits of one request while `left` remains.
-    pub(super) fn capped_at(self, left: Duration) -> RetryPolicy {
+    pub(super) fn capped_at(self, left: Duration) -> DownloadLimits {
         // Sockets do not accept zero.
         let left = left.max(Duration::from_millis(1));
-        RetryPolicy {
+        DownloadLimits {
             connect_timeout: self.connect_timeout.min(left),
             read_timeout: self.read_timeout.min(left),
             overhead_timeout: self.overhead_timeout.min(left),
@@ -114,7 +114,7 @@ impl RateMeter {
         RateMeter { window, marks: [(now, bytes)].into() }
     }
 
-    /// Whether a full window before `now`, at which `bytes` were received, averages below [`RetryPolicy::MIN_RATE`].
+    /// Whether a full window before `now`, at which `bytes` were received, averages below [`DownloadLimits::MIN_RATE`].
     pub(super) fn is_too_slow(&mut self, now: Instant, bytes: u64) -> bool {
         let age = |mark: &(Instant, u64)| now.saturating_duration_since(mark.0);
         if self.marks.back().is_none_or(|mark| age(mark) >= self.window / 60) {
@@ -127,7 +127,7 @@ impl RateMeter {
             let elapsed = age(first);
             elapsed >= self.window
                 && (bytes.saturating_sub(first.1) as f64)
-                    < elapsed.as_secs_f64() * RetryPolicy::MIN_RATE as f64
+                    < elapsed.as_secs_f64() * DownloadLimits::MIN_RATE as f64
         })
     }
 }
@@ -147,17 +147,17 @@ mod tests {
 
     #[test]
     fn backoff_doubles_until_time_is_up() {
-        let policy = RetryPolicy::default();
+        let limits = DownloadLimits::default();
         let all = Duration::from_secs(120);
         let waits: Vec<_> =
-            (0..8).map(|number| policy.backoff(number, None, all).map(|w| w.as_millis())).collect();
+            (0..8).map(|number| limits.backoff(number, None, all).map(|w| w.as_millis())).collect();
         let expected = [Some(500), Some(1000), Some(2000), Some(4000), Some(8000), Some(16_000), None, None];
         assert_eq!(waits, expected);
-        let backoff = |seconds| policy.backoff(0, Some(Duration::from_secs(seconds)), all);
+        let backoff = |seconds| limits.backoff(0, Some(Duration::from_secs(seconds)), all);
         assert_eq!(backoff(7), Some(Duration::from_secs(7)));
         assert_eq!(backoff(0), Some(Duration::from_millis(500)));
         assert_eq!(backoff(600), None);
-        assert_eq!(policy.backoff(3, None, Duration::from_secs(3)), None);
+        assert_eq!(limits.backoff(3, None, Duration::from_secs(3)), None);
     }
 
     /// Each row: bytes per second, seconds between pieces, and the second in which the download is too slow.
