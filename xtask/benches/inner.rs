@@ -25,8 +25,10 @@ use manifest::plan::stage1_sources::Stage1Sources;
 use manifest::rules::lint_and_fix::FixOptions;
 use manifest::selection::ManifestRef;
 use openpgp_policy::{Certificate, DetachedSignatures, Pin, SHA1_CUTOFF, TrustPolicy};
-use pxe_image::{InflateLimits, Payload, SignatureCheck, UnlinkedTempDir, VerifiedImage, ingest::ingest};
-use release_fixture::image::{Content, ImageSpec};
+use pxe_image::{
+    InflateLimits, Payload, SignatureCheck, TempFileDir, VerifiedImage, unverified_read::read_unverified,
+};
+use release_fixture::image_spec::{ImageSpec, NodeSpec};
 use release_fixture::pack;
 use usr::elf::DlopenPriority;
 use usr::ldso::DynamicLoader;
@@ -98,12 +100,12 @@ fn hashing(bench: &Bench) {
 
 /// Inflating, extracting and opening an image of 64 MiB that gzip cannot compress.
 fn reading(bench: &Bench) {
-    let image = example::image_before().unwrap().put("share/noise", Content::Bytes(noise(64 << 20)));
+    let image = example::image_before().unwrap().put("share/noise", NodeSpec::Bytes(noise(64 << 20)));
     let packed = pack::pxe_image(&image).unwrap();
     let directory = tempfile::tempdir().unwrap();
-    let temp_dir = UnlinkedTempDir::new(directory.path());
+    let temp_dir = TempFileDir::new(directory.path());
     bench.run("inflate and cpio, 64 MiB", || {
-        ingest(
+        read_unverified(
             packed.as_slice(),
             SignatureCheck::Unsigned,
             Payload::PxeImage(temp_dir.clone(), InflateLimits::default()),
@@ -111,7 +113,8 @@ fn reading(bench: &Bench) {
         .unwrap()
     });
     let verified = || {
-        VerifiedImage::verify("bench", packed.as_slice(), None, SignatureCheck::Unsigned, &temp_dir).unwrap()
+        VerifiedImage::read_and_verify("bench", packed.as_slice(), None, SignatureCheck::Unsigned, &temp_dir)
+            .unwrap()
     };
     bench.run("inflate, cpio and squashfs tables, 64 MiB", || verified().open().unwrap().tree().len());
 }

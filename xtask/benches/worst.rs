@@ -16,7 +16,7 @@ use std::process::Command;
 use coreos_types::board::Board;
 use coreos_types::vendor::Vendor;
 use release_fixture::elf::ElfStub;
-use release_fixture::image::{Content, ImageSpec};
+use release_fixture::image_spec::{ImageSpec, NodeSpec};
 use release_fixture::pack;
 use xtask::demo::example;
 
@@ -54,13 +54,13 @@ fn main() {
     let links = lines(4000, &|at| format!("lib64/l{at}"));
     let linked = links.iter().fold(image(), |image, path| {
         let target = format!("{path}.target");
-        image.link(path, target.rsplit('/').next().unwrap()).put(&target, Content::Bytes(vec![0]))
+        image.link(path, target.rsplit('/').next().unwrap()).put(&target, NodeSpec::Bytes(vec![0]))
     });
     measure("4,000 links to unlisted files", linked, &links);
     let units = lines(4000, &|at| format!("lib64/systemd/system/u{at}.service"));
     let started = units.iter().enumerate().fold(image(), |image, (at, path)| {
         let text = format!("[Service]\nExecStart=/usr/bin/x{at}\n");
-        image.put(path, Content::Bytes(text.into_bytes())).program(&format!("bin/x{at}"), &[])
+        image.put(path, NodeSpec::Bytes(text.into_bytes())).program(&format!("bin/x{at}"), &[])
     });
     measure("4,000 units of unlisted programs", started, &units);
     let long = |at: usize| format!("/{}{at}", "a".repeat(260));
@@ -116,7 +116,7 @@ fn loader_cases() {
     measure("300,000 needed names", names_limit, &programs[..300]);
     let includes = (0..63).map(|at| format!("include /usr/share/d/*{at}\n")).collect::<String>();
     let files = (0..100_000).fold(image().text("etc/ld.so.conf", &includes), |image, at| {
-        image.put(&format!("share/d/{at}"), Content::Bytes(Vec::new()))
+        image.put(&format!("share/d/{at}"), NodeSpec::Bytes(Vec::new()))
     });
     let files = files.program("bin/p", &["libx.so"]);
     measure("ld.so.conf, 63 includes of 100,000 files", files, &["bin/p".to_owned()]);

@@ -14,7 +14,7 @@ use manifest::common_mk::CommonMk;
 use manifest::editor::ManifestEditor;
 use manifest::file::ManifestFile;
 use openpgp_policy::{Certificate, DetachedSignatures, TrustPolicy, Verification, VerificationResults};
-use pxe_image::{Digest, SignatureCheck, UnlinkedTempDir, VerifiedImage};
+use pxe_image::{Digest, SignatureCheck, TempFileDir, VerifiedImage};
 use release_fixture::pack;
 use usr::contents_list::{parse_contents, systemd_version_from_packages};
 use usr::elf;
@@ -178,17 +178,21 @@ fn verdicts(
 
 /// A `.cpio.gz` stream.
 pub(crate) fn gzip_stream(bytes: &[u8]) {
-    let temp_dir = UnlinkedTempDir::new(&std::env::temp_dir());
-    let Ok(verified) =
-        VerifiedImage::verify("bytes", Cursor::new(bytes), None, SignatureCheck::Unsigned, &temp_dir)
-    else {
+    let temp_dir = TempFileDir::new(&std::env::temp_dir());
+    let Ok(verified) = VerifiedImage::read_and_verify(
+        "bytes",
+        Cursor::new(bytes),
+        None,
+        SignatureCheck::Unsigned,
+        &temp_dir,
+    ) else {
         return;
     };
     let Ok(image) = verified.open() else { return };
     let identity = identity_files(image.tree(), &Vendors::default());
     let some: Vec<UsrPath> =
         image.tree().iter().take(200).map(|(path, _)| path.clone()).chain(identity).collect();
-    let tree = image.into_tree();
+    let tree = image.into_lazy_tree();
     tree.read_ahead(&some);
     let _error = tree.read_error();
     some.iter().for_each(|path| drop(tree.resolve(path)));
@@ -205,7 +209,7 @@ pub(crate) fn cpio_stream(bytes: &[u8]) {
 
 /// The squashfs in a cpio archive.
 pub(crate) fn squashfs_file(bytes: &[u8]) {
-    if let Ok(archive) = pack::archive(&[("usr.squashfs", bytes)]) {
+    if let Ok(archive) = pack::cpio_archive(&[("usr.squashfs", bytes)]) {
         cpio_stream(&archive);
     }
 }

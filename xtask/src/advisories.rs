@@ -18,8 +18,8 @@ use crate::package_comparison::PackageComparison;
 use crate::report::advisories::{AdvisoryReport, SecurityFixes};
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::vendor::Vendor;
-use packages::advisories::{Advisories, MAX_LEN, ReleaseNotes, RelevantFix};
-use packages::changes::usage;
+use packages::package_changes::group_taken_by_package;
+use packages::release_notes::{MAX_LEN, ReleaseFixes, ReleaseNotes, RelevantFix};
 use pxe_image::Digest;
 
 /// The release notes of Flatcar.
@@ -83,7 +83,7 @@ pub(crate) fn load_report(
             let about = || format!("cannot read {}", file.display());
             let json = bounded_file::read(&file, MAX_LEN).with_context(about).map_err(with_hint)?;
             let notes = ReleaseNotes::parse(&json).map_err(|error| with_hint(error.context(about())))?;
-            (file.display().to_string(), Ok((notes.between(from, to), None)))
+            (file.display().to_string(), Ok((notes.fixes_between(from, to), None)))
         }
         AdvisorySource::Url(url) => {
             let found = read_cached_or_download(comparison, &url);
@@ -105,7 +105,7 @@ pub(crate) fn load_report(
 
 /// The fixes that concern packages of any board's stage1, and the reason if that is not known.
 fn relevant_fixes(
-    advisories: &Advisories,
+    fixes: &ReleaseFixes,
     comparison: &PackageComparison<'_>,
 ) -> (Vec<RelevantFix>, Option<String>) {
     let (mut relevant, mut unknown) = (Vec::<RelevantFix>::new(), None);
@@ -117,7 +117,7 @@ fn relevant_fixes(
             ));
             continue;
         };
-        for fix in advisories.relevant(&usage(packages, taken)) {
+        for fix in fixes.fixes_in_stage1(&group_taken_by_package(packages, taken)) {
             match relevant.iter_mut().find(|known| known.package == fix.package) {
                 Some(known) => known.flavors.extend(fix.flavors),
                 None => relevant.push(fix),
@@ -132,13 +132,13 @@ fn relevant_fixes(
 fn read_cached_or_download(
     comparison: &PackageComparison<'_>,
     url: &str,
-) -> Result<(Advisories, Option<String>)> {
+) -> Result<(ReleaseFixes, Option<String>)> {
     let (store, from, to) = (&comparison.new.store, comparison.from, &comparison.new.release);
     let path = prepare_cache_path(store, [url, from.as_str(), to.as_str()]);
     let mut stored = path.as_ref().and_then(|path| {
         let json = bounded_file::read_owned_by_user(path, MAX_LEN).ok()?;
         let age = SystemTime::now().duration_since(fs::metadata(path).ok()?.modified().ok()?).ok()?;
-        Some((ReleaseNotes::parse(&json).ok()?.between(from, to), age))
+        Some((ReleaseNotes::parse(&json).ok()?.fixes_between(from, to), age))
     });
     if let Some((advisories, _)) = stored.take_if(|(_, age)| *age < FRESH) {
         return Ok((advisories, None));
@@ -146,11 +146,11 @@ fn read_cached_or_download(
     let error = match store.client.get_bytes_without_retry(url, MAX_LEN) {
         Ok(Some(json)) => {
             let notes = ReleaseNotes::parse(&json)?;
-            let store_in = |path: PathBuf| atomic_file::write(&path, notes.visited(from, to));
+            let store_in = |path: PathBuf| atomic_file::write(&path, notes.json_between(from, to));
             if let Some(Err(error)) = path.map(store_in) {
                 store.term.detail("cache", error);
             }
-            return Ok((notes.between(from, to), None));
+            return Ok((notes.fixes_between(from, to), None));
         }
         Ok(None) => Error::failed(format!("{} is not found", redact(url))),
         Err(error) => error,

@@ -11,7 +11,7 @@ use coreos_types::board::Board;
 use coreos_types::error::Result;
 use coreos_types::release::Release;
 use manifest::plan::stage1_sources::Stage1Sources;
-use packages::changes::{Inventory, PackageChange, TakenPaths, package_changes};
+use packages::package_changes::{ComparisonSide, PackageChange, TakenPaths, package_changes};
 use packages::package_list::parse_packages;
 use packages::{Package, PackageSet};
 
@@ -75,8 +75,8 @@ impl PackageComparison<'_> {
             old_tree.map_or_else(TakenPaths::new, |tree| taken_paths(self.before, board, tree));
         let changes = |old_list: &[Package], new_list: &[Package]| {
             package_changes(
-                Inventory { installed: old_list, owners: old, taken: &taken_before },
-                Inventory { installed: new_list, owners: new, taken: taken_after },
+                ComparisonSide { installed: old_list, owners: old, taken: &taken_before },
+                ComparisonSide { installed: new_list, owners: new, taken: taken_after },
             )
         };
         if !old.is_empty() && !new.is_empty() {

@@ -2,7 +2,7 @@
 
 use coreos_types::board::Board;
 use manifest::plan::stage1_sources::Stage1Sources;
-use packages::changes::TakenPaths;
+use packages::package_changes::TakenPaths;
 use usr::tree::{NodeKind, UsrTree};
 
 /// The files and links of an image that the manifests of a board take, each with the flavors that take it.

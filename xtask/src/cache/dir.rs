@@ -12,7 +12,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::trusted_owners::effective_uid;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::shell::quote;
-use pxe_image::UnlinkedTempDir;
+use pxe_image::TempFileDir;
 
 const VARIABLE: &str = "XTASK_CACHE_DIR";
 
@@ -100,8 +100,8 @@ impl Cache {
     }
 
     /// A temporary directory for unverified data, in the cache or else in that of the system.
-    pub fn temp_dir_or_system(&self) -> UnlinkedTempDir {
-        UnlinkedTempDir::new(&self.create_dir("").unwrap_or_else(|_| env::temp_dir()))
+    pub fn temp_dir_or_system(&self) -> TempFileDir {
+        TempFileDir::new(&self.create_dir("").unwrap_or_else(|_| env::temp_dir()))
     }
 
     /// The directory of all files: the root, or this user's private subdirectory of it.

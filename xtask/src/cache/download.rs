@@ -116,7 +116,7 @@ impl ImageDownload<'_> {
         let total = download.total();
         let stream = ResumedReader { partial: file, replay_left: resumed_at, download: &mut download };
         let temp_dir = self.store.cache.temp_dir_or_system();
-        let verified = VerifiedImage::verify(self.url, stream, total, check, &temp_dir);
+        let verified = VerifiedImage::read_and_verify(self.url, stream, total, check, &temp_dir);
         progress.finish();
         match verified {
             Ok(verified) => Ok(DownloadOutcome::Verified(verified)),

@@ -46,7 +46,7 @@ impl ImageFile {
     ) -> Result<VerifiedImage> {
         let stream = ImageStream::new(term, file, |_| Ok(()));
         let size = file.metadata().ok().map(|found| found.len());
-        VerifiedImage::verify(&self.source, stream, size, check, &cache.temp_dir_or_system())
+        VerifiedImage::read_and_verify(&self.source, stream, size, check, &cache.temp_dir_or_system())
     }
 
     /// The error of an image that has changed since it was verified.

@@ -18,7 +18,7 @@ use crate::signals::TempPath;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::signer::Signer;
 use packages::PackageSet;
-use pxe_image::ingest::{Payload, ingest};
+use pxe_image::unverified_read::{Payload, read_unverified};
 use pxe_image::{Digest, VerifiedImage};
 use usr::path::UsrPath;
 use usr::tree::UsrTree;
@@ -107,9 +107,9 @@ impl ImageHandle {
         cache_inputs: Option<CacheInputs>,
     ) -> Result<ImageHandle> {
         let (digest, signer) = (verified.digest(), verified.signer().cloned());
-        let hashes = verified.digests().to_vec();
+        let hashes = verified.signature_digests().to_vec();
         let mut image = verified.open()?;
-        let tree = image.take_tree();
+        let tree = image.take_tree_without_reader();
         let packages = OnceLock::from(package_cache::read_from_image(store.term, &image, &tree));
         let reader = Arc::new(LazyImage::new(store, &file, digest, Some(image)));
         Ok(ImageHandle {
@@ -199,7 +199,7 @@ impl ImageHandle {
         let check = store.signature_check(&self.file.source, self.file.signature.as_deref())?;
         let file = self.file.open()?;
         let stream = ImageStream::new(store.term, &file, write);
-        let read = ingest(stream, check, Payload::Opaque)?;
+        let read = read_unverified(stream, check, Payload::Opaque)?;
         read.check.finish()?;
         if read.digest == self.provenance.digest { Ok(()) } else { Err(self.file.changed_error()) }
     }

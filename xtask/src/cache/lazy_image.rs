@@ -70,7 +70,7 @@ impl LazyImage {
         }
         let mut image = verified.open()?;
         // The cached tree is the same one.
-        drop(image.take_tree());
+        drop(image.take_tree_without_reader());
         Ok(image)
     }
 }

@@ -16,7 +16,7 @@ use crate::taken_paths::taken_paths;
 use coreos_types::board::Board;
 use coreos_types::error::{Error, Result, ResultExt};
 use coreos_types::flavor::Flavor;
-use packages::sbom::{BoardBom, FileContent, Source, render};
+use packages::sbom::{BoardBom, FileContent, ImageSource, render};
 use usr::path::UsrPath;
 use usr::tree::NodeKind;
 
@@ -81,12 +81,12 @@ fn bom<'i>(
 }
 
 /// The image of a board as the source of the files.
-fn source(context: &Context<'_>, args: &Sbom, origin: &ImageOrigin) -> Source {
+fn source(context: &Context<'_>, args: &Sbom, origin: &ImageOrigin) -> ImageSource {
     let location = match origin.source.rsplit_once('/') {
         Some((_, name)) if !origin.source.contains("://") => name,
         _ => &origin.source,
     };
-    Source {
+    ImageSource {
         vendor: context.vendor(&args.image).name.to_owned(),
         release: context.pins.release().clone(),
         board: origin.board,

@@ -15,8 +15,8 @@ use crate::terminal::Term;
 use coreos_types::error::{Error, Result};
 use coreos_types::shell::quote;
 use release_fixture::certificate::TestCertificate;
-use release_fixture::release::{Site, make_current, publish};
 use release_fixture::server::Server;
+use release_fixture::site::{Site, add_signed_release, make_current};
 
 /// Bytes per second that the server sends: about half a second for an image, so that its bar can be seen.
 const BYTES_PER_SECOND: u64 = 3 << 20;
@@ -69,7 +69,7 @@ impl DemoSession {
         let mut site = Site::new();
         for image in [example::image_before(), example::image_after()] {
             let image = image.map_err(broken_example_error)?;
-            publish(&mut site, &image, &certificate)?;
+            add_signed_release(&mut site, &image, &certificate)?;
             make_current(&mut site, &image);
         }
         let directory = DemoDir::make(&certificate.armored()?)?;

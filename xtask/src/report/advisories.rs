@@ -8,7 +8,7 @@ use super::join_first_names;
 use super::styled_text::{Style, StyledText};
 use coreos_types::flavor::Flavor;
 use coreos_types::release::Release;
-use packages::advisories::RelevantFix;
+use packages::release_notes::RelevantFix;
 
 /// The security fixes between two releases, as far as they are known.
 #[derive(Debug, Clone, PartialEq, Eq)]

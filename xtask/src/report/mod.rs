@@ -39,7 +39,7 @@ use coreos_types::signer::Signer;
 use coreos_types::systemd_version::SystemdVersion;
 use manifest::finding::{Finding, Fix, Severity};
 use manifest::plan::edit_plan::EditPlan;
-use packages::changes::PackageChange;
+use packages::package_changes::PackageChange;
 
 /// `--format`: the output format of the result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::count_with_noun;
 use super::styled_text::{Style, StyledText};
-use packages::changes::PackageChange;
+use packages::package_changes::PackageChange;
 
 /// The changes of packages of which the stage1 takes a file, one per line, then the number of the others.
 pub(crate) fn render(changes: &[PackageChange]) -> StyledText {

@@ -173,7 +173,7 @@ pub(super) fn security_fixes_table(report: &Report) -> Table {
     let columns = ["package", "fixes", "flavors", "change log"];
     let relevant = report.advisories.iter().flat_map(|advisories| advisories.relevant_fixes());
     let note = report.advisories.as_ref().filter(|advisories| advisories.fixes.is_ok());
-    let row = |fix: &packages::advisories::RelevantFix| {
+    let row = |fix: &packages::release_notes::RelevantFix| {
         vec![
             Cell::Path(fix.package.clone()),
             Cell::Text(advisories::describe_ids(fix)),

@@ -1,8 +1,8 @@
 //! Package changes and security fixes of a bump: their sources, and that these never change the outcome.
 
 use release_fixture::certificate::TestCertificate;
-use release_fixture::release::{Site, publish};
 use release_fixture::server::Server;
+use release_fixture::site::{Site, add_signed_release};
 use serde_json::{Value, json};
 use xtask::demo::example;
 
@@ -23,7 +23,7 @@ impl Mirror {
         let (scene, certificate) = (Scene::new(), TestCertificate::throwaway(3).unwrap());
         let mut site = Site::new();
         for image in [example::image_before(), example::image_after()] {
-            publish(&mut site, &image.unwrap(), &certificate).unwrap();
+            add_signed_release(&mut site, &image.unwrap(), &certificate).unwrap();
         }
         std::fs::write(scene.home().join("mirror.key"), certificate.armored().unwrap()).unwrap();
         std::fs::write(scene.home().join("notes.json"), NOTES).unwrap();

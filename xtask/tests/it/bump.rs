@@ -10,7 +10,7 @@ use manifest::plan::edit_plan::EditPlan;
 use manifest::plan::stage1_sources::{COMMON_MK, Stage1Sources};
 use manifest::rules::lint_and_fix::FixOptions;
 use manifest::selection::ManifestRef;
-use release_fixture::image::ImageSpec;
+use release_fixture::image_spec::ImageSpec;
 use usr::elf::DlopenPriority;
 use xtask::demo::example;
 

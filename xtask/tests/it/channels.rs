@@ -10,9 +10,9 @@ use std::process::Command;
 use coreos_types::board::Board;
 use coreos_types::vendor::Vendor;
 use release_fixture::certificate::TestCertificate;
-use release_fixture::image::ImageSpec;
-use release_fixture::release::{Site, publish};
+use release_fixture::image_spec::ImageSpec;
 use release_fixture::server::Server;
+use release_fixture::site::{Site, add_signed_release};
 use serde_json::Value;
 use tempfile::TempDir;
 use xtask::demo::example;
@@ -35,7 +35,7 @@ impl ChannelScene {
         fs::write(home.path().join("key.asc"), certificate.armored().unwrap()).unwrap();
         let server = |images: &[ImageSpec]| {
             let mut site = Site::new();
-            images.iter().for_each(|image| publish(&mut site, image, &certificate).unwrap());
+            images.iter().for_each(|image| add_signed_release(&mut site, image, &certificate).unwrap());
             Server::start(site).unwrap()
         };
         let host = |channel: &str| format!("{channel}.release.core-os.net");
@@ -214,7 +214,7 @@ fn image_for_another_board_is_refused_with_a_hint() {
     let scene = ChannelScene::new(&[]);
     let arm64 = arm64_image();
     let mut site = Site::new();
-    publish(&mut site, &arm64, &scene.certificate).unwrap();
+    add_signed_release(&mut site, &arm64, &scene.certificate).unwrap();
     let name = "coreos_production_pxe_image.cpio.gz";
     for name in [name.to_owned(), format!("{name}.sig")] {
         fs::write(scene.home.path().join(&name), &site[&format!("arm64-usr/1032.0.0/{name}")]).unwrap();

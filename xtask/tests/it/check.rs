@@ -16,7 +16,7 @@ use manifest::plan::bump::{BumpOptions, plan_bump};
 use manifest::plan::check_sources::check_sources;
 use manifest::rules::lint_and_fix::FixOptions;
 use release_fixture::elf::ElfStub;
-use release_fixture::image::ImageSpec;
+use release_fixture::image_spec::ImageSpec;
 use usr::elf::DlopenPriority;
 use xtask::demo::example;
 use xtask::report::invocation::Invocation;
@@ -222,7 +222,8 @@ fn missing_directory_link_is_reported() {
 #[test]
 fn undefined_symbol_version_is_reported() {
     let change = |image: ImageSpec| {
-        let libz = ElfStub::library(Board::Amd64, "libz.so.1").defines(["ZLIB_1.2.0"]).needs(["libc.so.6"]);
+        let libz =
+            ElfStub::library(Board::Amd64, "libz.so.1").defines_versions(["ZLIB_1.2.0"]).needs(["libc.so.6"]);
         let program =
             ElfStub::program(Board::Amd64).needs(["libz.so.1"]).needs_version("libz.so.1", "ZLIB_1.2.9");
         image.elf("lib64/libz.so.1.2.8", libz).elf("bin/mount", program)

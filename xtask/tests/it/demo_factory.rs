@@ -2,23 +2,23 @@
 
 use coreos_types::board::Board;
 use coreos_types::vendor::{Vendor, Vendors};
-use pxe_image::{SignatureCheck, UnlinkedTempDir, VerifiedImage};
+use pxe_image::{SignatureCheck, TempFileDir, VerifiedImage};
 use release_fixture::certificate::TestCertificate;
 use release_fixture::elf::ElfStub;
-use release_fixture::image::ImageSpec;
+use release_fixture::image_spec::ImageSpec;
 use release_fixture::pack;
-use release_fixture::release::{Site, publish};
+use release_fixture::site::{Site, add_signed_release};
 use usr::elf::{self, DlopenPriority};
 use usr::file_info::FileInfo;
 use usr::identity::{self, Identity};
 
 fn image(brand: &'static Vendor, board: Board) -> ImageSpec {
     let image = ImageSpec::new(brand, board, &"1032.0.0".parse().unwrap(), "229");
-    let lib = image.lib();
+    let lib = image.lib_dir_name();
     image
         .program(&format!("{lib}/systemd/systemd"), &["libc.so.6"])
         .directory(&format!("{lib}/systemd/system-sleep"))
-        .library_with_dev("lib64/libz.so.1.2.8", "libz.so.1", &["libc.so.6"])
+        .library_with_linker_name("lib64/libz.so.1.2.8", "libz.so.1", &["libc.so.6"])
         .library("lib64/libselinux.so.1", "libselinux.so.1", &[])
         .text("bin/script", "#!/bin/sh\n")
 }
@@ -32,13 +32,16 @@ fn elf_stub_parses_as_described() {
         ElfStub::program(Board::Arm64).needs(["libc.so.6"]).rpath("/usr/lib64").runpath("").nodeflib(),
         ElfStub::library(Board::Amd64, "libf.so").filter("liba.so").needs(["libb.so"]).auxiliary("libc.so"),
         ElfStub::static_program(Board::Arm64),
-        ElfStub::library(Board::Amd64, "libx.so.1").for_32_bit(3).defines(["X_1"]).needs(["libc.so.6"]),
+        ElfStub::library(Board::Amd64, "libx.so.1")
+            .for_32_bit(3)
+            .defines_versions(["X_1"])
+            .needs(["libc.so.6"]),
         ElfStub::library(Board::Amd64, "libsystemd-shared-257.so")
             .needs(["libc.so.6", "ld-linux-x86-64.so.2"])
             .needs_version("libc.so.6", "GLIBC_2.38")
             .needs_version("libc.so.6", "GLIBC_2.2.5")
             .needs_version("ld-linux-x86-64.so.2", "GLIBC_2.3")
-            .defines(["SD_SHARED", "SD_SHARED_2"])
+            .defines_versions(["SD_SHARED", "SD_SHARED_2"])
             .dlopens("libkmod.so.2", "kmod", DlopenPriority::Required),
     ] {
         assert_eq!(elf::parse(&stub.bytes()).as_ref(), Ok(stub.info()));
@@ -64,7 +67,7 @@ fn site_is_signed_and_reproducible() {
     let certificate = TestCertificate::throwaway(1).unwrap();
     let site = || {
         let mut site = Site::new();
-        publish(&mut site, &image(Vendor::COREOS, Board::Amd64), &certificate).unwrap();
+        add_signed_release(&mut site, &image(Vendor::COREOS, Board::Amd64), &certificate).unwrap();
         site
     };
     let first = site();
@@ -92,11 +95,16 @@ fn packed_image_reads_as_described() {
     for board in Board::ALL {
         let image = image(Vendor::COREOS, board).program("lib64/systemd/systemd-logind", &["libz.so.1"]);
         let packed = pack::pxe_image(&image).unwrap();
-        let scratch = UnlinkedTempDir::new(directory.path());
-        let verified =
-            VerifiedImage::verify("here", packed.as_slice(), None, SignatureCheck::Unsigned, &scratch)
-                .unwrap();
-        let read = verified.open().unwrap().into_tree();
+        let scratch = TempFileDir::new(directory.path());
+        let verified = VerifiedImage::read_and_verify(
+            "here",
+            packed.as_slice(),
+            None,
+            SignatureCheck::Unsigned,
+            &scratch,
+        )
+        .unwrap();
+        let read = verified.open().unwrap().into_lazy_tree();
         read.read_ahead(read.iter().map(|(path, _)| path));
         read.read_error().unwrap();
         assert_eq!(read, image.tree());

@@ -3,8 +3,8 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use release_fixture::release::Site;
 use release_fixture::server::{Misbehavior, Server};
+use release_fixture::site::Site;
 
 /// Sends a request and returns the status, head and body of the response.
 fn send(server: &Server, request: &str) -> (u16, String, Vec<u8>) {

@@ -1,8 +1,8 @@
 //! Errors that need no download are reported before one, each with a hint.
 
 use release_fixture::certificate::TestCertificate;
-use release_fixture::release::{Site, publish};
 use release_fixture::server::Server;
+use release_fixture::site::{Site, add_signed_release};
 use xtask::demo::example;
 
 use crate::scene::Scene;
@@ -41,7 +41,7 @@ fn missing_files_are_reported_before_a_download() {
 fn damaged_cached_image_has_a_hint_that_works() {
     let (scene, certificate) = (Scene::new(), TestCertificate::throwaway(5).unwrap());
     let mut site = Site::new();
-    publish(&mut site, &example::image_before().unwrap(), &certificate).unwrap();
+    add_signed_release(&mut site, &example::image_before().unwrap(), &certificate).unwrap();
     let server = Server::start(site).unwrap();
     let line = format!("fetch --mirror {}", server.url());
     let path = scene.run(&line).stdout;

@@ -6,9 +6,9 @@ use std::process::{Command, Output};
 use coreos_types::board::Board;
 use coreos_types::vendor::Vendor;
 use release_fixture::certificate::TestCertificate;
-use release_fixture::image::ImageSpec;
-use release_fixture::release::{Site, publish};
+use release_fixture::image_spec::ImageSpec;
 use release_fixture::server::{Misbehavior, Server};
+use release_fixture::site::{Site, add_signed_release};
 use xtask::demo::example;
 
 use crate::scene::Scene;
@@ -26,7 +26,7 @@ impl ForeignTree {
     fn new() -> ForeignTree {
         let (scene, certificate) = (Scene::new(), TestCertificate::throwaway(11).unwrap());
         let mut site = Site::new();
-        publish(&mut site, &example::image_before().unwrap(), &certificate).unwrap();
+        add_signed_release(&mut site, &example::image_before().unwrap(), &certificate).unwrap();
         std::fs::write(scene.home().join("mirror.key"), certificate.armored().unwrap()).unwrap();
         ForeignTree { scene, certificate, server: Server::start(site).unwrap() }
     }
@@ -163,7 +163,7 @@ fn flatcar_cdn(tree: &ForeignTree) {
         let image = ImageSpec::new(Vendor::FLATCAR, Board::Amd64, &release, example::AFTER.1)
             .program("bin/bash", &[]);
         let mut site = Site::new();
-        publish(&mut site, &image, &tree.certificate).unwrap();
+        add_signed_release(&mut site, &image, &tree.certificate).unwrap();
         server.extend(site.into_iter().map(|(path, bytes)| (format!("{channel}/{path}"), bytes)));
     }
     for (path, bytes) in server {

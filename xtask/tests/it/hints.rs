@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use release_fixture::certificate::TestCertificate;
 use release_fixture::elf::ElfStub;
-use release_fixture::image::ImageSpec;
+use release_fixture::image_spec::ImageSpec;
 use release_fixture::pack;
 use serde_json::Value;
 use xtask::demo::example;

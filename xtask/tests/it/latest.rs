@@ -1,8 +1,8 @@
 //! `latest` never downgrades, and `--preview` reports that lists do not verify their release.
 
 use release_fixture::certificate::TestCertificate;
-use release_fixture::release::{Site, publish};
 use release_fixture::server::Server;
+use release_fixture::site::{Site, add_signed_release};
 use serde_json::Value;
 use xtask::demo::example;
 
@@ -23,7 +23,7 @@ impl Mirror {
         let (scene, certificate) = (Scene::new(), TestCertificate::throwaway(9).unwrap());
         let mut site = Site::new();
         for image in [example::image_before(), example::image_after()] {
-            publish(&mut site, &image.unwrap(), &certificate).unwrap();
+            add_signed_release(&mut site, &image.unwrap(), &certificate).unwrap();
         }
         std::fs::write(scene.home().join("mirror.key"), certificate.armored().unwrap()).unwrap();
         Mirror { scene, certificate, server: Server::start(site).unwrap() }
@@ -136,7 +136,7 @@ fn contradictory_lists_are_refused() {
     let mirror = Mirror::new();
     let text = |path: &str| {
         let name = path.rsplit('/').next().unwrap();
-        let files = release_fixture::release::files(&example::image_after().unwrap()).unwrap();
+        let files = release_fixture::site::unsigned_release_files(&example::image_after().unwrap()).unwrap();
         String::from_utf8(files.into_iter().find(|(known, _)| *known == name).unwrap().1).unwrap()
     };
     for (path, replaced, reason) in [

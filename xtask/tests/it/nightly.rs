@@ -1,12 +1,13 @@
-//! `scripts/nightly-bump.sh` with the real tool and git, a release server on loopback, and a stub of gh(1) that records its calls.
+//! `scripts/nightly-bump.sh` with the real tool and git, a release server on loopback, and a stub of gh(1) that records its
+//! calls.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use release_fixture::certificate::TestCertificate;
-use release_fixture::release::{Site, make_current, publish};
 use release_fixture::server::Server;
+use release_fixture::site::{Site, add_signed_release, make_current};
 use xtask::demo::example;
 
 use crate::e2e::{executable, workspace};
@@ -32,8 +33,8 @@ impl Nightly {
     fn new() -> Nightly {
         let certificate = TestCertificate::throwaway(5).unwrap();
         let mut site = Site::new();
-        publish(&mut site, &example::image_before().unwrap(), &certificate).unwrap();
-        publish(&mut site, &example::image_after().unwrap(), &certificate).unwrap();
+        add_signed_release(&mut site, &example::image_before().unwrap(), &certificate).unwrap();
+        add_signed_release(&mut site, &example::image_after().unwrap(), &certificate).unwrap();
         let old_version =
             ["", ".sig"].map(|suffix| site[&format!("amd64-usr/991.0.0/version.txt{suffix}")].clone());
         make_current(&mut site, &example::image_after().unwrap());

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use pxe_image::Digest;
 use release_fixture::certificate::TestCertificate;
-use release_fixture::release::{Site, publish};
 use release_fixture::server::Server;
+use release_fixture::site::{Site, add_signed_release};
 use xtask::config::Config;
 use xtask::demo::example;
 
@@ -46,7 +46,7 @@ fn old_journal_is_replayed() {
 fn old_cache_is_read_and_its_trees_are_not() {
     let (scene, certificate) = (Scene::new(), TestCertificate::throwaway(5).unwrap());
     let mut site = Site::new();
-    publish(&mut site, &example::image_before().unwrap(), &certificate).unwrap();
+    add_signed_release(&mut site, &example::image_before().unwrap(), &certificate).unwrap();
     let server = Server::start(site).unwrap();
     let url = format!("{}/amd64-usr/991.0.0/coreos_production_pxe_image.cpio.gz", server.url());
     let (image, signature) = (

@@ -3,8 +3,8 @@
 use coreos_types::board::Board;
 use coreos_types::vendor::Vendor;
 use release_fixture::certificate::TestCertificate;
-use release_fixture::release::{Site, publish};
 use release_fixture::server::Server;
+use release_fixture::site::{Site, add_signed_release};
 use xtask::cache::Cache;
 use xtask::cli::{Command, parse};
 use xtask::commands::{bump_coreos, fetch, releases, verify_manifests};
@@ -30,7 +30,7 @@ fn own() -> Own {
     std::fs::write(scene.home().join("acme.asc"), certificate.armored().unwrap()).unwrap();
     let mut original = Site::new();
     for image in [example::image_before(), example::image_after()] {
-        publish(&mut original, &image.unwrap(), &certificate).unwrap();
+        add_signed_release(&mut original, &image.unwrap(), &certificate).unwrap();
     }
     let rename =
         |path: &str| format!("stable/{path}").replace("amd64-usr", "x86-64").replace("coreos_", "acme_");

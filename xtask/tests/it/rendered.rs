@@ -5,8 +5,8 @@ use std::process::Command;
 
 use regex::Regex;
 use release_fixture::certificate::TestCertificate;
-use release_fixture::release::{Site, publish};
 use release_fixture::server::Server;
+use release_fixture::site::{Site, add_signed_release};
 use xtask::demo::example;
 
 use crate::scene::{SYSTEMD, Scene};
@@ -209,7 +209,7 @@ fn interrupted_download_clears_its_bar_and_resumes() {
     let scene = Scene::new();
     let certificate = TestCertificate::throwaway(5).unwrap();
     let mut site = Site::new();
-    publish(&mut site, &example::image_before().unwrap(), &certificate).unwrap();
+    add_signed_release(&mut site, &example::image_before().unwrap(), &certificate).unwrap();
     let size = site["amd64-usr/991.0.0/coreos_production_pxe_image.cpio.gz"].len() as u64;
     fs::write(scene.home().join("key"), certificate.armored().unwrap()).unwrap();
     let server = Server::start(site).unwrap();

@@ -11,11 +11,11 @@
 //!
 //! The crate does no I/O: the program passes the input as bytes and writes the output.
 
-pub mod advisories;
-pub mod changes;
 pub mod licenses_json;
 mod package;
+pub mod package_changes;
 pub mod package_list;
+pub mod release_notes;
 pub mod sbom;
 
 pub use package::{Package, PackageSet};

@@ -65,21 +65,21 @@ impl<'de> Visitor<'de> for Locator<'_> {
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut entries: A) -> std::result::Result<PackageSet, A::Error> {
         let mut set = PackageSet::new();
         while let Some(entry) = entries.next_element::<Value>()? {
-            let Some(package) = package(&entry) else { continue };
+            let Some(package) = parse_entry(&entry) else { continue };
             if set.packages().len() == MAX_PACKAGES {
                 return Err(serde::de::Error::custom(format!("more than {MAX_PACKAGES} packages")));
             }
             let lines = entry["files"].as_str().unwrap_or_default().lines();
-            set.insert(package, lines.filter_map(|line| self.locate(parse_file_line(line)?)));
+            set.insert(package, lines.filter_map(|line| self.resolve_in_tree(parse_file_line(line)?)));
         }
         Ok(set)
     }
 }
 
 /// The package of one entry: its `project`, `licenses` and `homepage`.
-fn package(entry: &Value) -> Option<Package> {
+fn parse_entry(entry: &Value) -> Option<Package> {
     let is_plain = |word: &&str| word.len() <= MAX_WORD && word.chars().all(|c| c.is_ascii_graphic());
-    let package = Package::parse(entry["project"].as_str().filter(is_plain)?)?;
+    let package = Package::parse_atom(entry["project"].as_str().filter(is_plain)?)?;
     let licenses = entry["licenses"].as_array().map(Vec::as_slice).unwrap_or_default();
     let mut licenses: Vec<String> =
         licenses.iter().filter_map(Value::as_str).filter(is_plain).take(100).map(str::to_owned).collect();
@@ -107,7 +107,7 @@ struct Locator<'t> {
 }
 
 impl Locator<'_> {
-    fn locate(&mut self, path: &str) -> Option<UsrPath> {
+    fn resolve_in_tree(&mut self, path: &str) -> Option<UsrPath> {
         let (parent, name) = path.rsplit_once('/')?;
         if self.parent != parent {
             self.directory = self.tree.resolve_rootfs(parent).end;

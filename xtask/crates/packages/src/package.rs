@@ -24,7 +24,7 @@ impl Package {
     ///
     /// The version starts at the last hyphen before a digit, after a revision `-rN` is set aside (Package Manager
     /// Specification, section 3.2).
-    pub fn parse(atom: &str) -> Option<Package> {
+    pub fn parse_atom(atom: &str) -> Option<Package> {
         let atom = atom.split_once("::").map_or(atom, |(atom, _repository)| atom);
         let revision = atom.rfind("-r").filter(|&at| is_number(&atom[at + 2..])).unwrap_or(atom.len());
         let starts_version = |at: &usize| atom[at + 1..].starts_with(|c: char| c.is_ascii_digit());
@@ -161,7 +161,7 @@ mod tests {
             ("a/b-1\u{202e}", None),
         ];
         for (atom, expected) in table {
-            let package = Package::parse(atom);
+            let package = Package::parse_atom(atom);
             let found = package.as_ref().map(|package| (package.name.as_str(), package.version.as_str()));
             assert_eq!(found, expected, "{atom}");
         }
@@ -170,12 +170,12 @@ mod tests {
     #[test]
     fn text_form_keeps_packages_and_owners() {
         let mut set = PackageSet::new();
-        let mut pam = Package::parse("sys-libs/pam-1.6.1").unwrap();
+        let mut pam = Package::parse_atom("sys-libs/pam-1.6.1").unwrap();
         pam.licenses = vec!["BSD".to_owned(), "GPL-2".to_owned()];
         pam.homepage = Some("https://example.invalid/pam".to_owned());
         let path = |path| UsrPath::new(path).unwrap();
         set.insert(pam, [path("lib64/libpam.so.0"), path("lib64/with blank")]);
-        set.insert(Package::parse("a/b-1").unwrap(), [path("lib64/libpam.so.0"), path("bin/b")]);
+        set.insert(Package::parse_atom("a/b-1").unwrap(), [path("lib64/libpam.so.0"), path("bin/b")]);
         let many = format!("{HEADER}\n{}", "a/b\t1\t\t\n".repeat(MAX_PACKAGES + 2));
         assert_eq!(PackageSet::from_text(&many), None);
         let read = PackageSet::from_text(&set.to_text()).unwrap();

@@ -5,7 +5,7 @@ use crate::package::MAX_PACKAGES;
 
 /// Parses the list; lines of another form are skipped.
 pub fn parse_packages(text: &str) -> Vec<Package> {
-    text.lines().filter_map(|line| Package::parse(line.trim())).take(MAX_PACKAGES).collect()
+    text.lines().filter_map(|line| Package::parse_atom(line.trim())).take(MAX_PACKAGES).collect()
 }
 
 #[cfg(test)]

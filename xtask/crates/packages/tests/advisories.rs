@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use coreos_types::release::Release;
-use packages::advisories::ReleaseNotes;
+use packages::release_notes::ReleaseNotes;
 
 /// Compares the counts of each pair of releases of a file; returns their number.
 fn compare(file: &Path) -> usize {
@@ -20,7 +20,7 @@ fn compare(file: &Path) -> usize {
         let mut words = line.split(' ');
         let [from, to]: [Release; 2] =
             [words.next(), words.next()].map(|word| word.unwrap().parse().unwrap());
-        let found = notes.between(&from, &to);
+        let found = notes.fixes_between(&from, &to);
         let complete = if found.caveat.is_none() { "yes" } else { "no" };
         format!("{from} {to} {} {complete}", found.count())
     };

@@ -9,8 +9,8 @@ use std::os::unix::fs::FileExt;
 
 use backhand::compression::CompressionAction;
 
-use super::decompress::BLOCKS;
-use super::tables::{FileLayout, StoredBlock, Tables, broken, error_text};
+use super::decompressor::DATA_DECOMPRESSOR;
+use super::tables::{FileLayout, StoredBlock, Tables, broken_squashfs, error_text};
 use coreos_types::error::{Result, catch_panic};
 
 /// Reader of file contents; each thread has its own.
@@ -19,7 +19,7 @@ pub(super) struct BlockReader<'a> {
     tables: &'a Tables,
     /// The index and content of the fragment block that was read last.
     last_fragment: Option<(u32, Vec<u8>)>,
-    stored: Vec<u8>,
+    compressed_buffer: Vec<u8>,
     block: Vec<u8>,
     /// The offset and size of the block in `block`: callers often read several parts of one block in a row.
     loaded_block: Option<(u64, StoredBlock)>,
@@ -31,7 +31,7 @@ impl<'a> BlockReader<'a> {
             file,
             tables,
             last_fragment: None,
-            stored: Vec::new(),
+            compressed_buffer: Vec::new(),
             block: Vec::new(),
             loaded_block: None,
         }
@@ -54,30 +54,34 @@ impl<'a> BlockReader<'a> {
             let full = layout.size.saturating_sub(start).min(block_size);
             if let Some(part) = overlap(&range, start, full) {
                 self.load_block(at, *stored, full as usize)?;
-                bytes.extend_from_slice(self.block.get(part).ok_or_else(|| broken("a block is cut short"))?);
+                bytes.extend_from_slice(
+                    self.block.get(part).ok_or_else(|| broken_squashfs("a block is cut short"))?,
+                );
             }
             at += u64::from(stored.size);
         }
         let start = layout.blocks.len() as u64 * block_size;
         if let Some(part) = overlap(&range, start, layout.size.saturating_sub(start)) {
-            let (index, offset) =
-                layout.fragment.ok_or_else(|| broken("a file has fewer blocks than its size requires"))?;
-            let tail = self.fragment(index)?.get(offset as usize..).and_then(|rest| rest.get(part));
+            let (index, offset) = layout
+                .fragment
+                .ok_or_else(|| broken_squashfs("a file has fewer blocks than its size requires"))?;
+            let tail =
+                self.load_fragment_block(index)?.get(offset as usize..).and_then(|rest| rest.get(part));
             bytes.extend_from_slice(
-                tail.ok_or_else(|| broken("a file's fragment is outside of its fragment block"))?,
+                tail.ok_or_else(|| broken_squashfs("a file's fragment is outside of its fragment block"))?,
             );
         }
         Ok(bytes)
     }
 
     /// Returns fragment block `index`, decompressed.
-    fn fragment(&mut self, index: u32) -> Result<&[u8]> {
+    fn load_fragment_block(&mut self, index: u32) -> Result<&[u8]> {
         if self.last_fragment.as_ref().is_none_or(|(last, _)| *last != index) {
             let (start, stored) = *self
                 .tables
                 .fragments
                 .get(index as usize)
-                .ok_or_else(|| broken("a file's fragment block does not exist"))?;
+                .ok_or_else(|| broken_squashfs("a file's fragment block does not exist"))?;
             self.load_block(start, stored, self.tables.block_size as usize)?;
             let mut content = self.last_fragment.take().map_or_else(Vec::new, |(_, content)| content);
             std::mem::swap(&mut content, &mut self.block);
@@ -99,23 +103,24 @@ impl<'a> BlockReader<'a> {
             return Ok(());
         }
         if stored.size > self.tables.block_size {
-            return Err(broken("a block is larger than the block size"));
+            return Err(broken_squashfs("a block is larger than the block size"));
         }
-        let BlockReader { block, stored: bytes, .. } = self;
+        let BlockReader { block, compressed_buffer: bytes, .. } = self;
         let target = if stored.compressed { &mut *bytes } else { &mut *block };
         target.resize(stored.size as usize, 0);
         self.file
             .read_exact_at(target, at)
-            .map_err(|error| broken("a block cannot be read").with_cause(error))?;
+            .map_err(|error| broken_squashfs("a block cannot be read").with_cause(error))?;
         if stored.compressed {
             // The decompressors fill the capacity of `block`; a larger block fails the check of its length below.
             block.reserve_exact(self.tables.block_size as usize);
-            let inflate = || BLOCKS.decompress(bytes, block, self.tables.compressor);
-            catch_panic("the decompressor", inflate)?
-                .map_err(|error| broken("a block does not decompress").with_cause(error_text(&error)))?;
+            let inflate = || DATA_DECOMPRESSOR.decompress(bytes, block, self.tables.compressor);
+            catch_panic("the decompressor", inflate)?.map_err(|error| {
+                broken_squashfs("a block does not decompress").with_cause(error_text(&error))
+            })?;
         }
         if self.block.len() > self.tables.block_size as usize {
-            return Err(broken("a block is larger than the block size"));
+            return Err(broken_squashfs("a block is larger than the block size"));
         }
         self.loaded_block = Some((at, stored));
         Ok(())

@@ -46,7 +46,7 @@ impl Broadcaster {
             let mut chunk = self.used.try_recv().unwrap_or_default();
             // A used chunk has this length already, so that it is not cleared.
             chunk.resize(CHUNK, 0);
-            let length = fill(&mut source, &mut chunk)?;
+            let length = read_full(&mut source, &mut chunk)?;
             chunk.truncate(length);
             if chunk.is_empty() {
                 return Ok(total);
@@ -62,7 +62,7 @@ impl Broadcaster {
 }
 
 /// Fills `into`, or as much of it as the stream still has, and returns the number of bytes.
-pub(super) fn fill(source: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
+pub(super) fn read_full(source: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
     let mut length = 0;
     while length < into.len() {
         match source.read(&mut into[length..]) {

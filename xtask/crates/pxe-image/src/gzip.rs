@@ -58,7 +58,7 @@ impl<'a> GzipReader<'a> {
     }
 
     /// Opens the next member; `false` at the end of the stream, which may be padded with zero bytes.
-    fn next_member(&mut self) -> io::Result<bool> {
+    fn open_next_member(&mut self) -> io::Result<bool> {
         let first = self.before == 0 && self.at == 0;
         let mut zeros = false;
         loop {
@@ -89,7 +89,7 @@ impl<'a> GzipReader<'a> {
 
     fn inflate(&mut self, out: &mut [u8]) -> io::Result<usize> {
         loop {
-            if self.member.is_none() && !self.next_member()? {
+            if self.member.is_none() && !self.open_next_member()? {
                 return Ok(0);
             }
             let at_end = self.fill_buf().is_empty();

@@ -8,12 +8,12 @@ pub struct InflateLimits {
     /// The limit in bytes for any compressed size.
     pub max: u64,
     /// The compressed size in bytes; `None` if it is not known before the end of the stream.
-    pub size: Option<u64>,
+    pub compressed_size: Option<u64>,
 }
 
 impl Default for InflateLimits {
     fn default() -> InflateLimits {
-        InflateLimits { max: 2048 * MIB, size: None }
+        InflateLimits { max: 2048 * MIB, compressed_size: None }
     }
 }
 
@@ -22,7 +22,7 @@ impl InflateLimits {
     /// if the size is not known, and at most [`InflateLimits::max`]. Compression hardly shrinks a real image, because its
     /// squashfs is compressed already.
     pub(super) fn max_output(self, read: u64) -> u64 {
-        let size = self.size.unwrap_or(read).max(read);
+        let size = self.compressed_size.unwrap_or(read).max(read);
         self.max.min(size.saturating_mul(4).saturating_add(64 * MIB))
     }
 }

@@ -1,9 +1,10 @@
 //! From the byte stream of a PXE image to a verified `/usr` tree.
 //!
-//! [`ingest::ingest`] reads the `.cpio.gz` once. Two threads consume that read: the [`SignatureCheck`], whose hash is the
-//! [`Digest`] of the image, and the extraction of `usr.squashfs` to a file without a name ([`UnlinkedTempDir`]). A third
-//! computes a SHA-256 where the signature uses another hash. With a valid signature the result is a [`VerifiedImage`], and
-//! only that opens as a [`UsrSquashfs`], which reads the tables into a tree and the files on demand.
+//! [`unverified_read::read_unverified`] reads the `.cpio.gz` once. Two threads consume that read: the [`SignatureCheck`],
+//! whose hash is the [`Digest`] of the image, and the extraction of `usr.squashfs` to a file without a name
+//! ([`TempFileDir`]). A third computes a SHA-256 where the signature uses another hash. With a valid signature the result is
+//! a [`VerifiedImage`], and only that opens as a [`UsrSquashfs`], which reads the tables into a tree and the files on
+//! demand.
 //!
 //! # Invariants
 //! - No parser sees bytes that were not verified, except gzip and cpio; their output has no name until then.
@@ -12,25 +13,25 @@
 
 mod block_reader;
 mod broadcast;
-mod decompress;
+mod decompressor;
 mod digest;
-mod extract;
+mod extract_squashfs;
 mod gzip;
 mod inflate_limits;
-pub mod ingest;
 mod newc_header;
 mod signature_check;
 mod superblock;
 mod tables;
 mod temp_file;
+pub mod unverified_read;
 mod usr_squashfs;
 mod verified_image;
 
 pub use digest::Digest;
 pub use inflate_limits::InflateLimits;
-pub use ingest::{Ingested, Payload};
 pub use signature_check::{CheckOutcome, SignatureCheck};
-pub use temp_file::UnlinkedTempDir;
+pub use temp_file::TempFileDir;
+pub use unverified_read::{Payload, UnverifiedRead};
 pub use usr_squashfs::UsrSquashfs;
 pub use verified_image::VerifiedImage;
 

@@ -19,14 +19,14 @@ pub(super) struct Header {
     pub(super) mode: u32,
     pub(super) links: u32,
     /// Device and inode: the same for each name of one file.
-    pub(super) file: (u32, u32, u32),
+    pub(super) inode: (u32, u32, u32),
     /// Octets of data that follow, padded to four.
     pub(super) size: u32,
 }
 
 impl Header {
     /// Reads the rest of a header after its octet `first`, with the padding after its name.
-    pub(super) fn read(first: u8, source: &mut impl Read) -> io::Result<Header> {
+    pub(super) fn read_after_first(first: u8, source: &mut impl Read) -> io::Result<Header> {
         let mut octets = [0; HEADER_LEN];
         octets[0] = first;
         source.read_exact(&mut octets[1..6])?;
@@ -48,7 +48,7 @@ impl Header {
         skip_padding(source, HEADER_LEN as u32 + name_len)?;
         let end = name.iter().rposition(|octet| *octet != 0).map_or(0, |last| last + 1);
         name.truncate(end);
-        Ok(Header { name, mode, links, file: (major, minor, inode), size })
+        Ok(Header { name, mode, links, inode: (major, minor, inode), size })
     }
 
     /// Whether this is the member that ends an archive.
@@ -97,7 +97,7 @@ mod tests {
 
     fn read(octets: &[u8]) -> io::Result<Header> {
         let mut rest = &octets[1..];
-        let header = Header::read(octets[0], &mut rest)?;
+        let header = Header::read_after_first(octets[0], &mut rest)?;
         assert!(rest.is_empty());
         Ok(header)
     }
@@ -106,7 +106,7 @@ mod tests {
     fn header_with_any_name_is_read() {
         for name in [&b"usr.squashfs"[..], b"caf\xe9", b"x"] {
             let read = read(&header(name)).unwrap();
-            assert_eq!((read.name.as_slice(), read.links, read.file, read.size), (name, 2, (8, 1, 7), 9));
+            assert_eq!((read.name.as_slice(), read.links, read.inode, read.size), (name, 2, (8, 1, 7), 9));
             assert!(read.is_regular() && !read.is_trailer());
         }
         assert!(read(&header(TRAILER)).unwrap().is_trailer());
@@ -116,12 +116,12 @@ mod tests {
     fn malformed_header_is_an_error() {
         let good = header(b"name");
         for end in 1..good.len() {
-            assert!(Header::read(good[0], &mut &good[1..end]).is_err(), "{end}");
+            assert!(Header::read_after_first(good[0], &mut &good[1..end]).is_err(), "{end}");
         }
         for (at, octet) in [(0, b'x'), (5, b'9'), (20, b'g'), (20, b'+'), (94, b'F')] {
             let mut bad = good.clone();
             bad[at] = octet;
-            assert!(Header::read(bad[0], &mut &bad[1..]).is_err(), "{at}");
+            assert!(Header::read_after_first(bad[0], &mut &bad[1..]).is_err(), "{at}");
         }
     }
 }

@@ -18,7 +18,7 @@ pub struct CheckOutcome {
     /// The signer; `None` under `--unsigned`.
     pub signer: Option<Signer>,
     /// The digest of the bytes for each signature that needed them, which suffices to check the signatures again.
-    pub digests: Vec<Option<Vec<u8>>>,
+    pub signature_digests: Vec<Option<Vec<u8>>>,
 }
 
 impl From<Verification> for SignatureCheck {
@@ -38,7 +38,7 @@ impl SignatureCheck {
 
     /// The digest of all bytes so far, by the hash that a signature was made over, so that nothing is hashed twice;
     /// `None` if no signature uses SHA-256 or SHA-512. Neither `None` nor the algorithm depends on the bytes.
-    pub(super) fn digest(&self) -> Option<Digest> {
+    pub(super) fn file_digest(&self) -> Option<Digest> {
         match self {
             SignatureCheck::Signed(verification) => Digest::from_octets(&verification.file_digest()?),
             SignatureCheck::Unsigned => None,
@@ -54,9 +54,9 @@ impl SignatureCheck {
             SignatureCheck::Signed(verification) => {
                 let digests = verification.signature_digests();
                 let signer = verification.finish_with_signature_digests(&digests).into_signer()?;
-                Ok(CheckOutcome { signer: Some(signer), digests })
+                Ok(CheckOutcome { signer: Some(signer), signature_digests: digests })
             }
-            SignatureCheck::Unsigned => Ok(CheckOutcome { signer: None, digests: Vec::new() }),
+            SignatureCheck::Unsigned => Ok(CheckOutcome { signer: None, signature_digests: Vec::new() }),
         }
     }
 }

@@ -4,8 +4,8 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use super::decompress::TABLE_BLOCK;
-use super::tables::broken;
+use super::decompressor::TABLE_BLOCK;
+use super::tables::broken_squashfs;
 use coreos_types::error::{Error, Result, ResultExt};
 
 /// The nodes of one image; a real one has about 20,000.
@@ -38,30 +38,34 @@ impl Superblock {
 ///
 /// # Errors
 /// The file is not a squashfs 4.0, its compressor is not supported, or its tables are larger than its nodes allow.
-pub(super) fn check(file: &File) -> Result<()> {
+pub(super) fn check_superblock(file: &File) -> Result<()> {
     let mut block = Superblock([0; 96]);
-    file.read_exact_at(&mut block.0, 0).map_err(|_| broken("it is shorter than a superblock"))?;
-    check_kind(&block)?;
+    file.read_exact_at(&mut block.0, 0).map_err(|_| broken_squashfs("it is shorter than a superblock"))?;
+    check_version_and_compressor(&block)?;
     let (inodes, fragments) = (block.u32(4), block.u32(16));
     if inodes > MAX_NODES {
-        return Err(broken(format!("its superblock counts {inodes} nodes, expected at most {MAX_NODES}")));
+        return Err(broken_squashfs(format!(
+            "its superblock counts {inodes} nodes, expected at most {MAX_NODES}"
+        )));
     }
     // A fragment block has the tail of at least one file.
     if fragments > inodes {
-        return Err(broken(format!("its superblock counts {fragments} fragment blocks for {inodes} nodes")));
+        return Err(broken_squashfs(format!(
+            "its superblock counts {fragments} fragment blocks for {inodes} nodes"
+        )));
     }
     let length = file.metadata().with_context(|| "cannot read the size of the unpacked image")?.len();
     // 128 bytes are twice the inode, or the name, of an average file; the sizes of blocks come on top, four bytes for
     // each of at least 64.
     let names = u64::from(inodes) * 128 + (1 << 20);
     let inode_table = (block.u64(64), block.u64(72));
-    check_table("inode", file, inode_table, names + length / 16)?;
-    check_table("directory", file, (block.u64(72), directory_end(file, &block)?), names)
+    check_table_size("inode", file, inode_table, names + length / 16)?;
+    check_table_size("directory", file, (block.u64(72), directory_end(file, &block)?), names)
 }
 
-fn check_kind(block: &Superblock) -> Result<()> {
+fn check_version_and_compressor(block: &Superblock) -> Result<()> {
     if block.0[..4] != MAGIC {
-        return Err(broken("it does not start with the magic of squashfs"));
+        return Err(broken_squashfs("it does not start with the magic of squashfs"));
     }
     let version = (block.u16(28), block.u16(30));
     if version != (4, 0) {
@@ -92,27 +96,29 @@ fn directory_end(file: &File, block: &Superblock) -> Result<u64> {
     };
     let mut first = [0; 8];
     file.read_exact_at(&mut first, next)
-        .map_err(|error| broken("a table is outside of the file").with_cause(error))?;
+        .map_err(|error| broken_squashfs("a table is outside of the file").with_cause(error))?;
     Ok(u64::from_le_bytes(first))
 }
 
 /// Counts the blocks of a table without decompressing them; an error if they could have more than `max` bytes.
-fn check_table(name: &str, file: &File, (from, to): (u64, u64), max: u64) -> Result<()> {
+fn check_table_size(name: &str, file: &File, (from, to): (u64, u64), max: u64) -> Result<()> {
     let (mut at, mut blocks) = (from, 0);
     while at < to {
         let mut header = [0; 2];
         file.read_exact_at(&mut header, at)
-            .map_err(|error| broken(format!("its {name} table is cut short")).with_cause(error))?;
+            .map_err(|error| broken_squashfs(format!("its {name} table is cut short")).with_cause(error))?;
         // The highest bit marks an uncompressed block.
         at += 2 + u64::from(u16::from_le_bytes(header) & 0x7fff);
         blocks += 1;
         if blocks * TABLE_BLOCK as u64 > max + TABLE_BLOCK as u64 {
-            return Err(broken(format!("its {name} table is too large for its number of files")));
+            return Err(broken_squashfs(format!("its {name} table is too large for its number of files")));
         }
     }
     if at == to {
         Ok(())
     } else {
-        Err(broken(format!("its {name} table spans bytes {from} to {to}, which is inside of a block")))
+        Err(broken_squashfs(format!(
+            "its {name} table spans bytes {from} to {to}, which is inside of a block"
+        )))
     }
 }

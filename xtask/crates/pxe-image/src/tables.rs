@@ -12,7 +12,7 @@ use backhand::Squashfs;
 use backhand::compression::Compressor;
 use backhand::v4::inode::{Inode, InodeInner};
 
-use super::decompress;
+use super::decompressor;
 use super::superblock::{self, MAX_NODES};
 use coreos_types::error::{Error, Result, ResultExt, catch_panic};
 use usr::lossless_text;
@@ -79,19 +79,19 @@ pub(super) struct Tables {
 ///
 /// # Errors
 /// The file is not a squashfs 4.0, its compressor is not supported, or its tables are malformed.
-pub(super) fn read(file: &File) -> Result<Tables> {
-    superblock::check(file)?;
+pub(super) fn read_tables(file: &File) -> Result<Tables> {
+    superblock::check_superblock(file)?;
     let mut file = file.try_clone().with_context(|| "cannot open the unpacked image a second time")?;
     // The file was just written: its offset is at the end.
     file.rewind().with_context(|| "cannot go back to the start of the unpacked image")?;
     let read = || {
         let reader = BufReader::with_capacity(64 * 1024, file);
-        Squashfs::from_reader_with_offset_and_kind(reader, 0, decompress::table_kind())
+        Squashfs::from_reader_with_offset_and_kind(reader, 0, decompressor::table_kind())
     };
     let squashfs = catch_panic("the squashfs reader", read)?
-        .map_err(|error| broken("its tables cannot be read").with_cause(error_text(&error)))?;
+        .map_err(|error| broken_squashfs("its tables cannot be read").with_cause(error_text(&error)))?;
     let mut walk =
-        Walk { squashfs: &squashfs, tree: UsrTree::new(), files: Vec::new(), budget: Budget::default() };
+        Walk { squashfs: &squashfs, tree: UsrTree::new(), files: Vec::new(), totals: WalkTotals::default() };
     walk.run()?;
     let Walk { tree, mut files, .. } = walk;
     files.sort_by(|one, other| one.0.cmp(&other.0));
@@ -118,7 +118,7 @@ pub(super) fn error_text(error: &backhand::BackhandError) -> String {
 }
 
 /// The error for a malformed squashfs.
-pub(super) fn broken(what: impl std::fmt::Display) -> Error {
+pub(super) fn broken_squashfs(what: impl std::fmt::Display) -> Error {
     Error::failed(format!("usr.squashfs is broken: {what}"))
 }
 
@@ -127,39 +127,39 @@ struct Walk<'a> {
     squashfs: &'a Squashfs<'static>,
     tree: UsrTree,
     files: Vec<(UsrPath, FileLayout)>,
-    budget: Budget,
+    totals: WalkTotals,
 }
 
 /// The totals of the walk so far: an entry of the tables can be referenced many times.
 #[derive(Default)]
-struct Budget {
+struct WalkTotals {
     listings: usize,
     nodes: u32,
     path_bytes: usize,
     blocks: usize,
 }
 
-impl Budget {
-    fn add_listing(&mut self, bytes: usize, table: usize) -> Result<()> {
+impl WalkTotals {
+    fn count_listing(&mut self, bytes: usize, table: usize) -> Result<()> {
         self.listings += bytes;
         if self.listings > table {
-            return Err(broken("two directories have the same list of names"));
+            return Err(broken_squashfs("two directories have the same list of names"));
         }
         Ok(())
     }
 
-    fn add_node(&mut self, path: &UsrPath, blocks: usize) -> Result<()> {
+    fn count_node(&mut self, path: &UsrPath, blocks: usize) -> Result<()> {
         self.nodes += 1;
         self.path_bytes += path.as_str().len();
         self.blocks += blocks;
         if self.nodes > MAX_NODES {
-            return Err(broken(format!("it has more than {MAX_NODES} names")));
+            return Err(broken_squashfs(format!("it has more than {MAX_NODES} names")));
         }
         if self.path_bytes > MAX_PATH_BYTES {
-            return Err(broken(format!("its paths have more than {} MiB", MAX_PATH_BYTES >> 20)));
+            return Err(broken_squashfs(format!("its paths have more than {} MiB", MAX_PATH_BYTES >> 20)));
         }
         if self.blocks > MAX_BLOCKS {
-            return Err(broken(format!("its files have more than {MAX_BLOCKS} blocks")));
+            return Err(broken_squashfs(format!("its files have more than {MAX_BLOCKS} blocks")));
         }
         Ok(())
     }
@@ -178,18 +178,18 @@ impl Walk<'_> {
         while let Some((path, depth, inode)) = todo.pop() {
             // Linux has one name for a directory; a second one can only be a loop.
             if depth > MAX_DEPTH || !seen.insert(inode.header.inode_number) {
-                return Err(broken("a directory contains itself"));
+                return Err(broken_squashfs("a directory contains itself"));
             }
-            let listing = listing(self.squashfs, inode)?;
-            self.budget.add_listing(listing.len(), self.squashfs.dir_blocks.1.len())?;
-            for entry in entries(listing)? {
+            let listing = directory_table_bytes(self.squashfs, inode)?;
+            self.totals.count_listing(listing.len(), self.squashfs.dir_blocks.1.len())?;
+            for entry in parse_dir_entries(listing)? {
                 let child = match &path {
                     None => UsrPath::new(&entry.name)
-                        .map_err(|_| broken("a directory entry has an invalid name"))?,
+                        .map_err(|_| broken_squashfs("a directory entry has an invalid name"))?,
                     Some(parent) => UsrPath::join(parent, &entry.name),
                 };
                 let Some(inode) = self.squashfs.inodes.get(&entry.inode) else {
-                    return Err(broken(format!("{child} has no inode")));
+                    return Err(broken_squashfs(format!("{child} has no inode")));
                 };
                 self.insert(child.clone(), inode)?;
                 if matches!(inode.inner, InodeInner::BasicDirectory(_) | InodeInner::ExtendedDirectory(_)) {
@@ -212,7 +212,7 @@ impl Walk<'_> {
             }
             _ => None,
         };
-        self.budget.add_node(&path, layout.as_ref().map_or(0, |layout| layout.blocks.len()))?;
+        self.totals.count_node(&path, layout.as_ref().map_or(0, |layout| layout.blocks.len()))?;
         let symlink = |target: &[u8]| NodeKind::Symlink(lossless_text::from_bytes(target).into_owned());
         let kind = match &inode.inner {
             InodeInner::BasicSymlink(link) => symlink(&link.target_path),
@@ -227,11 +227,11 @@ impl Walk<'_> {
 }
 
 /// The bytes of the directory table with the entries of one directory.
-fn listing<'a>(squashfs: &'a Squashfs<'static>, directory: &Inode) -> Result<&'a [u8]> {
+fn directory_table_bytes<'a>(squashfs: &'a Squashfs<'static>, directory: &Inode) -> Result<&'a [u8]> {
     let (block, offset, size) = match &directory.inner {
         InodeInner::BasicDirectory(d) => (d.block_index, d.block_offset, u32::from(d.file_size)),
         InodeInner::ExtendedDirectory(d) => (d.block_index, d.block_offset, d.file_size),
-        _ => return Err(broken("its root is not a directory")),
+        _ => return Err(broken_squashfs("its root is not a directory")),
     };
     // The size counts 3 bytes for the names "." and "..", which are not stored.
     let size = size.saturating_sub(3) as usize;
@@ -241,23 +241,26 @@ fn listing<'a>(squashfs: &'a Squashfs<'static>, directory: &Inode) -> Result<&'a
     let (starts, table) = &squashfs.dir_blocks;
     let start = starts.get(&u64::from(block)).map(|start| *start as usize + usize::from(offset));
     let listing = start.and_then(|start| table.get(start..)).and_then(|rest| rest.get(..size));
-    listing.ok_or_else(|| broken("a directory is outside of the directory table"))
+    listing.ok_or_else(|| broken_squashfs("a directory is outside of the directory table"))
 }
 
 /// The entries of a directory (`squashfs_dir_header` and `squashfs_dir_entry` of Linux `squashfs_fs.h`).
-fn entries(mut bytes: &[u8]) -> Result<Vec<DirEntry<'_>>> {
+fn parse_dir_entries(mut bytes: &[u8]) -> Result<Vec<DirEntry<'_>>> {
     let mut found = Vec::new();
     while !bytes.is_empty() {
-        let header = bytes.split_off(..12).ok_or_else(|| broken("a directory is cut short"))?;
+        let header = bytes.split_off(..12).ok_or_else(|| broken_squashfs("a directory is cut short"))?;
         let (count, base) = (u32_at(header, 0), u32_at(header, 8));
         for _ in 0..=count {
-            found.push(take_entry(&mut bytes, base).ok_or_else(|| broken("a directory entry is malformed"))?);
+            found.push(
+                parse_dir_entry(&mut bytes, base)
+                    .ok_or_else(|| broken_squashfs("a directory entry is malformed"))?,
+            );
         }
     }
     Ok(found)
 }
 
-fn take_entry<'a>(bytes: &mut &'a [u8], base: u32) -> Option<DirEntry<'a>> {
+fn parse_dir_entry<'a>(bytes: &mut &'a [u8], base: u32) -> Option<DirEntry<'a>> {
     let fixed = bytes.split_off(..8)?;
     let offset = i16::from_le_bytes([fixed[2], fixed[3]]);
     let length = usize::from(u16::from_le_bytes([fixed[6], fixed[7]])) + 1;

@@ -14,21 +14,21 @@ use rustix::fs::OFlags;
 ///
 /// Such a file is deleted when its last handle is closed, however the process ends.
 #[derive(Debug, Clone)]
-pub struct UnlinkedTempDir {
+pub struct TempFileDir {
     directory: PathBuf,
 }
 
-impl UnlinkedTempDir {
+impl TempFileDir {
     /// A directory that exists; the files are on its file system.
-    pub fn new(directory: &Path) -> UnlinkedTempDir {
-        UnlinkedTempDir { directory: directory.to_owned() }
+    pub fn new(directory: &Path) -> TempFileDir {
+        TempFileDir { directory: directory.to_owned() }
     }
 
     /// Opens a new empty file for reading and writing.
     ///
     /// # Errors
     /// The directory is missing, not writable, or its file system is full.
-    pub fn create(&self) -> Result<File> {
+    pub fn create_unlinked_file(&self) -> Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).mode(0o600);
         match options.clone().custom_flags(OFlags::TMPFILE.bits() as i32).open(&self.directory) {
@@ -69,8 +69,8 @@ mod tests {
     #[test]
     fn temporary_file_has_no_name() {
         let directory = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
-        let temp_dir = UnlinkedTempDir::new(directory.path());
-        check(temp_dir.create(), directory.path());
+        let temp_dir = TempFileDir::new(directory.path());
+        check(temp_dir.create_unlinked_file(), directory.path());
         check(temp_dir.create_and_unlink(OpenOptions::new().read(true).write(true)), directory.path());
     }
 }

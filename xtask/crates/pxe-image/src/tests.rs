@@ -8,9 +8,9 @@ use backhand::compression::Compressor;
 use backhand::{FilesystemCompressor, FilesystemWriter, NodeHeader};
 use expect_test::expect;
 
-use super::ingest::ingest;
+use super::unverified_read::read_unverified;
 use super::{Digest, Payload, SignatureCheck};
-use super::{InflateLimits, UnlinkedTempDir, UsrSquashfs};
+use super::{InflateLimits, TempFileDir, UsrSquashfs};
 use coreos_types::board::Board;
 use coreos_types::error::Result;
 use openpgp_policy::{Certificate, DetachedSignatures, Pin, SHA1_CUTOFF, TrustPolicy, Verification};
@@ -69,7 +69,7 @@ fn noise(length: usize) -> Vec<u8> {
 /// The bytes `from..to` of a regular file, or up to its end.
 fn content(image: &UsrSquashfs, path: &str, from: u64, to: u64) -> Vec<u8> {
     let (_, layout) = image.layout(&UsrPath::new(path).unwrap()).unwrap();
-    image.blocks().unwrap().read(layout, from..layout.size.min(to)).unwrap()
+    image.block_reader().unwrap().read(layout, from..layout.size.min(to)).unwrap()
 }
 
 /// The squashfs that is extracted from a stream.
@@ -79,8 +79,8 @@ fn extract(stream: impl Read) -> Result<Vec<u8>> {
 
 fn extract_with_limits(stream: impl Read, limits: InflateLimits) -> Result<Vec<u8>> {
     let directory = tempfile::tempdir().unwrap();
-    let payload = Payload::PxeImage(UnlinkedTempDir::new(directory.path()), limits);
-    let ingested = ingest(stream, SignatureCheck::Unsigned, payload)?;
+    let payload = Payload::PxeImage(TempFileDir::new(directory.path()), limits);
+    let ingested = read_unverified(stream, SignatureCheck::Unsigned, payload)?;
     let mut bytes = Vec::new();
     let mut file = ingested.squashfs.unwrap()?;
     file.rewind().unwrap();
@@ -96,7 +96,7 @@ fn extract_error(stream: &[u8]) -> String {
 fn digest_and_squashfs_come_from_one_read() {
     let image = noise(3_000_001);
     let archive = gzip(&cpio(&[(".", b""), ("etc", b""), ("./usr.squashfs", &image)]));
-    let read = ingest(archive.as_slice(), SignatureCheck::Unsigned, Payload::Opaque).unwrap();
+    let read = read_unverified(archive.as_slice(), SignatureCheck::Unsigned, Payload::Opaque).unwrap();
     assert_eq!(read.digest, Digest::sha256(&archive));
     assert_eq!(Digest::from_hex(&read.digest.hex()), Some(read.digest));
     assert_eq!(Digest::from_hex(&read.digest.hex().to_uppercase()), None);
@@ -124,7 +124,7 @@ fn digest_is_the_hash_of_the_signature() {
             TrustPolicy { pins: vec![Pin { sha1_until: Some(SHA1_CUTOFF), ..pin }], now: 1_767_268_800 };
         let parsed = DetachedSignatures::parse(bytes, signature).unwrap();
         let check = Verification::new(&parsed, &[certificate], &policy).into();
-        let digest = ingest(&b"hello"[..], check, Payload::Opaque).unwrap().digest;
+        let digest = read_unverified(&b"hello"[..], check, Payload::Opaque).unwrap().digest;
         assert_eq!(Digest::from_hex(&digest.hex()), Some(digest));
         digests += &format!("{signature} {digest}\n");
     }
@@ -221,20 +221,20 @@ fn bombs_stop_at_the_limit() {
     // A file of known length may begin with data that compresses well.
     let long = [bloated.as_slice(), &gzip(&cpio(&[("filler", &noise(5 << 20))]))].concat();
     assert!(extract(long.as_slice()).is_err());
-    let limits = InflateLimits { size: Some(long.len() as u64), ..InflateLimits::default() };
+    let limits = InflateLimits { compressed_size: Some(long.len() as u64), ..InflateLimits::default() };
     assert_eq!(extract_with_limits(long.as_slice(), limits).map(|squashfs| squashfs.len()), Ok(80 << 20));
 }
 
 fn image_of(bytes: &[u8]) -> Result<UsrSquashfs> {
     let directory = tempfile::tempdir().unwrap();
-    let mut file = UnlinkedTempDir::new(directory.path()).create()?;
+    let mut file = TempFileDir::new(directory.path()).create_unlinked_file()?;
     file.write_all(bytes).unwrap();
-    UsrSquashfs::open(file)
+    UsrSquashfs::open_verified(file)
 }
 
 /// Every node of an image and its file info, one per line.
 fn render(image: UsrSquashfs) -> String {
-    let tree = image.into_tree();
+    let tree = image.into_lazy_tree();
     tree.read_ahead(tree.iter().map(|(path, _)| path));
     let line = |path: &UsrPath, node: &Node| match &node.kind {
         NodeKind::File { size, .. } => {
@@ -310,7 +310,7 @@ fn file_contents_are_read_in_full_and_in_part() {
 fn read_error(count: usize, path: &str, bytes: &[u8]) -> String {
     let paths: Vec<String> = (0..count).map(|number| format!("{path}{number}")).collect();
     let files: Vec<_> = paths.iter().map(|path| (path.as_str(), bytes)).collect();
-    let tree = image_of(&squashfs(Compressor::Gzip, &files)).unwrap().into_tree();
+    let tree = image_of(&squashfs(Compressor::Gzip, &files)).unwrap().into_lazy_tree();
     tree.read_ahead(tree.iter().map(|(path, _)| path));
     tree.read_error().unwrap_err().to_string()
 }
@@ -339,7 +339,7 @@ fn malformed_squashfs_is_an_error_without_panic() {
         squashfs(Compressor::Gzip, &[("lib/os-release", b"ID=coreos\n"), ("bin/noise", &noise(200_000))]);
     let outcome = |bytes: &[u8]| match image_of(bytes) {
         Ok(image) => {
-            let tree = image.into_tree();
+            let tree = image.into_lazy_tree();
             tree.read_ahead(tree.iter().map(|(path, _)| path));
             tree.read_error().map_or_else(|error| error.to_string(), |()| "valid".to_owned())
         }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::thread;
 
 use super::block_reader::BlockReader;
-use super::ingest::join;
 use super::tables::{self, FileLayout, Tables};
+use super::unverified_read::join;
 use coreos_types::error::{Error, Result, ResultExt};
 use usr::file_info::{self, FileInfo, FileReader, ReadLimits};
 use usr::path::UsrPath;
@@ -35,9 +35,9 @@ impl UsrSquashfs {
     /// Opens the squashfs of a [`VerifiedImage`](super::VerifiedImage).
     ///
     /// # Errors
-    /// See [`tables::read`].
-    pub(super) fn open(squashfs: File) -> Result<UsrSquashfs> {
-        let tables = tables::read(&squashfs)?;
+    /// See [`tables::read_tables`].
+    pub(super) fn open_verified(squashfs: File) -> Result<UsrSquashfs> {
+        let tables = tables::read_tables(&squashfs)?;
         Ok(UsrSquashfs { squashfs: Some(squashfs), tables, limits: ReadLimits::new(MAX_READ) })
     }
 
@@ -45,28 +45,28 @@ impl UsrSquashfs {
     /// build extracted it from a [`VerifiedImage`](super::VerifiedImage); nothing that is read here is cached.
     ///
     /// # Errors
-    /// See [`tables::read`].
+    /// See [`tables::read_tables`].
     pub fn open_unverified(squashfs: File) -> Result<UsrSquashfs> {
-        UsrSquashfs::open(squashfs)
+        UsrSquashfs::open_verified(squashfs)
     }
 
-    /// Every node. The tree reads no files on demand; [`UsrSquashfs::into_tree`] gives one that does.
+    /// Every node. The tree reads no files on demand; [`UsrSquashfs::into_lazy_tree`] gives one that does.
     pub fn tree(&self) -> &UsrTree {
         &self.tables.tree
     }
 
     /// The tree, which reads the content of its files from the squashfs on demand.
-    pub fn into_tree(mut self) -> UsrTree {
-        self.take_tree().with_reader(Arc::new(self))
+    pub fn into_lazy_tree(mut self) -> UsrTree {
+        self.take_tree_without_reader().with_reader(Arc::new(self))
     }
 
     /// The tree without a reader. The rest of the image can be the reader of another tree of the same image.
-    pub fn take_tree(&mut self) -> UsrTree {
+    pub fn take_tree_without_reader(&mut self) -> UsrTree {
         std::mem::take(&mut self.tables.tree)
     }
 
-    pub(super) fn blocks(&self) -> Result<BlockReader<'_>> {
-        let squashfs = self.squashfs.as_ref().ok_or_else(|| tables::broken("it is closed"))?;
+    pub(super) fn block_reader(&self) -> Result<BlockReader<'_>> {
+        let squashfs = self.squashfs.as_ref().ok_or_else(|| tables::broken_squashfs("it is closed"))?;
         Ok(BlockReader::new(squashfs, &self.tables))
     }
 
@@ -79,11 +79,11 @@ impl UsrSquashfs {
         paths: impl IntoIterator<Item = &'p UsrPath>,
         mut open: impl FnMut(&UsrPath) -> Result<R>,
     ) -> Result<Vec<UsrPath>> {
-        let files = self.sorted_by_offset(paths);
-        let mut blocks = self.blocks()?;
+        let files = self.layouts_in_read_order(paths);
+        let mut blocks = self.block_reader()?;
         let mut differing = Vec::new();
         for (path, layout) in files {
-            let is_same = is_same(&mut blocks, layout, open(path)?);
+            let is_same = has_same_content(&mut blocks, layout, open(path)?);
             if !is_same.map_err(|error| error.context(format!("cannot read {path}")))? {
                 differing.push(path.clone());
             }
@@ -100,7 +100,7 @@ impl UsrSquashfs {
         if layout.size > max {
             return Err(Error::failed(format!("{path} has {} bytes, expected at most {max}", layout.size)));
         }
-        self.blocks()?.read(layout, 0..layout.size).map(Some)
+        self.block_reader()?.read(layout, 0..layout.size).map(Some)
     }
 
     /// Passes the content of these regular files to `visit` in pieces of at most 1 MiB, file after file; an empty file
@@ -113,8 +113,8 @@ impl UsrSquashfs {
         paths: impl IntoIterator<Item = &'p UsrPath>,
         mut visit: impl FnMut(&UsrPath, &[u8]),
     ) -> Result<()> {
-        let mut blocks = self.blocks()?;
-        for (path, layout) in self.sorted_by_offset(paths) {
+        let mut blocks = self.block_reader()?;
+        for (path, layout) in self.layouts_in_read_order(paths) {
             for part in pieces(layout) {
                 visit(path, &blocks.read(layout, part)?);
             }
@@ -123,7 +123,7 @@ impl UsrSquashfs {
     }
 
     /// The layouts of these files without duplicates, in the order of their data: each fragment block is decompressed once.
-    fn sorted_by_offset<'p>(
+    fn layouts_in_read_order<'p>(
         &self,
         paths: impl IntoIterator<Item = &'p UsrPath>,
     ) -> Vec<(&UsrPath, &FileLayout)> {
@@ -138,16 +138,18 @@ impl UsrSquashfs {
         self.tables.files.get(at).map(|(path, layout)| (path, layout))
     }
 
-    fn read_parallel(&self, wanted: &[(&UsrPath, &FileLayout)]) -> Result<Vec<(UsrPath, FileInfo)>> {
+    fn read_file_infos(&self, wanted: &[(&UsrPath, &FileLayout)]) -> Result<Vec<(UsrPath, FileInfo)>> {
         let bytes: u64 = wanted.iter().map(|(_, layout)| layout.size).sum();
         let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
         if threads == 1 || bytes < MIN_PARALLEL_BYTES {
-            return self.read_sequential(wanted);
+            return self.read_file_infos_sequentially(wanted);
         }
         thread::scope(|scope| {
             let parts = wanted.chunks(wanted.len().div_ceil(threads));
-            let reading: Vec<_> = parts.map(|part| scope.spawn(|| self.read_sequential(part))).collect();
-            // Join every thread before the first error is returned: the scope panics if a thread that was not joined panicked.
+            let reading: Vec<_> =
+                parts.map(|part| scope.spawn(|| self.read_file_infos_sequentially(part))).collect();
+            // Join every thread before the first error is returned: the scope panics if a thread that was not joined
+            // panicked.
             let parts: Vec<_> =
                 reading.into_iter().map(|part| join(part, "reading the image").flatten()).collect();
             let mut all = Vec::with_capacity(wanted.len());
@@ -158,8 +160,11 @@ impl UsrSquashfs {
         })
     }
 
-    fn read_sequential(&self, wanted: &[(&UsrPath, &FileLayout)]) -> Result<Vec<(UsrPath, FileInfo)>> {
-        let mut blocks = self.blocks()?;
+    fn read_file_infos_sequentially(
+        &self,
+        wanted: &[(&UsrPath, &FileLayout)],
+    ) -> Result<Vec<(UsrPath, FileInfo)>> {
+        let mut blocks = self.block_reader()?;
         let mut read = Vec::with_capacity(wanted.len());
         for &(path, layout) in wanted {
             let info = self.limits.read_parts(path, layout.size, |part| blocks.read(layout, part));
@@ -173,7 +178,7 @@ impl UsrSquashfs {
 impl FileReader for UsrSquashfs {
     /// Paths that are not regular files of the image are skipped.
     fn read(&self, paths: &[UsrPath]) -> Result<Vec<(UsrPath, FileInfo)>> {
-        self.read_parallel(&self.sorted_by_offset(paths))
+        self.read_file_infos(&self.layouts_in_read_order(paths))
     }
 }
 
@@ -187,7 +192,7 @@ impl Drop for UsrSquashfs {
 }
 
 /// Whether a copy has exactly the bytes of a file.
-fn is_same(blocks: &mut BlockReader<'_>, layout: &FileLayout, mut copy: impl Read) -> Result<bool> {
+fn has_same_content(blocks: &mut BlockReader<'_>, layout: &FileLayout, mut copy: impl Read) -> Result<bool> {
     for part in pieces(layout) {
         // At the end of the file, one more byte is requested, which the copy must not have.
         let count = part.end - part.start + u64::from(part.end == layout.size);

@@ -5,20 +5,20 @@ use std::io::Read;
 
 use super::digest::Digest;
 use super::inflate_limits::InflateLimits;
-use super::ingest::{Payload, ingest};
 use super::signature_check::SignatureCheck;
-use super::temp_file::UnlinkedTempDir;
+use super::temp_file::TempFileDir;
+use super::unverified_read::{Payload, read_unverified};
 use super::usr_squashfs::UsrSquashfs;
 use coreos_types::error::{Error, Result};
 use coreos_types::signer::Signer;
 
-/// An image that was read once, and verified during that read. [`VerifiedImage::verify`] is its only constructor.
+/// An image that was read once, and verified during that read. [`VerifiedImage::read_and_verify`] is its only constructor.
 #[derive(Debug)]
 pub struct VerifiedImage {
     source: String,
     digest: Digest,
     signer: Option<Signer>,
-    digests: Vec<Option<Vec<u8>>>,
+    signature_digests: Vec<Option<Vec<u8>>>,
     squashfs: File,
 }
 
@@ -28,23 +28,23 @@ impl VerifiedImage {
     ///
     /// # Errors
     /// The stream fails; the signature is not valid (checked before the content); the stream has no valid image.
-    pub fn verify(
+    pub fn read_and_verify(
         source: &str,
         stream: impl Read,
         size: Option<u64>,
         check: SignatureCheck,
-        temp_dir: &UnlinkedTempDir,
+        temp_dir: &TempFileDir,
     ) -> Result<VerifiedImage> {
-        let limits = InflateLimits { size, ..InflateLimits::default() };
+        let limits = InflateLimits { compressed_size: size, ..InflateLimits::default() };
         let payload = Payload::PxeImage(temp_dir.clone(), limits);
-        let read = ingest(stream, check, payload).map_err(|error| add_context(source, error))?;
+        let read = read_unverified(stream, check, payload).map_err(|error| add_context(source, error))?;
         let outcome = read.check.finish().map_err(|error| add_context(source, error))?;
         let squashfs = read.squashfs.unwrap_or_else(|| Err(Error::failed("it was not extracted")));
         Ok(VerifiedImage {
             source: source.to_owned(),
             digest: read.digest,
             signer: outcome.signer,
-            digests: outcome.digests,
+            signature_digests: outcome.signature_digests,
             squashfs: squashfs.map_err(|error| add_context(source, error))?,
         })
     }
@@ -65,8 +65,8 @@ impl VerifiedImage {
     }
 
     /// The digest of the bytes for each signature that needed them, which suffices to check the signatures again.
-    pub fn digests(&self) -> &[Option<Vec<u8>>] {
-        &self.digests
+    pub fn signature_digests(&self) -> &[Option<Vec<u8>>] {
+        &self.signature_digests
     }
 
     /// Opens the squashfs and reads its tables.
@@ -74,7 +74,7 @@ impl VerifiedImage {
     /// # Errors
     /// The squashfs is malformed or not supported.
     pub fn open(self) -> Result<UsrSquashfs> {
-        UsrSquashfs::open(self.squashfs).map_err(|error| add_context(&self.source, error))
+        UsrSquashfs::open_verified(self.squashfs).map_err(|error| add_context(&self.source, error))
     }
 }
 

@@ -22,7 +22,7 @@ use pgp::types::{
 use coreos_types::error::{Result, ResultExt};
 
 /// The creation time of the keys and of their bindings: 2016-01-01 00:00 UTC.
-pub const MADE_AT: u32 = 1_451_606_400;
+pub const KEYS_CREATED_AT: u32 = 1_451_606_400;
 /// The creation time of the signatures of [`TestCertificate::sign`]: 2016-04-30 00:00 UTC, after 991.0.0 and 1032.0.0.
 pub const SIGNED_AT: u32 = 1_461_974_400;
 
@@ -63,7 +63,7 @@ impl TestCertificate {
             PacketHeaderVersion::New,
             format!("Throwaway Buildbot {seed} <bot@example.invalid>"),
         )?;
-        let mut self_signature = signature_config(&primary, SignatureType::CertPositive, MADE_AT)?;
+        let mut self_signature = signature_config(&primary, SignatureType::CertPositive, KEYS_CREATED_AT)?;
         self_signature.hashed_subpackets.push(Subpacket::regular(SubpacketData::KeyFlags(certify))?);
         let public_primary = primary.public_key().clone();
         let certified = self_signature.sign_certification(
@@ -74,7 +74,7 @@ impl TestCertificate {
             &user,
         )?;
 
-        let binding = bind(&primary, &subkey, subkey_lifetime)?;
+        let binding = sign_subkey_binding(&primary, &subkey, subkey_lifetime)?;
         let public = SignedPublicKey::new(
             public_primary,
             SignedKeyDetails::new(vec![], vec![], vec![user.into_signed(certified)], vec![]),
@@ -128,7 +128,7 @@ fn key_material(seed: [u8; 32]) -> pgp::errors::Result<(PubKeyInner, SecretParam
     let inner = PubKeyInner::new(
         KeyVersion::V4,
         PublicKeyAlgorithm::EdDSALegacy,
-        Timestamp::from_secs(MADE_AT),
+        Timestamp::from_secs(KEYS_CREATED_AT),
         None,
         public,
     )?;
@@ -151,17 +151,17 @@ fn signature_config(
 }
 
 /// The subkey binding, with the primary key binding by the subkey embedded.
-fn bind(primary: &SecretKey, subkey: &SecretSubkey, lifetime: Option<u32>) -> pgp::errors::Result<Signature> {
+fn sign_subkey_binding(
+    primary: &SecretKey,
+    subkey: &SecretSubkey,
+    lifetime: Option<u32>,
+) -> pgp::errors::Result<Signature> {
     let (public_primary, public_subkey) = (primary.public_key(), subkey.public_key());
-    let back = signature_config(subkey, SignatureType::KeyBinding, MADE_AT)?.sign_primary_key_binding(
-        subkey,
-        public_subkey,
-        &Password::empty(),
-        public_primary,
-    )?;
+    let back = signature_config(subkey, SignatureType::KeyBinding, KEYS_CREATED_AT)?
+        .sign_primary_key_binding(subkey, public_subkey, &Password::empty(), public_primary)?;
     let mut flags = KeyFlags::default();
     flags.set_sign(true);
-    let mut binding = signature_config(primary, SignatureType::SubkeyBinding, MADE_AT)?;
+    let mut binding = signature_config(primary, SignatureType::SubkeyBinding, KEYS_CREATED_AT)?;
     binding.hashed_subpackets.push(Subpacket::regular(SubpacketData::KeyFlags(flags))?);
     binding.hashed_subpackets.push(Subpacket::regular(SubpacketData::EmbeddedSignature(Box::new(back)))?);
     if let Some(seconds) = lifetime {

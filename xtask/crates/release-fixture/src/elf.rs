@@ -83,7 +83,7 @@ impl ElfStub {
 
     /// Adds defined versions (`DT_VERDEF`); the base version with the library's name is added with the first.
     #[must_use]
-    pub fn defines<'a>(mut self, versions: impl IntoIterator<Item = &'a str>) -> ElfStub {
+    pub fn defines_versions<'a>(mut self, versions: impl IntoIterator<Item = &'a str>) -> ElfStub {
         if self.info.verdef.is_empty() {
             self.info.verdef.extend(self.info.soname.clone());
         }
@@ -120,7 +120,7 @@ impl ElfStub {
 
     /// Makes it a loader with these built-in directories, spelled `/usr/lib64/`.
     #[must_use]
-    pub fn system_dirs<'a>(mut self, directories: impl IntoIterator<Item = &'a str>) -> ElfStub {
+    pub fn as_loader<'a>(mut self, directories: impl IntoIterator<Item = &'a str>) -> ElfStub {
         self.info.system_dirs = directories.into_iter().map(str::to_owned).collect();
         self.info.legacy_hwcaps = true;
         self
@@ -158,6 +158,6 @@ impl ElfStub {
 
     /// The bytes of the file.
     pub fn bytes(&self) -> Vec<u8> {
-        writer::write(&self.info)
+        writer::encode_elf(&self.info)
     }
 }

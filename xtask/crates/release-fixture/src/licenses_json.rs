@@ -42,13 +42,13 @@ const PROGRAMS: [(&str, &str, &str); 8] = [
 ];
 
 /// A path of an image, with the target of a symlink.
-pub(super) type File<'a> = (&'a UsrPath, Option<&'a str>);
+pub(super) type PathAndTarget<'a> = (&'a UsrPath, Option<&'a str>);
 
 /// Version of a package by its category and name, and the paths that it owns.
-type Packages<'a> = BTreeMap<(String, String), Vec<File<'a>>>;
+type Packages<'a> = BTreeMap<(String, String), Vec<PathAndTarget<'a>>>;
 
 /// The packages of an image as (category and name, version), with the paths that they own, inferred from their names.
-pub(super) fn packages<'a>(files: &[File<'a>], systemd: &str) -> Packages<'a> {
+pub(super) fn infer_packages<'a>(files: &[PathAndTarget<'a>], systemd: &str) -> Packages<'a> {
     let mut versions: BTreeMap<&str, &str> = BTreeMap::new();
     let regular = files.iter().filter(|(_, target)| target.is_none());
     for (stem, version) in regular.filter_map(|(path, _)| parse_library_name(path.name())) {
@@ -66,7 +66,7 @@ pub(super) fn packages<'a>(files: &[File<'a>], systemd: &str) -> Packages<'a> {
                 let name = stem.strip_prefix("lib").unwrap_or(stem);
                 Some((format!("sys-libs/{name}"), (*version).to_owned()))
             }
-            None => program(path, systemd),
+            None => package_of_program(path, systemd),
         };
         if let Some(package) = package {
             packages.entry(package).or_default().push((path, target));
@@ -75,7 +75,7 @@ pub(super) fn packages<'a>(files: &[File<'a>], systemd: &str) -> Packages<'a> {
     packages
 }
 
-fn program(path: &UsrPath, systemd: &str) -> Option<(String, String)> {
+fn package_of_program(path: &UsrPath, systemd: &str) -> Option<(String, String)> {
     if let Some((_, package, version)) = PROGRAMS.iter().find(|(name, ..)| *name == path.name()) {
         let version = if version.is_empty() { systemd } else { version };
         return Some(((*package).to_owned(), version.to_owned()));
@@ -93,9 +93,9 @@ fn parse_library_name(name: &str) -> Option<(&str, &str)> {
 }
 
 /// The compressed database of these files.
-pub(super) fn compressed(files: &[File<'_>], systemd: &str) -> Vec<u8> {
-    let entry = |((name, version), files): ((String, String), Vec<File<'_>>)| {
-        let line = |(path, target): &File<'_>| match target {
+pub(super) fn licenses_json_bz2(files: &[PathAndTarget<'_>], systemd: &str) -> Vec<u8> {
+    let entry = |((name, version), files): ((String, String), Vec<PathAndTarget<'_>>)| {
+        let line = |(path, target): &PathAndTarget<'_>| match target {
             Some(target) => format!("/usr/{path} -> {target}\n"),
             None => format!("/usr/{path} d41d8cd98f00b204e9800998ecf8427e\n"),
         };
@@ -108,7 +108,9 @@ pub(super) fn compressed(files: &[File<'_>], systemd: &str) -> Vec<u8> {
             "files": files.iter().map(line).collect::<String>(),
         })
     };
-    compress(&packages(files, systemd).into_iter().map(entry).collect::<serde_json::Value>().to_string())
+    compress(
+        &infer_packages(files, systemd).into_iter().map(entry).collect::<serde_json::Value>().to_string(),
+    )
 }
 
 fn compress(text: &str) -> Vec<u8> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::identity_files::version_id;
-use super::image::{Content, ImageSpec};
+use super::image_spec::{ImageSpec, NodeSpec};
 use super::licenses_json;
 
 /// `version.txt`: shell assignments (coreos/scripts `build_image`).
@@ -24,18 +24,18 @@ pub(super) fn version_txt(image: &ImageSpec) -> String {
 
 /// The list of files, `find -printf '%M %2n %-7u %-7g %7s %TY-%Tm-%Td %TH:%TM ./%P -> %l'` over the disk image
 /// (`build_library/build_image_util.sh`): paths start with `./usr`, and lines of other files than symlinks end in ` -> `.
-pub(super) fn contents(image: &ImageSpec) -> String {
+pub(super) fn contents_list(image: &ImageSpec) -> String {
     let mut directories: Vec<String> = vec![String::from("usr")];
     let mut lines = Vec::new();
     for (path, content) in &image.files {
         let parents = std::iter::successors(path.parent(), |parent| parent.parent());
         directories.extend(parents.map(|parent| format!("usr/{parent}")));
         match content {
-            Content::Directory => directories.push(format!("usr/{path}")),
-            Content::Link(target) => {
+            NodeSpec::Directory => directories.push(format!("usr/{path}")),
+            NodeSpec::Link(target) => {
                 lines.push((format!("usr/{path}"), line("lrwxrwxrwx", target.len(), path.as_str(), target)));
             }
-            Content::Elf(_) | Content::Bytes(_) => {
+            NodeSpec::Elf(_) | NodeSpec::Bytes(_) => {
                 let mode = if content.mode() == 0o755 { "-rwxr-xr-x" } else { "-rw-r--r--" };
                 let size = content.bytes().map_or(0, |bytes| bytes.len());
                 lines.push((format!("usr/{path}"), line(mode, size, path.as_str(), "")));
@@ -59,14 +59,15 @@ fn line(mode: &str, size: usize, path: &str, target: &str) -> String {
 }
 
 /// The list of packages, `category/name-version::repository`, sorted (`write_packages`).
-pub(super) fn packages(image: &ImageSpec) -> String {
+pub(super) fn packages_list(image: &ImageSpec) -> String {
     let repository = if image.vendor.id == "coreos" { "coreos" } else { "portage-stable" };
     let fixed =
         [("app-shells/bash", "4.3_p42"), ("sys-apps/systemd", &image.systemd), ("sys-libs/glibc", "2.21-r2")];
     let fixed = fixed.map(|(name, version)| (name.to_owned(), version.to_owned()));
-    let all: BTreeSet<(String, String)> = licenses_json::packages(&image.files_and_targets(), &image.systemd)
-        .into_keys()
-        .chain(fixed)
-        .collect();
+    let all: BTreeSet<(String, String)> =
+        licenses_json::infer_packages(&image.files_and_targets(), &image.systemd)
+            .into_keys()
+            .chain(fixed)
+            .collect();
     all.iter().map(|(name, version)| format!("{name}-{version}::{repository}\n")).collect()
 }

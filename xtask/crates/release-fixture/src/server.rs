@@ -10,15 +10,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use self::exchange::Exchange;
 pub use self::misbehavior::Misbehavior;
 pub use self::request::Request;
-use self::response::Exchange;
-use super::release::Site;
+use super::site::Site;
 use coreos_types::error::{Result, ResultExt};
 
+mod exchange;
 mod misbehavior;
 mod request;
-mod response;
 
 /// A server that runs until it is dropped.
 #[derive(Debug)]
@@ -32,11 +32,11 @@ pub struct Server {
 #[derive(Debug)]
 struct State {
     stop: AtomicBool,
-    content: Mutex<Content>,
+    content: Mutex<MutableState>,
 }
 
 #[derive(Debug)]
-struct Content {
+struct MutableState {
     site: Site,
     /// The scripted failures by path: the remaining number of times, and the failure.
     misbehaviors: BTreeMap<String, VecDeque<(usize, Misbehavior)>>,
@@ -54,7 +54,7 @@ impl Server {
         let failed = || "cannot start the release server on 127.0.0.1";
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).with_context(failed)?;
         let address = listener.local_addr().with_context(failed)?;
-        let content = Content { site, misbehaviors: BTreeMap::new(), requests: Vec::new(), speed: None };
+        let content = MutableState { site, misbehaviors: BTreeMap::new(), requests: Vec::new(), speed: None };
         let state = Arc::new(State { stop: AtomicBool::new(false), content: Mutex::new(content) });
         let shared = Arc::clone(&state);
         let accepting = std::thread::Builder::new()
@@ -71,28 +71,28 @@ impl Server {
 
     /// Adds or replaces a file of the site; its `ETag` and `Last-Modified` change with its bytes.
     pub fn put(&self, path: &str, bytes: Vec<u8>) {
-        self.state.content().site.insert(path.to_owned(), bytes);
+        self.state.lock().site.insert(path.to_owned(), bytes);
     }
 
     /// Removes a file from the site.
     pub fn remove(&self, path: &str) {
-        self.state.content().site.remove(path);
+        self.state.lock().site.remove(path);
     }
 
     /// Scripts a failure of the next `times` requests for a path (`usize::MAX`: all of them), after the failures scripted
     /// for this path before.
     pub fn misbehave(&self, path: &str, times: usize, misbehavior: Misbehavior) {
-        self.state.content().misbehaviors.entry(path.to_owned()).or_default().push_back((times, misbehavior));
+        self.state.lock().misbehaviors.entry(path.to_owned()).or_default().push_back((times, misbehavior));
     }
 
     /// Limits the rate of every body, in bytes per second.
     pub fn slow_down(&self, bytes_per_second: u64) {
-        self.state.content().speed = Some(bytes_per_second);
+        self.state.lock().speed = Some(bytes_per_second);
     }
 
     /// Every request so far, in order.
     pub fn requests(&self) -> Vec<Request> {
-        self.state.content().requests.clone()
+        self.state.lock().requests.clone()
     }
 }
 
@@ -108,7 +108,7 @@ impl Drop for Server {
 }
 
 impl State {
-    fn content(&self) -> MutexGuard<'_, Content> {
+    fn lock(&self) -> MutexGuard<'_, MutableState> {
         // A test that panics while it holds the lock has failed already.
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -129,7 +129,7 @@ impl State {
     }
 }
 
-impl Content {
+impl MutableState {
     fn next_misbehavior(&mut self, path: &str) -> Option<Misbehavior> {
         let queue = self.misbehaviors.get_mut(path)?;
         let (times, misbehavior) = queue.front_mut()?;
@@ -158,7 +158,7 @@ fn serve(stream: TcpStream, state: &State) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let Some(request) = Request::read(&stream)? else { return Ok(()) };
     let (misbehavior, bytes, speed) = {
-        let mut content = state.content();
+        let mut content = state.lock();
         content.requests.push(request.clone());
         let misbehavior = content.next_misbehavior(&request.path);
         if let Some(Misbehavior::ChangeEntity(bytes)) = &misbehavior {
@@ -166,5 +166,5 @@ fn serve(stream: TcpStream, state: &State) -> std::io::Result<()> {
         }
         (misbehavior, content.site.get(&request.path).cloned(), content.speed)
     };
-    Exchange { stream, request: &request, state, speed, misbehavior }.answer(bytes)
+    Exchange { stream, request: &request, state, speed, misbehavior }.respond(bytes)
 }

@@ -16,7 +16,7 @@ use super::tables::{
 };
 use super::{Check, CheckOutcome, Report, count_with_noun, join_first_names, short_manifest_name};
 use manifest::finding::Severity;
-use packages::changes::PackageChange;
+use packages::package_changes::PackageChange;
 use usr::lossless_text;
 
 /// GitHub takes bodies of up to 65,536 characters. The diff, which the pull request shows anyway, is left out first.

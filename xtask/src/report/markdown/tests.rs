@@ -2,7 +2,7 @@ use expect_test::expect;
 
 use super::*;
 use crate::report::fixtures;
-use packages::changes::PackageChange;
+use packages::package_changes::PackageChange;
 use usr::path::UsrPath;
 
 #[test]

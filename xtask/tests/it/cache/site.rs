@@ -9,8 +9,8 @@ use coreos_types::error::Result;
 use coreos_types::release::Release;
 use coreos_types::vendor::Vendor;
 use release_fixture::certificate::TestCertificate;
-use release_fixture::release;
 use release_fixture::server::Server;
+use release_fixture::site;
 use tempfile::TempDir;
 use xtask::cache::{Cache, ImageHandle, ImageStore, ReleaseRequest};
 use xtask::demo::example;
@@ -33,8 +33,8 @@ pub(super) struct CacheSite {
 impl CacheSite {
     pub(super) fn new() -> CacheSite {
         let certificate = TestCertificate::throwaway(7).unwrap();
-        let mut site = release_fixture::release::Site::new();
-        release::publish(&mut site, &example::image_before().unwrap(), &certificate).unwrap();
+        let mut site = release_fixture::site::Site::new();
+        site::add_signed_release(&mut site, &example::image_before().unwrap(), &certificate).unwrap();
         let home = tempfile::tempdir().unwrap();
         fs::write(home.path().join("key.asc"), certificate.armored().unwrap()).unwrap();
         let term = Term::new(OutputFormat::Text, ColorChoice::Never, Verbosity::Quiet);

@@ -6,7 +6,7 @@ use coreos_types::board::Board;
 use expect_test::{Expect, expect};
 use manifest::plan::check_sources::check_sources;
 use release_fixture::elf::ElfStub;
-use release_fixture::image::ImageSpec;
+use release_fixture::image_spec::ImageSpec;
 use usr::elf::DlopenPriority;
 use xtask::demo::example;
 

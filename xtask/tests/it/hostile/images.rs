@@ -11,7 +11,7 @@ use coreos_types::board::Board;
 use coreos_types::vendor::Vendor;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use release_fixture::image::ImageSpec;
+use release_fixture::image_spec::ImageSpec;
 use release_fixture::pack;
 
 use super::entry_points;
@@ -61,7 +61,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 pub(super) fn around(squashfs: &[u8]) -> Vec<u8> {
-    gzip(&pack::archive(&[("usr.squashfs", squashfs)]).unwrap())
+    gzip(&pack::cpio_archive(&[("usr.squashfs", squashfs)]).unwrap())
 }
 
 fn empty() -> ImageSpec {
@@ -83,7 +83,7 @@ fn looping_and_escaping_links_are_bounded() {
 fn gzip_bomb_is_stopped_before_it_fills_the_disk() {
     // The searched member has zeros only, 1000 times the size of the file: a newc header (cpio(5)), then zeros.
     let mebibytes = if is_long_run() { 3072 } else { 200 };
-    let mut archive = pack::archive(&[("usr.squashfs", &[0; 8])]).unwrap();
+    let mut archive = pack::cpio_archive(&[("usr.squashfs", &[0; 8])]).unwrap();
     let header = archive.windows(12).position(|window| window == b"usr.squashfs").unwrap() - 110;
     archive[header + 54..header + 62].copy_from_slice(b"C0000000");
     archive.truncate(header + 124);

@@ -10,7 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use release_fixture::certificate::TestCertificate;
 use release_fixture::elf::ElfStub;
-use release_fixture::image::ImageSpec;
+use release_fixture::image_spec::ImageSpec;
 use release_fixture::pack;
 use usr::elf::DlopenPriority;
 
@@ -49,7 +49,7 @@ pub(super) fn generate(name: &str) -> Vec<Vec<u8>> {
         "signature_file" => signatures(),
         "gzip_stream" => images().iter().map(|image| pack::pxe_image(image).unwrap()).collect(),
         "cpio_stream" => {
-            images().iter().map(|i| pack::archive(&[("usr.squashfs", &pack::squashfs(i).unwrap())]).unwrap()).collect()
+            images().iter().map(|i| pack::cpio_archive(&[("usr.squashfs", &pack::squashfs(i).unwrap())]).unwrap()).collect()
         }
         "squashfs_file" => {
             images().iter().map(|image| pack::squashfs(image).unwrap()).chain(every_compressor()).collect()
@@ -75,7 +75,7 @@ fn elf() -> Vec<Vec<u8>> {
     let library = ElfStub::library(Board::Amd64, "libsystemd-shared-257.so")
         .needs(["libc.so.6", "libcap.so.2"])
         .needs_version("libc.so.6", "GLIBC_2.38")
-        .defines(["SD_SHARED"])
+        .defines_versions(["SD_SHARED"])
         .runpath("$ORIGIN:/usr/lib64/systemd")
         .dlopens("libbpf.so.1", "bpf", DlopenPriority::Suggested)
         .systemd_version("257.9");
@@ -87,7 +87,7 @@ fn elf() -> Vec<Vec<u8>> {
 pub(super) fn image(board: Board) -> ImageSpec {
     let lib = if board == Board::Amd64 { "lib64" } else { "lib" };
     ImageSpec::new(Vendor::COREOS, board, &"1032.0.0".parse().unwrap(), "229")
-        .library_with_dev(&format!("{lib}/libz.so.1.2.8"), "libz.so.1", &["libc.so.6"])
+        .library_with_linker_name(&format!("{lib}/libz.so.1.2.8"), "libz.so.1", &["libc.so.6"])
         .program("bin/bash", &["libc.so.6", "libz.so.1"])
         .link("bin/sh", "bash")
         .link("bin/loop", "loop")

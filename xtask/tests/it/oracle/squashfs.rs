@@ -8,7 +8,7 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use pxe_image::{SignatureCheck, UnlinkedTempDir, VerifiedImage};
+use pxe_image::{SignatureCheck, TempFileDir, VerifiedImage};
 use release_fixture::pack;
 use usr::tree::{NodeKind, UsrTree};
 
@@ -78,14 +78,19 @@ fn files(root: &Path) {
 
 fn list_image(squashfs: &[u8]) -> BTreeMap<String, String> {
     let home = tempfile::tempdir().unwrap();
-    let archive = pack::archive(&[("etc", b""), ("usr.squashfs", squashfs)]).unwrap();
+    let archive = pack::cpio_archive(&[("etc", b""), ("usr.squashfs", squashfs)]).unwrap();
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
     gzip.write_all(&archive).unwrap();
     let archive = gzip.finish().unwrap();
-    let scratch = UnlinkedTempDir::new(home.path());
-    let image =
-        VerifiedImage::verify("a test", Cursor::new(archive), None, SignatureCheck::Unsigned, &scratch)
-            .unwrap();
+    let scratch = TempFileDir::new(home.path());
+    let image = VerifiedImage::read_and_verify(
+        "a test",
+        Cursor::new(archive),
+        None,
+        SignatureCheck::Unsigned,
+        &scratch,
+    )
+    .unwrap();
     list(image.open().unwrap().tree())
 }
 

@@ -4,7 +4,7 @@ use coreos_types::board::Board;
 use coreos_types::vendor::Vendor;
 use expect_test::expect;
 use release_fixture::elf::ElfStub;
-use release_fixture::image::ImageSpec;
+use release_fixture::image_spec::ImageSpec;
 
 use super::lists::Lists;
 use super::row::format_plan;
@@ -59,7 +59,7 @@ const GONE: [&str; 5] = [
 
 fn flatcar(lists: &Lists) -> ImageSpec {
     let board = Board::Amd64;
-    let loader = ElfStub::library(board, "ld-linux-x86-64.so.2").system_dirs(["/lib64/", "/usr/lib64/"]);
+    let loader = ElfStub::library(board, "ld-linux-x86-64.so.2").as_loader(["/lib64/", "/usr/lib64/"]);
     let mut image = ImageSpec::new(Vendor::FLATCAR, board, &"1097.0.0".parse().unwrap(), "257.9")
         .elf("lib64/ld-linux-x86-64.so.2", loader);
     for soname in GLIBC {

@@ -20,13 +20,13 @@ fn arm64_libraries_and_systemd_differ_in_directory() {
         .with_image_for(Board::Amd64, |image| {
             let image = image
                 .library("lib64/libgcrypt.so.20.1.6", "libgcrypt.so.20", &["libc.so.6"])
-                .library_with_dev("lib64/libpam.so.0.84.1", "libpam.so.0", &["libc.so.6"]);
+                .library_with_linker_name("lib64/libpam.so.0.84.1", "libpam.so.0", &["libc.so.6"]);
             super::row::with_systemd(image, "229", &["libgcrypt.so.20", "libpam.so.0", "libc.so.6"])
         })
         .with_image_for(Board::Arm64, |image| {
             let image = image
                 .library("lib64/libgcrypt.so.20.1.6", "libgcrypt.so.20", &["libc.so.6"])
-                .library_with_dev("lib64/libpam.so.0.84.1", "libpam.so.0", &["libc.so.6"]);
+                .library_with_linker_name("lib64/libpam.so.0.84.1", "libpam.so.0", &["libc.so.6"]);
             super::row::with_systemd(image, "229", &["libgcrypt.so.20", "libpam.so.0", "libc.so.6"])
         })
         .assert_bump(&expect![[r#"

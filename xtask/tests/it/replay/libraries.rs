@@ -15,8 +15,8 @@ fn new_dependency_is_added_with_its_links() {
         )
         .with_image(|image| {
             image
-                .library_with_dev("lib64/libcap.so.2.24", "libcap.so.2", &["libc.so.6"])
-                .library_with_dev("lib64/libpam.so.0.84.1", "libpam.so.0", &["libc.so.6"])
+                .library_with_linker_name("lib64/libcap.so.2.24", "libcap.so.2", &["libc.so.6"])
+                .library_with_linker_name("lib64/libpam.so.0.84.1", "libpam.so.0", &["libc.so.6"])
                 .program("lib64/systemd/systemd-logind", &["libcap.so.2", "libpam.so.0", "libc.so.6"])
         })
         .assert_bump(&expect![[r#"
@@ -32,9 +32,9 @@ fn dev_link_to_another_version_is_not_added() {
         .with_manifest("coreos/a", &["bin/x", "lib64/libcap.so", "lib64/libcap.so.2"])
         .with_image(|image| {
             image
-                .library_with_dev("lib64/libcap.so.2", "libcap.so.2", &["libc.so.6"])
+                .library_with_linker_name("lib64/libcap.so.2", "libcap.so.2", &["libc.so.6"])
                 .library("lib64/libpam.so.0", "libpam.so.0", &["libc.so.6"])
-                .library_with_dev("lib64/libpam.so.1", "libpam.so.1", &["libc.so.6"])
+                .library_with_linker_name("lib64/libpam.so.1", "libpam.so.1", &["libc.so.6"])
                 .program("bin/x", &["libcap.so.2", "libpam.so.0", "libc.so.6"])
         })
         .assert_bump(&expect![[r#"
@@ -48,14 +48,18 @@ fn manifest_without_dev_links_gets_no_dev_link() {
         .with_manifest("kvm/sshd", &["lib64/libz.so.1", "lib64/libz.so.1.2.8", "sbin/sshd"])
         .with_image(|image| {
             image
-                .library_with_dev("lib64/libz.so.1.2.8", "libz.so.1", &["libc.so.6"])
-                .library_with_dev(
+                .library_with_linker_name("lib64/libz.so.1.2.8", "libz.so.1", &["libc.so.6"])
+                .library_with_linker_name(
                     "lib64/libgssapi_krb5.so.2.2",
                     "libgssapi_krb5.so.2",
                     &["libkrb5.so.3", "libc.so.6"],
                 )
-                .library_with_dev("lib64/libkrb5.so.3.3", "libkrb5.so.3", &["libcom_err.so.2", "libc.so.6"])
-                .library_with_dev("lib64/libcom_err.so.2.1", "libcom_err.so.2", &["libc.so.6"])
+                .library_with_linker_name(
+                    "lib64/libkrb5.so.3.3",
+                    "libkrb5.so.3",
+                    &["libcom_err.so.2", "libc.so.6"],
+                )
+                .library_with_linker_name("lib64/libcom_err.so.2.1", "libcom_err.so.2", &["libc.so.6"])
                 .program("sbin/sshd", &["libz.so.1", "libgssapi_krb5.so.2", "libc.so.6"])
         })
         .assert_bump(&expect![[r#"
@@ -245,7 +249,7 @@ fn missing_link_of_a_searched_directory_is_added() {
         .with_image(|image| {
             let loader = ElfStub::library(Board::Amd64, "ld-linux-x86-64.so.2");
             image
-                .elf("lib64/ld-linux-x86-64.so.2", loader.system_dirs(["/lib/x86_64-linux-gnu/"]))
+                .elf("lib64/ld-linux-x86-64.so.2", loader.as_loader(["/lib/x86_64-linux-gnu/"]))
                 .link("lib64/x86_64-linux-gnu", ".")
                 .program("bin/x", &["libz.so.1", "libc.so.6"])
                 .library("lib64/libz.so.1", "libz.so.1", &["libc.so.6"])

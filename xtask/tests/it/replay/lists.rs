@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use coreos_types::board::Board;
 use coreos_types::vendor::Vendor;
-use release_fixture::from_paths::with_listed;
-use release_fixture::image::ImageSpec;
+use release_fixture::image_spec::ImageSpec;
+use release_fixture::infer_from_paths::with_inferred_files;
 use xtask::demo::example::FILES;
 
 use super::row::Row;
@@ -90,7 +90,7 @@ impl Lists {
         let lists = || self.0.iter().filter(|((other, _), _)| *other == board).map(|(_, paths)| paths);
         let all: Vec<&str> = lists().flatten().map(String::as_str).collect();
         let image = ImageSpec::new(Vendor::COREOS, board, &"1097.0.0".parse().unwrap(), systemd);
-        with_listed(image, &all, |path| {
+        with_inferred_files(image, &all, |path| {
             let library = path.contains(".so");
             let list = lists().find(|paths| !library && paths.contains(path));
             let sonames = list.into_iter().flatten().filter_map(|path| soname(path));

@@ -4,7 +4,7 @@
 use coreos_types::board::Board;
 use expect_test::expect;
 use release_fixture::elf::ElfStub;
-use release_fixture::image::Content;
+use release_fixture::image_spec::NodeSpec;
 
 use super::row::Row;
 
@@ -21,7 +21,7 @@ fn copy_with_the_needed_version_is_added() {
     Row::amd64()
         .with_manifest("coreos/a", &["bin/old", "bin/x", "lib64/libq.so.1"])
         .with_image(|image| {
-            let versions = |names: &[&str]| library("libq.so.1", &[]).defines(names.iter().copied());
+            let versions = |names: &[&str]| library("libq.so.1", &[]).defines_versions(names.iter().copied());
             let x = program(&["libq.so.1"]).runpath("/usr/lib64/x").needs_version("libq.so.1", "Q_2");
             image
                 .elf("bin/old", program(&["libq.so.1"]).needs_version("libq.so.1", "Q_1"))
@@ -162,7 +162,7 @@ fn programs_that_sshd_starts_are_added() {
         let bytes = sshd(paths);
         Row::amd64().with_manifest("coreos/a", &["bin/sshd"]).with_image(|image| {
             image
-                .put("bin/sshd", Content::Bytes(bytes))
+                .put("bin/sshd", NodeSpec::Bytes(bytes))
                 .program("libexec/openssh/sshd-session", &["libc.so.6"])
                 .program("lib64/misc/sshd-session", &["libc.so.6"])
                 .program("libexec/openssh/sshd-auth", &["libc.so.6"])

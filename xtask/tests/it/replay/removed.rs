@@ -103,7 +103,7 @@ fn removed_library_without_dependents_is_reported() {
 /// test it has an unrelated one.
 #[test]
 fn unrelated_addition_removes_no_library() {
-    let libpam = |image: release_fixture::image::ImageSpec| {
+    let libpam = |image: release_fixture::image_spec::ImageSpec| {
         image.program("bin/login", &["libpam.so.0", "libc.so.6"]).library(
             "lib64/libpam.so.0.84.1",
             "libpam.so.0",
@@ -163,7 +163,9 @@ fn removed_dlopen_library_is_reported() {
 fn names_only_bump_renames_no_library_stem() {
     let row = || {
         Row::amd64().with_manifest("coreos/a", &["lib64/libpcre.so.1", "lib64/libpcre2-8.so"]).with_image(
-            |image| image.library_with_dev("lib64/libpcre2-8.so.0", "libpcre2-8.so.0", &["libc.so.6"]),
+            |image| {
+                image.library_with_linker_name("lib64/libpcre2-8.so.0", "libpcre2-8.so.0", &["libc.so.6"])
+            },
         )
     };
     row().assert_bump(&expect![[r#"
@@ -178,7 +180,7 @@ fn names_only_bump_renames_no_library_stem() {
 /// Regression: the line of a soname was renamed to the file of another soname, which was listed already.
 #[test]
 fn soname_and_file_are_renamed_in_kind() {
-    let image = |image: release_fixture::image::ImageSpec| {
+    let image = |image: release_fixture::image_spec::ImageSpec| {
         image.library("lib64/libpcre2-8.so.0.11.0", "libpcre2-8.so.0", &["libc.so.6"])
     };
     Row::amd64()

@@ -53,7 +53,9 @@ fn real_file_of_a_chain_is_renamed() {
     Row::amd64()
         .with_manifest("coreos/a", &["lib64/libz.so", "lib64/libz.so.1", "lib64/libz.so.1.2.8"])
         .with_manifest("kvm/b", &["lib64/libz.so.1", "lib64/libz.so.1.2.8"])
-        .with_image(|image| image.library_with_dev("lib64/libz.so.1.2.11", "libz.so.1", &["libc.so.6"]))
+        .with_image(|image| {
+            image.library_with_linker_name("lib64/libz.so.1.2.11", "libz.so.1", &["libc.so.6"])
+        })
         .assert_bump(&expect![[r#"
             rename coreos/amd64/a lib64/libz.so.1.2.8 -> lib64/libz.so.1.2.11
             rename kvm/amd64/b lib64/libz.so.1.2.8 -> lib64/libz.so.1.2.11
@@ -68,7 +70,7 @@ fn soname_link_is_renamed_with_its_file() {
             &["bin/x", "lib64/libgcrypt.so", "lib64/libgcrypt.so.11", "lib64/libgcrypt.so.11.8.2"],
         )
         .with_image(|image| {
-            image.program("bin/x", &["libgcrypt.so.20", "libc.so.6"]).library_with_dev(
+            image.program("bin/x", &["libgcrypt.so.20", "libc.so.6"]).library_with_linker_name(
                 "lib64/libgcrypt.so.20.0.3",
                 "libgcrypt.so.20",
                 &["libc.so.6"],

@@ -17,7 +17,7 @@ use manifest::plan::stage1_sources::{ManifestRef, Stage1Sources};
 use manifest::rules::lint_and_fix::FixOptions;
 use release_fixture::elf::ElfStub;
 
-use release_fixture::image::ImageSpec;
+use release_fixture::image_spec::ImageSpec;
 use usr::elf::DlopenPriority;
 use usr::file_info::{FileInfo, FileReader};
 use usr::path::UsrPath;
@@ -67,8 +67,8 @@ impl Row {
                 Board::Amd64 => "lib64",
                 Board::Arm64 => "lib",
             };
-            let stub = ElfStub::library(board, board.loader_name()).system_dirs(["/lib64/", "/usr/lib64/"]);
-            let systemd = format!("{}/systemd/systemd", image.lib());
+            let stub = ElfStub::library(board, board.loader_name()).as_loader(["/lib64/", "/usr/lib64/"]);
+            let systemd = format!("{}/systemd/systemd", image.lib_dir_name());
             let image = image
                 .elf(&format!("{loader_at}/{}", board.loader_name()), stub)
                 .library("lib64/libc.so.6", "libc.so.6", &[])
@@ -384,8 +384,8 @@ pub(super) fn format_plan(fixes: &[Fix], findings: &[Finding]) -> String {
 
 /// Adds a systemd with this version and these dependencies.
 pub(super) fn with_systemd(image: ImageSpec, version: &str, needs: &[&str]) -> ImageSpec {
-    let path = format!("{}/systemd/systemd", image.lib());
-    let runpath = format!("/usr/{}/systemd", image.lib());
+    let path = format!("{}/systemd/systemd", image.lib_dir_name());
+    let runpath = format!("/usr/{}/systemd", image.lib_dir_name());
     let stub =
         ElfStub::program(image.board).needs(needs.iter().copied()).runpath(&runpath).systemd_version(version);
     image.elf(&path, stub)

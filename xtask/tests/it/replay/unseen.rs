@@ -17,7 +17,9 @@ fn undefined_symbol_version_is_left() {
                 .needs_version("libz.so.1", "ZLIB_1.2.9");
             image.elf("bin/x", x).elf(
                 "lib64/libz.so.1",
-                ElfStub::library(Board::Amd64, "libz.so.1").needs(["libc.so.6"]).defines(["ZLIB_1.2.0"]),
+                ElfStub::library(Board::Amd64, "libz.so.1")
+                    .needs(["libc.so.6"])
+                    .defines_versions(["ZLIB_1.2.0"]),
             )
         })
         .assert_bump(&expect![[r#"

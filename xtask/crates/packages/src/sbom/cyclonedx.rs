@@ -4,7 +4,7 @@ use coreos_types::flavor::Flavor;
 use serde_json::{Value, json};
 use usr::path::UsrPath;
 
-use super::{BoardBom, FileContent, Source, creation_time, package_url, split_digest};
+use super::{BoardBom, FileContent, ImageSource, newest_signature_time, package_url, parse_digest};
 use crate::Package;
 
 /// The document: the flavors, the images, the packages with their files, and files without an owner.
@@ -13,11 +13,11 @@ pub(super) fn document(boards: &[BoardBom<'_>], tool_version: &str) -> Value {
     let mut dependencies: Vec<Value> = Vec::new();
     for bom in boards {
         components.extend(bom.flavors.keys().map(|flavor| flavor_component(bom, flavor)));
-        components.push(image(&bom.source));
+        components.push(image_component(&bom.source));
         let owned = bom.packages_with_paths();
-        components.extend(owned.values().map(|(package, paths)| component(bom, package, paths)));
+        components.extend(owned.values().map(|(package, paths)| package_component(bom, package, paths)));
         let orphans = bom.entries.keys().filter(|path| bom.packages.owner(path).is_none());
-        components.extend(orphans.filter_map(|path| file(bom, path)));
+        components.extend(orphans.filter_map(|path| file_component(bom, path)));
         dependencies.extend(bom.flavors.iter().map(|(flavor, taken)| {
             let mut refs = vec![format!("image-{}", bom.source.board)];
             let taken = |paths: &[&UsrPath]| paths.iter().any(|path| taken.contains(*path));
@@ -35,7 +35,7 @@ pub(super) fn document(boards: &[BoardBom<'_>], tool_version: &str) -> Value {
         "specVersion": "1.6",
         "version": 1,
         "metadata": {
-            "timestamp": creation_time(boards),
+            "timestamp": newest_signature_time(boards),
             "tools": {"components": [{"type": "application", "name": "cargo-xtask", "version": tool_version}]},
             "component": {"type": "container", "bom-ref": "stage1", "name": "stage1", "version": release},
         },
@@ -53,8 +53,8 @@ fn flavor_component(bom: &BoardBom<'_>, flavor: &Flavor) -> Value {
     })
 }
 
-fn image(source: &Source) -> Value {
-    let (_, algorithm, hex) = split_digest(&source.digest);
+fn image_component(source: &ImageSource) -> Value {
+    let (_, algorithm, hex) = parse_digest(&source.digest);
     let mut properties = vec![property("board", source.board.id())];
     if let Some(signer) = &source.signer {
         properties.push(property("signed-by", &signer.primary));
@@ -76,8 +76,8 @@ fn property(name: &str, value: &str) -> Value {
     json!({"name": format!("coreos-xtask:{name}"), "value": value})
 }
 
-fn component(bom: &BoardBom<'_>, package: &Package, paths: &[&UsrPath]) -> Value {
-    let files: Vec<Value> = paths.iter().filter_map(|path| file(bom, path)).collect();
+fn package_component(bom: &BoardBom<'_>, package: &Package, paths: &[&UsrPath]) -> Value {
+    let files: Vec<Value> = paths.iter().filter_map(|path| file_component(bom, path)).collect();
     let licenses: Vec<Value> =
         package.licenses.iter().map(|name| json!({"license": {"name": name}})).collect();
     let url = package_url(package, bom.source.board);
@@ -101,10 +101,11 @@ fn component(bom: &BoardBom<'_>, package: &Package, paths: &[&UsrPath]) -> Value
 }
 
 /// A regular file with the flavors that take it; `None` for a link.
-fn file(bom: &BoardBom<'_>, path: &UsrPath) -> Option<Value> {
+fn file_component(bom: &BoardBom<'_>, path: &UsrPath) -> Option<Value> {
     match bom.entries.get(path)? {
         FileContent::File { sha256, .. } => {
-            let flavors: Vec<&str> = bom.flavors_with(&[path]).iter().map(|flavor| flavor.as_str()).collect();
+            let flavors: Vec<&str> =
+                bom.flavors_taking_any(&[path]).iter().map(|flavor| flavor.as_str()).collect();
             Some(json!({
                 "type": "file",
                 "bom-ref": format!("file:{}:usr/{path}", bom.source.board),

@@ -26,7 +26,7 @@ pub enum Format {
 
 /// The image that the files of a flavor are from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
+pub struct ImageSource {
     /// Vendor's name, `Flatcar Container Linux`.
     pub vendor: String,
     /// Release of the image.
@@ -59,7 +59,7 @@ pub enum FileContent {
 #[derive(Debug, Clone)]
 pub struct BoardBom<'a> {
     /// The image.
-    pub source: Source,
+    pub source: ImageSource,
     /// The files and links that any flavor takes.
     pub entries: BTreeMap<UsrPath, FileContent>,
     /// The paths that each flavor takes.
@@ -80,7 +80,7 @@ pub fn render(boards: &[BoardBom<'_>], tool_version: &str, format: Format) -> St
     format!("{document:#}\n")
 }
 
-fn creation_time<'a>(boards: &'a [BoardBom<'_>]) -> &'a str {
+fn newest_signature_time<'a>(boards: &'a [BoardBom<'_>]) -> &'a str {
     let signed = boards.iter().filter_map(|board| Some(board.source.signer.as_ref()?.signed_at.as_str()));
     signed.max().unwrap_or("1970-01-01T00:00:00Z")
 }
@@ -104,14 +104,14 @@ impl BoardBom<'_> {
     }
 
     /// Flavors that take one of these paths.
-    fn flavors_with(&self, paths: &[&UsrPath]) -> Vec<&Flavor> {
+    fn flavors_taking_any(&self, paths: &[&UsrPath]) -> Vec<&Flavor> {
         let takes = |taken: &BTreeSet<UsrPath>| paths.iter().any(|path| taken.contains(*path));
         self.flavors.iter().filter(|(_, taken)| takes(taken)).map(|(flavor, _)| flavor).collect()
     }
 }
 
 /// Algorithm name for SPDX (`SHA256`) or CycloneDX (`SHA-256`), and the hex value, of `sha256:HEX`.
-fn split_digest(digest: &str) -> (&'static str, &'static str, &str) {
+fn parse_digest(digest: &str) -> (&'static str, &'static str, &str) {
     match digest.split_once(':') {
         Some(("sha512", hex)) => ("SHA512", "SHA-512", hex),
         Some((_, hex)) => ("SHA256", "SHA-256", hex),

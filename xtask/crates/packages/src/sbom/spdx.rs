@@ -8,18 +8,18 @@ use serde_json::{Value, json};
 use coreos_types::flavor::Flavor;
 use usr::path::UsrPath;
 
-use super::{BoardBom, FileContent, Source, creation_time, package_url, split_digest};
+use super::{BoardBom, FileContent, ImageSource, newest_signature_time, package_url, parse_digest};
 use crate::Package;
 
 /// The document: each flavor as a package that contains files, the image that it is taken from, and the packages that
 /// the files come from.
 pub(super) fn document(boards: &[BoardBom<'_>], tool_version: &str) -> Value {
-    let mut parts = Parts::default();
+    let mut parts = DocumentParts::default();
     boards.iter().for_each(|board| parts.add_board(board));
     let licenses: Vec<Value> = parts
         .licenses
         .iter()
-        .map(|name| json!({"licenseId": license_ref(name), "name": name, "extractedText": extracted_text(name)}))
+        .map(|name| json!({"licenseId": license_ref(name), "name": name, "extractedText": placeholder_license_text(name)}))
         .collect();
     let mut document = json!({
         "spdxVersion": "SPDX-2.3",
@@ -28,12 +28,12 @@ pub(super) fn document(boards: &[BoardBom<'_>], tool_version: &str) -> Value {
         "name": "stage1",
         "documentNamespace": namespace(boards),
         "creationInfo": {
-            "created": creation_time(boards),
+            "created": newest_signature_time(boards),
             "creators": [format!("Tool: cargo-xtask-{tool_version}")],
         },
         "packages": parts.packages,
         "files": parts.files,
-        "relationships": parts.links,
+        "relationships": parts.relationships,
     });
     if !licenses.is_empty() {
         document["hasExtractedLicensingInfos"] = licenses.into();
@@ -42,18 +42,18 @@ pub(super) fn document(boards: &[BoardBom<'_>], tool_version: &str) -> Value {
 }
 
 #[derive(Default)]
-struct Parts {
+struct DocumentParts {
     packages: Vec<Value>,
     files: Vec<Value>,
-    links: Vec<Value>,
+    relationships: Vec<Value>,
     licenses: BTreeSet<String>,
 }
 
-impl Parts {
+impl DocumentParts {
     fn add_board(&mut self, bom: &BoardBom<'_>) {
         let board = bom.source.board;
         let image_id = format!("SPDXRef-Image-{board}");
-        self.packages.push(image(&bom.source, &image_id));
+        self.packages.push(image_package(&bom.source, &image_id));
         let mut ids: BTreeMap<&UsrPath, String> = BTreeMap::new();
         for (path, entry) in &bom.entries {
             let FileContent::File { sha256, sha1 } = entry else { continue };
@@ -71,20 +71,20 @@ impl Parts {
         for (flavor, taken) in &bom.flavors {
             let id = format!("SPDXRef-{}", bom.flavor_name(flavor));
             self.packages.push(flavor_package(bom, flavor, taken, &id));
-            self.links.push(relationship("SPDXRef-DOCUMENT", "DESCRIBES", &id));
-            self.links.push(relationship(&id, "GENERATED_FROM", &image_id));
+            self.relationships.push(relationship("SPDXRef-DOCUMENT", "DESCRIBES", &id));
+            self.relationships.push(relationship(&id, "GENERATED_FROM", &image_id));
             let files = taken.iter().filter_map(|path| ids.get(path));
-            self.links.extend(files.map(|file| relationship(&id, "CONTAINS", file)));
+            self.relationships.extend(files.map(|file| relationship(&id, "CONTAINS", file)));
         }
         for (number, (package, paths)) in bom.packages_with_paths().into_values().enumerate() {
             let id = format!("SPDXRef-Package-{board}-{number}");
-            self.packages.push(component(&bom.source, package, &id));
+            self.packages.push(distro_package(&bom.source, package, &id));
             self.licenses.extend(package.licenses.iter().cloned());
-            let flavors = bom.flavors_with(&paths).into_iter();
+            let flavors = bom.flavors_taking_any(&paths).into_iter();
             let flavors = flavors.map(|flavor| format!("SPDXRef-{}", bom.flavor_name(flavor)));
-            self.links.extend(flavors.map(|flavor| relationship(&flavor, "CONTAINS", &id)));
+            self.relationships.extend(flavors.map(|flavor| relationship(&flavor, "CONTAINS", &id)));
             let files = paths.iter().filter_map(|path| ids.get(*path));
-            self.links.extend(files.map(|file| relationship(file, "GENERATED_FROM", &id)));
+            self.relationships.extend(files.map(|file| relationship(file, "GENERATED_FROM", &id)));
         }
     }
 }
@@ -101,7 +101,7 @@ fn checksum(algorithm: &str, value: &str) -> Value {
 fn namespace(boards: &[BoardBom<'_>]) -> String {
     let parts = boards.iter().map(|bom| {
         let names: Vec<String> = bom.flavors.keys().map(|flavor| bom.flavor_name(flavor)).collect();
-        format!("{}:{}", names.join("+"), split_digest(&bom.source.digest).2)
+        format!("{}:{}", names.join("+"), parse_digest(&bom.source.digest).2)
     });
     format!("urn:coreos-xtask:{}", parts.collect::<Vec<_>>().join(":"))
 }
@@ -130,8 +130,8 @@ fn flavor_package(bom: &BoardBom<'_>, flavor: &Flavor, taken: &BTreeSet<UsrPath>
     package
 }
 
-fn image(source: &Source, id: &str) -> Value {
-    let (algorithm, _, hex) = split_digest(&source.digest);
+fn image_package(source: &ImageSource, id: &str) -> Value {
+    let (algorithm, _, hex) = parse_digest(&source.digest);
     let name = format!("{} {} image", source.vendor, source.board);
     let mut image = new_package(id, &name, source.release.as_str(), &source.vendor);
     // The specification's grammar of locations has no ports; a plain http mirror is on loopback anyway.
@@ -163,7 +163,7 @@ fn verification_code(bom: &BoardBom<'_>, taken: &BTreeSet<UsrPath>) -> String {
     hex::encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, sums.concat().as_bytes()))
 }
 
-fn component(source: &Source, package: &Package, id: &str) -> Value {
+fn distro_package(source: &ImageSource, package: &Package, id: &str) -> Value {
     let mut component = new_package(id, &package.name, &package.version, &source.vendor);
     let declared: Vec<String> = package.licenses.iter().map(|name| license_ref(name)).collect();
     if !declared.is_empty() {
@@ -187,6 +187,6 @@ fn license_ref(name: &str) -> String {
     format!("LicenseRef-{plain}{}", if name.contains('+') { "-or-later" } else { "" })
 }
 
-fn extracted_text(name: &str) -> String {
+fn placeholder_license_text(name: &str) -> String {
     format!("The distribution calls this licence {name}; its text is in share/licenses/common of the image.")
 }

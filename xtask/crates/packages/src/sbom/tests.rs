@@ -2,11 +2,11 @@ use super::*;
 
 fn packages() -> PackageSet {
     let mut set = PackageSet::new();
-    let mut pam = Package::parse("sys-libs/pam-1.6.1+x").unwrap();
+    let mut pam = Package::parse_atom("sys-libs/pam-1.6.1+x").unwrap();
     pam.licenses = vec!["BSD".to_owned(), "GPL-2+".to_owned()];
     pam.homepage = Some("https://example.invalid/pam".to_owned());
     set.insert(pam, ["lib64/libpam.so.0", "lib64/libpam.so.0.85.1"].map(|path| UsrPath::new(path).unwrap()));
-    set.insert(Package::parse("app-misc/other-1").unwrap(), [UsrPath::new("bin/other").unwrap()]);
+    set.insert(Package::parse_atom("app-misc/other-1").unwrap(), [UsrPath::new("bin/other").unwrap()]);
     set
 }
 
@@ -24,7 +24,7 @@ fn bom(format: Format) -> Value {
         signed_at: "2026-01-02T03:04:05Z".to_owned(),
         user_id: None,
     };
-    let source = Source {
+    let source = ImageSource {
         vendor: "Flatcar Container Linux".to_owned(),
         release: "4593.2.5".parse().unwrap(),
         board: Board::Amd64,

@@ -9,12 +9,12 @@ use super::versions_and_notes::{dlopen_note, verdef, verneed};
 use super::{ElfInfo, FilterKind};
 
 /// Writes the file.
-pub(super) fn write(info: &ElfInfo) -> Vec<u8> {
+pub(super) fn encode_elf(info: &ElfInfo) -> Vec<u8> {
     let mut writer = Writer { info, file: Vec::new() };
     let count =
         1 + [info.interp.is_some(), !info.dlopen.is_empty(), info.dynamic].map(u64::from).iter().sum::<u64>();
     // The headers are written last.
-    writer.file.resize((writer.header_size() + count * writer.segment_size()) as usize, 0);
+    writer.file.resize((writer.elf_header_size() + count * writer.program_header_size()) as usize, 0);
     let mut segments = vec![(elf::PT_LOAD, 0..0)];
     if let Some(loader) = &info.interp {
         segments.push((elf::PT_INTERP, writer.append(&nul_terminated(loader))));
@@ -22,7 +22,7 @@ pub(super) fn write(info: &ElfInfo) -> Vec<u8> {
     if !info.dlopen.is_empty() {
         segments.push((elf::PT_NOTE, writer.append(&dlopen_note(&info.dlopen))));
     }
-    writer.append(&texts(info));
+    writer.append(&loader_and_systemd_strings(info));
     if info.dynamic {
         segments.push((elf::PT_DYNAMIC, writer.append_dynamic()));
     }
@@ -35,7 +35,7 @@ pub(super) fn write(info: &ElfInfo) -> Vec<u8> {
 
 /// The strings of glibc's loader and of systemd: the consecutive default directories, and the version as
 /// `systemd --version` prints it.
-fn texts(info: &ElfInfo) -> Vec<u8> {
+fn loader_and_systemd_strings(info: &ElfInfo) -> Vec<u8> {
     let mut text: Vec<u8> = info.system_dirs.iter().flat_map(|directory| nul_terminated(directory)).collect();
     if let Some(version) = &info.systemd_version {
         text.extend(format!("\0systemd {version}\0systemd %s running in %ssystem mode.\0").bytes());
@@ -49,11 +49,11 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn header_size(&self) -> u64 {
+    fn elf_header_size(&self) -> u64 {
         if self.info.is_64 { 64 } else { 52 }
     }
 
-    fn segment_size(&self) -> u64 {
+    fn program_header_size(&self) -> u64 {
         if self.info.is_64 { 56 } else { 32 }
     }
 
@@ -75,7 +75,7 @@ impl Writer<'_> {
     fn append_dynamic(&mut self) -> Range<u64> {
         let ElfInfo { verdef: definitions, verneed: needs, .. } = self.info;
         let mut strings = vec![0];
-        let mut entries = named_entries(self.info, &mut strings);
+        let mut entries = string_and_flag_entries(self.info, &mut strings);
         for (tag, number, bytes, count) in [
             (elf::DT_VERDEF, elf::DT_VERDEFNUM, verdef(definitions, &mut strings), definitions.len()),
             (elf::DT_VERNEED, elf::DT_VERNEEDNUM, verneed(needs, &mut strings), needs.len()),
@@ -105,12 +105,13 @@ impl Writer<'_> {
         ident.resize(16, 0);
         // A program without a loader is a fixed executable, anything else can be anywhere.
         let kind = if self.info.dynamic { elf::ET_DYN } else { elf::ET_EXEC };
-        let sizes = [self.header_size(), self.segment_size(), segment_count, 0, 0, 0].map(|size| size as u16);
+        let sizes = [self.elf_header_size(), self.program_header_size(), segment_count, 0, 0, 0]
+            .map(|size| size as u16);
         [
             ident,
             u16s(&[kind.0, self.info.machine]),
             u32s(&[1]),
-            self.words(&[0, self.header_size(), 0]),
+            self.words(&[0, self.elf_header_size(), 0]),
             u32s(&[0]),
             u16s(&sizes),
         ]
@@ -136,7 +137,7 @@ impl Writer<'_> {
 }
 
 /// The entries of the dynamic section whose values are strings, and the flags.
-fn named_entries(info: &ElfInfo, strings: &mut Vec<u8>) -> Vec<(elf::DynamicTag, u64)> {
+fn string_and_flag_entries(info: &ElfInfo, strings: &mut Vec<u8>) -> Vec<(elf::DynamicTag, u64)> {
     let mut entries = Vec::new();
     for position in 0..=info.needed.len() {
         for filter in info.filters.iter().filter(|filter| filter.position == position) {

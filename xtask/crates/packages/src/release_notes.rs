@@ -13,8 +13,8 @@ use coreos_types::release::Release;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::changes::PackageUsage;
 use crate::package::short_name;
+use crate::package_changes::PackageUsage;
 
 /// Largest file that is read; in 2026-11 it has 13 MB.
 pub const MAX_LEN: u64 = 64 << 20;
@@ -48,7 +48,7 @@ struct Section {
 
 /// Security fixes between two releases.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Advisories {
+pub struct ReleaseFixes {
     /// Identifiers (CVE, GHSA) by package, as the notes name it.
     pub fixes: BTreeMap<String, BTreeSet<String>>,
     /// Links to upstream change logs by package.
@@ -77,15 +77,15 @@ impl<'a> ReleaseNotes<'a> {
     /// It is not a JSON object, or has more than 20,000 entries.
     pub fn parse(json: &'a [u8]) -> Result<ReleaseNotes<'a>> {
         let mut json = serde_json::Deserializer::from_slice(json);
-        let entries = json.deserialize_map(EntryVisitor).and_then(|entries| json.end().map(|()| entries));
+        let entries = json.deserialize_map(ReleasesVisitor).and_then(|entries| json.end().map(|()| entries));
         let error =
             |error| Error::failed("the release notes are not an object of releases").with_cause(error);
         entries.map(|entries| ReleaseNotes { entries }).map_err(error)
     }
 
-    /// The entries that [`ReleaseNotes::between`] visits, in the form of the whole file.
-    pub fn visited(&self, from: &Release, to: &Release) -> String {
-        let entries = self.walk(from, to).0.into_iter().filter_map(|(release, _)| {
+    /// The entries that [`ReleaseNotes::fixes_between`] visits, in the form of the whole file.
+    pub fn json_between(&self, from: &Release, to: &Release) -> String {
+        let entries = self.collect_steps(from, to).0.into_iter().filter_map(|(release, _)| {
             let (key, entry) = self.entries.get_key_value(release.as_str())?;
             Some(format!("{}:{entry}", serde_json::Value::from(key.as_str())))
         });
@@ -96,9 +96,9 @@ impl<'a> ReleaseNotes<'a> {
     ///
     /// Notes name the release that they compare with, so they are followed from `to` backwards: each step takes the
     /// section that reaches furthest back without passing `from`.
-    pub fn between(&self, from: &Release, to: &Release) -> Advisories {
-        let (steps, caveat) = self.walk(from, to);
-        let mut found = Advisories { caveat, ..Advisories::default() };
+    pub fn fixes_between(&self, from: &Release, to: &Release) -> ReleaseFixes {
+        let (steps, caveat) = self.collect_steps(from, to);
+        let mut found = ReleaseFixes { caveat, ..ReleaseFixes::default() };
         for (_, section) in steps {
             merge(&mut found.fixes, section.fixes);
             merge(&mut found.links, section.links);
@@ -107,26 +107,27 @@ impl<'a> ReleaseNotes<'a> {
     }
 
     /// The releases with their sections from `to` back to `from`, and the caveat of the result.
-    fn walk(&self, from: &Release, to: &Release) -> (Vec<(Release, Section)>, Option<String>) {
+    fn collect_steps(&self, from: &Release, to: &Release) -> (Vec<(Release, Section)>, Option<String>) {
         let (mut steps, mut current, mut length) = (Vec::new(), to.clone(), 0);
-        while numbers(&current) > numbers(from) && steps.len() < MAX_STEPS {
+        while release_sort_key(&current) > release_sort_key(from) && steps.len() < MAX_STEPS {
             length += self.entries.get(current.as_str()).map_or(0, |entry| entry.get().len());
             if length > MAX_NOTES {
                 return (steps, Some(format!("the notes up to {current} have more than {MAX_NOTES} bytes")));
             }
             let sections = self.sections(&current);
-            let base = |section: &&Section| section.since.as_ref().map(numbers);
-            let reaches = |section: &&Section| base(section) >= Some(numbers(from));
+            let base = |section: &&Section| section.since.as_ref().map(release_sort_key);
+            let reaches = |section: &&Section| base(section) >= Some(release_sort_key(from));
             let within = sections.iter().filter(reaches).min_by_key(base);
             let Some(section) = within.or_else(|| sections.iter().max_by_key(base)).cloned() else {
                 return (steps, Some(format!("there are no release notes of {current}")));
             };
-            let since = section.since.clone().filter(|since| numbers(since) < numbers(&current));
+            let since =
+                section.since.clone().filter(|since| release_sort_key(since) < release_sort_key(&current));
             steps.push((current.clone(), section));
             let Some(since) = since else {
                 return (steps, Some(format!("the notes of {current} name no older release")));
             };
-            if numbers(&since) < numbers(from) {
+            if release_sort_key(&since) < release_sort_key(from) {
                 let caveat =
                     format!("the notes of {current} begin at {since}, so older fixes are counted too");
                 return (steps, Some(caveat));
@@ -147,9 +148,9 @@ impl<'a> ReleaseNotes<'a> {
     }
 }
 
-struct EntryVisitor;
+struct ReleasesVisitor;
 
-impl<'de> Visitor<'de> for EntryVisitor {
+impl<'de> Visitor<'de> for ReleasesVisitor {
     type Value = BTreeMap<String, &'de RawValue>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -168,14 +169,14 @@ impl<'de> Visitor<'de> for EntryVisitor {
     }
 }
 
-impl Advisories {
+impl ReleaseFixes {
     /// Number of fixes: distinct identifiers per package.
     pub fn count(&self) -> usize {
         self.fixes.values().map(BTreeSet::len).sum()
     }
 
     /// The fixes in packages of which the stage1 takes a path.
-    pub fn relevant(&self, usage: &PackageUsage<'_>) -> Vec<RelevantFix> {
+    pub fn fixes_in_stage1(&self, usage: &PackageUsage<'_>) -> Vec<RelevantFix> {
         let mut relevant = Vec::new();
         for (name, ids) in self.fixes.iter().filter(|(_, ids)| !ids.is_empty()) {
             let named: Vec<_> = usage.iter().filter(|(package, _)| names_package(name, package)).collect();
@@ -210,7 +211,7 @@ fn parse_notes(notes: &str) -> Vec<Section> {
     for line in notes.lines().map(str::trim) {
         let heading = line.trim_start_matches('#').trim_matches(['*', ' ', ':']).to_ascii_lowercase();
         if let Some(since) = line.trim_matches('_').strip_prefix("Changes since") {
-            sections.push(Section { since: release_in(since), ..Section::default() });
+            sections.push(Section { since: find_release(since), ..Section::default() });
             list.clear();
         } else if line.starts_with('#') || heading == "security fixes" || heading == "updates" {
             list = heading;
@@ -241,7 +242,7 @@ fn parse_notes(notes: &str) -> Vec<Section> {
 }
 
 /// The parts of a release number, which compare as numbers.
-fn numbers(release: &Release) -> Vec<u64> {
+fn release_sort_key(release: &Release) -> Vec<u64> {
     release
         .as_str()
         .split(|c: char| !c.is_ascii_digit())
@@ -251,7 +252,7 @@ fn numbers(release: &Release) -> Vec<u64> {
 }
 
 /// The release in `**Stable 4593.2.4**`.
-fn release_in(text: &str) -> Option<Release> {
+fn find_release(text: &str) -> Option<Release> {
     let mut words = text.split(|c: char| c.is_whitespace() || c == '*' || c == '_');
     words.find(|word| word.contains('.') && word.starts_with(|c: char| c.is_ascii_digit()))?.parse().ok()
 }
@@ -294,7 +295,8 @@ mod tests {
     }
 
     fn between(from: &str, to: &str) -> (usize, Option<String>) {
-        let found = ReleaseNotes::parse(NOTES.as_bytes()).unwrap().between(&release(from), &release(to));
+        let found =
+            ReleaseNotes::parse(NOTES.as_bytes()).unwrap().fixes_between(&release(from), &release(to));
         (found.count(), found.caveat)
     }
 
@@ -315,7 +317,7 @@ mod tests {
         let notes = "x".repeat(MAX_NOTES);
         let json = format!(r#"{{"3.2.0": {{"release_notes": "_Changes since **Beta 3.1.0**_ {notes}"}}}}"#);
         let found =
-            ReleaseNotes::parse(json.as_bytes()).unwrap().between(&release("3.1.0"), &release("3.2.0"));
+            ReleaseNotes::parse(json.as_bytes()).unwrap().fixes_between(&release("3.1.0"), &release("3.2.0"));
         assert!(found.caveat.unwrap().contains("more than 4194304 bytes"));
     }
 
@@ -326,10 +328,11 @@ mod tests {
             [("sys-libs/pam", vec![]), ("net-misc/openssh", vec![]), ("a/linux-pam", vec![])]
                 .map(|(name, paths)| (name, (paths, BTreeSet::from([kvm.clone()]))))
                 .into();
-        let found =
-            ReleaseNotes::parse(NOTES.as_bytes()).unwrap().between(&release("2.1.0"), &release("3.2.0"));
+        let found = ReleaseNotes::parse(NOTES.as_bytes())
+            .unwrap()
+            .fixes_between(&release("2.1.0"), &release("3.2.0"));
         let rows: Vec<String> = found
-            .relevant(&usage)
+            .fixes_in_stage1(&usage)
             .iter()
             .map(|fix| format!("{} {:?} {:?}", fix.package, fix.ids, fix.links))
             .collect();
@@ -346,10 +349,10 @@ mod tests {
     fn visited_entries_give_the_same_fixes() {
         let (all, from, to) =
             (ReleaseNotes::parse(NOTES.as_bytes()).unwrap(), release("2.1.0"), release("3.2.0"));
-        let visited = all.visited(&from, &to);
+        let visited = all.json_between(&from, &to);
         assert!(!visited.contains("current"));
         let few = ReleaseNotes::parse(visited.as_bytes()).unwrap();
-        assert_eq!(few.between(&from, &to), all.between(&from, &to));
+        assert_eq!(few.fixes_between(&from, &to), all.fixes_between(&from, &to));
     }
 
     #[test]
@@ -368,7 +371,7 @@ mod tests {
             [deep.as_str(), r#"{"3.2.0": 7}"#, r#"{"3.2.0": {"release_notes": [1]}}"#, r#"{"\u0033.2.0":{}}"#]
         {
             let Ok(notes) = ReleaseNotes::parse(json.as_bytes()) else { continue };
-            let found = notes.between(&release("1.0.0"), &release("3.2.0"));
+            let found = notes.fixes_between(&release("1.0.0"), &release("3.2.0"));
             assert_eq!(found.caveat.as_deref(), Some("there are no release notes of 3.2.0"), "{json:.20}");
         }
     }

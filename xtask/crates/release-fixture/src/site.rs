@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::certificate::TestCertificate;
-use super::image::ImageSpec;
+use super::image_spec::ImageSpec;
 use super::{metadata_files, pack};
 use coreos_types::error::Result;
 
@@ -14,8 +14,8 @@ pub type Site = BTreeMap<String, Vec<u8>>;
 ///
 /// # Errors
 /// As [`pack::pxe_image`] and [`TestCertificate::sign`].
-pub fn publish(site: &mut Site, image: &ImageSpec, certificate: &TestCertificate) -> Result<()> {
-    for (name, bytes) in files(image)? {
+pub fn add_signed_release(site: &mut Site, image: &ImageSpec, certificate: &TestCertificate) -> Result<()> {
+    for (name, bytes) in unsigned_release_files(image)? {
         let path = format!("{}/{}/{name}", image.board, image.release);
         site.insert(format!("{path}.sig"), certificate.sign(&bytes)?);
         site.insert(path, bytes);
@@ -36,11 +36,11 @@ pub fn make_current(site: &mut Site, image: &ImageSpec) {
 ///
 /// # Errors
 /// As [`pack::pxe_image`].
-pub fn files(image: &ImageSpec) -> Result<Vec<(&'static str, Vec<u8>)>> {
+pub fn unsigned_release_files(image: &ImageSpec) -> Result<Vec<(&'static str, Vec<u8>)>> {
     Ok(vec![
         (image.vendor.pxe_image, pack::pxe_image(image)?),
         ("version.txt", metadata_files::version_txt(image).into_bytes()),
-        (image.vendor.contents_list, metadata_files::contents(image).into_bytes()),
-        (image.vendor.packages_list, metadata_files::packages(image).into_bytes()),
+        (image.vendor.contents_list, metadata_files::contents_list(image).into_bytes()),
+        (image.vendor.packages_list, metadata_files::packages_list(image).into_bytes()),
     ])
 }

@@ -6,15 +6,15 @@ use std::thread::{self, ScopedJoinHandle};
 
 use super::broadcast::Broadcaster;
 use super::digest::Digest;
-use super::extract::extract_squashfs;
+use super::extract_squashfs::extract_squashfs;
 use super::inflate_limits::InflateLimits;
 use super::signature_check::SignatureCheck;
-use super::temp_file::UnlinkedTempDir;
+use super::temp_file::TempFileDir;
 use coreos_types::error::error_from_read;
 use coreos_types::error::{Error, Result};
 
 /// The outcome of reading a whole file. Nothing of it is trusted before the signature is checked.
-pub struct Ingested {
+pub struct UnverifiedRead {
     /// The signature check, which has seen every byte.
     pub check: SignatureCheck,
     /// The digest of the file.
@@ -28,7 +28,7 @@ pub struct Ingested {
 #[derive(Debug, Clone)]
 pub enum Payload {
     /// A PXE image: its `usr.squashfs` is extracted to a file without a name.
-    PxeImage(UnlinkedTempDir, InflateLimits),
+    PxeImage(TempFileDir, InflateLimits),
     /// Another file of a release: only its bytes are verified.
     Opaque,
 }
@@ -38,10 +38,14 @@ pub enum Payload {
 ///
 /// # Errors
 /// `source` fails, or one of the threads panicked.
-pub fn ingest(source: impl Read, mut check: SignatureCheck, payload: Payload) -> Result<Ingested> {
+pub fn read_unverified(
+    source: impl Read,
+    mut check: SignatureCheck,
+    payload: Payload,
+) -> Result<UnverifiedRead> {
     let mut broadcaster = Broadcaster::new();
     let to_check = broadcaster.subscribe();
-    let to_digest = check.digest().is_none().then(|| broadcaster.subscribe());
+    let to_digest = check.file_digest().is_none().then(|| broadcaster.subscribe());
     let to_extract = match payload {
         Payload::PxeImage(temp_dir, limits) => Some((broadcaster.subscribe(), temp_dir, limits)),
         Payload::Opaque => None,
@@ -68,10 +72,10 @@ pub fn ingest(source: impl Read, mut check: SignatureCheck, payload: Payload) ->
         let squashfs = squashfs.map(|thread| join(thread, "the extraction").flatten());
         read.map_err(error_from_read)?;
         let check = check?;
-        let digest = digest.transpose()?.or_else(|| check.digest());
+        let digest = digest.transpose()?.or_else(|| check.file_digest());
         let digest =
             digest.ok_or_else(|| Error::failed("internal error: the signature check has no hash"))?;
-        Ok(Ingested { check, digest, squashfs })
+        Ok(UnverifiedRead { check, digest, squashfs })
     })
 }
 

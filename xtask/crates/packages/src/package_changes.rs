@@ -27,7 +27,7 @@ pub struct PackageChange {
 
 /// One side of a comparison.
 #[derive(Debug, Clone, Copy)]
-pub struct Inventory<'a> {
+pub struct ComparisonSide<'a> {
     /// The installed packages.
     pub installed: &'a [Package],
     /// The packages with the paths that they own; empty if no owners are known.
@@ -37,9 +37,10 @@ pub struct Inventory<'a> {
 }
 
 /// Compares two sets of packages; changes of which the stage1 takes a path come first, then by name.
-pub fn package_changes(old: Inventory<'_>, new: Inventory<'_>) -> Vec<PackageChange> {
+pub fn package_changes(old: ComparisonSide<'_>, new: ComparisonSide<'_>) -> Vec<PackageChange> {
     let (before, after) = (versions(old.installed), versions(new.installed));
-    let (old_use, new_use) = (usage(old.owners, old.taken), usage(new.owners, new.taken));
+    let (old_use, new_use) =
+        (group_taken_by_package(old.owners, old.taken), group_taken_by_package(new.owners, new.taken));
     let names: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();
     let mut changes: Vec<PackageChange> = names
         .into_iter()
@@ -67,7 +68,7 @@ fn versions(packages: &[Package]) -> BTreeMap<&str, String> {
 pub type PackageUsage<'a> = BTreeMap<&'a str, (Vec<UsrPath>, BTreeSet<Flavor>)>;
 
 /// Groups the taken paths by the package that owns them.
-pub fn usage<'a>(packages: &'a PackageSet, taken: &TakenPaths) -> PackageUsage<'a> {
+pub fn group_taken_by_package<'a>(packages: &'a PackageSet, taken: &TakenPaths) -> PackageUsage<'a> {
     let mut usage = PackageUsage::new();
     for (path, flavors) in taken {
         if let Some(package) = packages.owner(path) {
@@ -87,7 +88,7 @@ mod tests {
         let mut set = PackageSet::new();
         for (atom, paths) in rows {
             let paths = paths.iter().map(|path| UsrPath::new(path).unwrap());
-            set.insert(Package::parse(atom).unwrap(), paths);
+            set.insert(Package::parse_atom(atom).unwrap(), paths);
         }
         set
     }
@@ -110,8 +111,8 @@ mod tests {
         ]);
         let before = taken(&["lib64/libpam.so.0"]);
         let after = taken(&["bin/s", "lib64/libpam.so.0"]);
-        fn side<'a>(owners: &'a PackageSet, taken: &'a TakenPaths) -> Inventory<'a> {
-            Inventory { installed: owners.packages(), owners, taken }
+        fn side<'a>(owners: &'a PackageSet, taken: &'a TakenPaths) -> ComparisonSide<'a> {
+            ComparisonSide { installed: owners.packages(), owners, taken }
         }
         let rows: Vec<String> = package_changes(side(&old, &before), side(&new, &after))
             .iter()

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::elf::ElfStub;
-use super::image::ImageSpec;
+use super::image_spec::ImageSpec;
 
 /// The directories that systemd ships empty.
 const EMPTY_DIRECTORIES: [&str; 4] =
@@ -15,7 +15,11 @@ const EMPTY_DIRECTORIES: [&str; 4] =
 /// Libraries are chains of symlinks: `libz.so -> libz.so.1 -> libz.so.1.2.8`, `libc.so.6 -> libc-2.21.so`. The directories
 /// that systemd ships empty are directories. A path that the image has already is unchanged.
 #[must_use]
-pub fn with_listed(mut image: ImageSpec, paths: &[&str], needs: impl Fn(&str) -> Vec<String>) -> ImageSpec {
+pub fn with_inferred_files(
+    mut image: ImageSpec,
+    paths: &[&str],
+    needs: impl Fn(&str) -> Vec<String>,
+) -> ImageSpec {
     let listed: BTreeSet<&str> = paths.iter().copied().collect();
     for path in &listed {
         if image.files.contains_key(*path) {
@@ -24,7 +28,7 @@ pub fn with_listed(mut image: ImageSpec, paths: &[&str], needs: impl Fn(&str) ->
         let needed = needs(path);
         let needed: Vec<&str> = needed.iter().map(String::as_str).collect();
         let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let Some(object) = SharedObject::parse(name) else {
+        let Some(object) = SharedObjectName::parse(name) else {
             image = match name {
                 _ if directory.is_empty() || EMPTY_DIRECTORIES.contains(&name) => image.directory(path),
                 _ if directory.ends_with("/systemd") || directory.ends_with("bin") => {
@@ -35,16 +39,16 @@ pub fn with_listed(mut image: ImageSpec, paths: &[&str], needs: impl Fn(&str) ->
             continue;
         };
         let neighbours = listed.iter().filter_map(|other| other.strip_prefix(directory)?.strip_prefix('/'));
-        let objects = neighbours.filter_map(SharedObject::parse);
+        let objects = neighbours.filter_map(SharedObjectName::parse);
         let family: Vec<_> = objects.filter(|other| other.stem == object.stem).collect();
         image = match object.symlink_target(&family) {
             Some(target) => image.link(path, target),
             None if object.stem == "ld" => {
                 let stub = ElfStub::library(image.board, image.board.loader_name());
-                image.elf(path, stub.system_dirs(["/lib64/", "/usr/lib64/"]))
+                image.elf(path, stub.as_loader(["/lib64/", "/usr/lib64/"]))
             }
             None => {
-                let soname = object.soname(&family).map_or(name, |soname| soname.name);
+                let soname = object.find_soname(&family).map_or(name, |soname| soname.name);
                 let stub = ElfStub::library(image.board, soname);
                 image.elf(path, stub.needs(needed))
             }
@@ -55,7 +59,7 @@ pub fn with_listed(mut image: ImageSpec, paths: &[&str], needs: impl Fn(&str) ->
 
 /// The name of a shared object: `libc-2.21.so`, `libz.so`, `libz.so.1.2.8`, `ld-linux-x86-64.so.2`.
 #[derive(Clone, Copy)]
-struct SharedObject<'a> {
+struct SharedObjectName<'a> {
     name: &'a str,
     /// `libc`, `libz`, `ld`.
     stem: &'a str,
@@ -65,8 +69,8 @@ struct SharedObject<'a> {
     version: &'a str,
 }
 
-impl<'a> SharedObject<'a> {
-    fn parse(name: &'a str) -> Option<SharedObject<'a>> {
+impl<'a> SharedObjectName<'a> {
+    fn parse(name: &'a str) -> Option<SharedObjectName<'a>> {
         let at = name.find(".so")?;
         let version = match name[at + 3..].strip_prefix('.') {
             Some(version) => version,
@@ -80,17 +84,17 @@ impl<'a> SharedObject<'a> {
             Some((stem, release)) if digits(release) && stem != "libsystemd-shared" => (stem, release),
             _ => (before, ""),
         };
-        Some(SharedObject { name, stem, release, version })
+        Some(SharedObjectName { name, stem, release, version })
     }
 
-    fn is_version_of(self, soname: &SharedObject<'_>) -> bool {
+    fn is_version_of(self, soname: &SharedObjectName<'_>) -> bool {
         self.version.strip_prefix(soname.version).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     }
 
     /// The symlink's target among the names of the same stem; `None` for a real file.
-    fn symlink_target(self, family: &[SharedObject<'a>]) -> Option<&'a str> {
+    fn symlink_target(self, family: &[SharedObjectName<'a>]) -> Option<&'a str> {
         let target = match (self.release, self.version) {
-            ("", "") => self.soname(family),
+            ("", "") => self.find_soname(family),
             ("", _) => {
                 let real = family.iter().filter(|other| {
                     !other.release.is_empty() || other.version != self.version && other.is_version_of(&self)
@@ -103,7 +107,7 @@ impl<'a> SharedObject<'a> {
     }
 
     /// The shortest soname among the names of the same stem that can be this file's.
-    fn soname<'b>(self, family: &'b [SharedObject<'a>]) -> Option<&'b SharedObject<'a>> {
+    fn find_soname<'b>(self, family: &'b [SharedObjectName<'a>]) -> Option<&'b SharedObjectName<'a>> {
         let sonames = family.iter().filter(|other| other.release.is_empty() && !other.version.is_empty());
         sonames
             .filter(|soname| self.version.is_empty() || self.is_version_of(soname))
@@ -114,7 +118,7 @@ impl<'a> SharedObject<'a> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::image::Content;
+    use super::super::image_spec::NodeSpec;
     use super::*;
     use coreos_types::board::Board;
     use coreos_types::vendor::Vendor;
@@ -140,16 +144,16 @@ mod tests {
             "sbin/sshd",
         ];
         let image = ImageSpec::new(Vendor::COREOS, Board::Amd64, &"991.0.0".parse().unwrap(), "229");
-        let image = with_listed(image, &listed, |_| Vec::new());
+        let image = with_inferred_files(image, &listed, |_| Vec::new());
         let shown = |path| match &image.files[path] {
-            Content::Link(target) => format!("-> {target}"),
-            Content::Elf(stub) if !stub.info().system_dirs.is_empty() => String::from("loader"),
-            Content::Elf(stub) => match &stub.info().soname {
+            NodeSpec::Link(target) => format!("-> {target}"),
+            NodeSpec::Elf(stub) if !stub.info().system_dirs.is_empty() => String::from("loader"),
+            NodeSpec::Elf(stub) => match &stub.info().soname {
                 Some(soname) => format!("library {soname}"),
                 None => String::from("program"),
             },
-            Content::Bytes(_) => String::from("unit"),
-            Content::Directory => String::from("directory"),
+            NodeSpec::Bytes(_) => String::from("unit"),
+            NodeSpec::Directory => String::from("directory"),
         };
         for (path, what) in [
             ("lib64/ld-2.21.so", "loader"),
@@ -169,6 +173,6 @@ mod tests {
         ] {
             assert_eq!(shown(path), what, "{path}");
         }
-        assert!(SharedObject::parse("ld.so.conf").is_some_and(|so| so.version == "conf"));
+        assert!(SharedObjectName::parse("ld.so.conf").is_some_and(|so| so.version == "conf"));
     }
 }

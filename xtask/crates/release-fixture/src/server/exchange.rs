@@ -17,7 +17,7 @@ pub(super) struct Exchange<'a> {
 }
 
 /// A response head and its part of the body.
-struct Answer<'a> {
+struct Response<'a> {
     status: u16,
     headers: Vec<(&'static str, String)>,
     body: &'a [u8],
@@ -31,7 +31,7 @@ const HTML: &[u8] =
 
 impl Exchange<'_> {
     /// Sends the response: `bytes` is the file, `None` a 404.
-    pub(super) fn answer(&self, bytes: Option<Vec<u8>>) -> std::io::Result<()> {
+    pub(super) fn respond(&self, bytes: Option<Vec<u8>>) -> std::io::Result<()> {
         if let Some(Misbehavior::Wait(time)) = &self.misbehavior {
             self.state.sleep(*time);
         }
@@ -39,34 +39,34 @@ impl Exchange<'_> {
         self.send(&match (&self.misbehavior, &bytes) {
             (Some(Misbehavior::Status(status, retry_after)), _) => {
                 let retry_after = retry_after.clone().map(|after| ("Retry-After", after));
-                Answer::text(*status, b"out of order\n", retry_after)
+                Response::text(*status, b"out of order\n", retry_after)
             }
             (Some(Misbehavior::Redirect(url)), _) => {
-                Answer::text(302, b"elsewhere\n", Some(("Location", url.clone())))
+                Response::text(302, b"elsewhere\n", Some(("Location", url.clone())))
             }
             (Some(Misbehavior::Html), _) => {
                 let html = String::from("text/html; charset=utf-8");
-                Answer::text(200, HTML, Some(("Content-Type", html)))
+                Response::text(200, HTML, Some(("Content-Type", html)))
             }
-            _ if !is_read => Answer::text(405, b"GET or HEAD\n", None),
-            (_, Some(bytes)) => self.file(bytes),
-            (_, None) => Answer::text(404, b"no such file\n", None),
+            _ if !is_read => Response::text(405, b"GET or HEAD\n", None),
+            (_, Some(bytes)) => self.file_response(bytes),
+            (_, None) => Response::text(404, b"no such file\n", None),
         })
     }
 
     /// The file, or the requested range of it (RFC 9110, sections 13.1.5 and 14.2).
-    fn file<'b>(&self, bytes: &'b [u8]) -> Answer<'b> {
+    fn file_response<'b>(&self, bytes: &'b [u8]) -> Response<'b> {
         let misbehavior = self.misbehavior.as_ref();
         let (etag, modified) = validators(bytes);
         let mut answer =
-            Answer { status: 200, headers: Vec::new(), body: bytes, length: Some(bytes.len() as u64) };
+            Response { status: 200, headers: Vec::new(), body: bytes, length: Some(bytes.len() as u64) };
         let total = bytes.len() as u64;
         let same = self.request.header("if-range").is_none_or(|seen| seen == etag || seen == modified);
         let ignored = misbehavior == Some(&Misbehavior::IgnoreRange);
         match self.request.range_from().filter(|_| same && !ignored) {
             Some(from) if from >= total => {
                 let range = ("Content-Range", format!("bytes */{total}"));
-                answer = Answer::text(416, b"past the end\n", Some(range));
+                answer = Response::text(416, b"past the end\n", Some(range));
             }
             Some(from) => {
                 let start =
@@ -94,7 +94,7 @@ impl Exchange<'_> {
         answer
     }
 
-    fn send(&self, answer: &Answer<'_>) -> std::io::Result<()> {
+    fn send(&self, answer: &Response<'_>) -> std::io::Result<()> {
         let (mut stream, misbehavior) = (&self.stream, self.misbehavior.as_ref());
         stream.write_all(answer.head().as_bytes())?;
         if self.request.method == "HEAD" {
@@ -103,19 +103,19 @@ impl Exchange<'_> {
         let speed = if let Some(Misbehavior::Slow(speed)) = misbehavior { Some(*speed) } else { self.speed };
         match misbehavior {
             Some(Misbehavior::CutAfter(count) | Misbehavior::CutWithoutValidators(count)) => {
-                self.write(first(answer.body, *count), speed)?;
+                self.write_body(first(answer.body, *count), speed)?;
                 return stream.shutdown(Shutdown::Both);
             }
             Some(Misbehavior::StallAfter(count)) => {
-                self.write(first(answer.body, *count), speed)?;
+                self.write_body(first(answer.body, *count), speed)?;
                 self.state.sleep(Duration::from_secs(3600));
             }
-            _ => self.write(answer.body, speed)?,
+            _ => self.write_body(answer.body, speed)?,
         }
         stream.flush()
     }
 
-    fn write(&self, body: &[u8], speed: Option<u64>) -> std::io::Result<()> {
+    fn write_body(&self, body: &[u8], speed: Option<u64>) -> std::io::Result<()> {
         let mut stream = &self.stream;
         let Some(speed) = speed else { return stream.write_all(body) };
         // Twenty pieces per second: smooth for a progress bar.
@@ -131,9 +131,9 @@ impl Exchange<'_> {
     }
 }
 
-impl<'a> Answer<'a> {
-    fn text(status: u16, body: &'a [u8], header: Option<(&'static str, String)>) -> Answer<'a> {
-        Answer { status, headers: header.into_iter().collect(), body, length: Some(body.len() as u64) }
+impl<'a> Response<'a> {
+    fn text(status: u16, body: &'a [u8], header: Option<(&'static str, String)>) -> Response<'a> {
+        Response { status, headers: header.into_iter().collect(), body, length: Some(body.len() as u64) }
     }
 
     fn head(&self) -> String {

@@ -8,17 +8,17 @@ use std::io::{self, Read, Write};
 
 use rustix::fs::{FallocateFlags, fallocate};
 
-use super::broadcast::{ChunkReceiver, fill};
+use super::broadcast::{ChunkReceiver, read_full};
 use super::gzip::GzipReader;
 use super::inflate_limits::InflateLimits;
 use super::newc_header::{self, Header};
-use super::temp_file::UnlinkedTempDir;
+use super::temp_file::TempFileDir;
 use coreos_types::error::{Error, Result, ResultExt};
 
 /// The member that is the image's `/usr`.
 const MEMBER: &str = "usr.squashfs";
 /// The hint for a file that is not a PXE image, or is incomplete.
-const PXE_IMAGE: &str = "pass the complete PXE image: …_production_pxe_image.cpio.gz";
+const PXE_IMAGE_HINT: &str = "pass the complete PXE image: …_production_pxe_image.cpio.gz";
 
 /// The size of a write in bytes: the buffer stays in the second-level cache between inflating and writing.
 const BUFFER: usize = 64 * 1024;
@@ -30,36 +30,36 @@ const BUFFER: usize = 64 * 1024;
 /// missing or present twice; a limit is exceeded; the temporary file cannot be written.
 pub(super) fn extract_squashfs(
     chunks: &ChunkReceiver,
-    temp_dir: &UnlinkedTempDir,
+    temp_dir: &TempFileDir,
     limits: InflateLimits,
 ) -> Result<File> {
-    let squashfs = read_archives(&mut GzipReader::new(chunks, limits), temp_dir);
+    let squashfs = extract_from_archives(&mut GzipReader::new(chunks, limits), temp_dir);
     // The other consumers wait for this one: read the rest of the stream, also after an error.
     chunks.for_each(|_| ());
     squashfs
 }
 
-fn read_archives(stream: &mut GzipReader<'_>, temp_dir: &UnlinkedTempDir) -> Result<File> {
+fn extract_from_archives(stream: &mut GzipReader<'_>, temp_dir: &TempFileDir) -> Result<File> {
     let mut found = None;
     let mut buffer = vec![0; BUFFER];
-    while let Some(first) = next_archive(stream)? {
-        let mut image = ImageMember::default();
+    while let Some(first) = read_archive_start(stream)? {
+        let mut image = SquashfsMember::default();
         let mut first = Some(first);
         loop {
             let header = match first.take() {
-                Some(octet) => Header::read(octet, stream),
+                Some(octet) => Header::read_after_first(octet, stream),
                 None => {
                     let mut octet = [0];
-                    stream.read_exact(&mut octet).and_then(|()| Header::read(octet[0], stream))
+                    stream.read_exact(&mut octet).and_then(|()| Header::read_after_first(octet[0], stream))
                 }
             };
             let header = header.map_err(|error| cpio_error(&error))?;
             if header.is_trailer() {
                 break;
             }
-            image.add(&header)?;
-            let into = image.file_for(&header, temp_dir)?;
-            copy_data(&header, stream, &mut buffer, into)?;
+            image.record_header(&header)?;
+            let into = image.create_data_file(&header, temp_dir)?;
+            copy_or_skip_data(&header, stream, &mut buffer, into)?;
         }
         if let Some(file) = image.finish()?
             && found.replace(file).is_some()
@@ -67,7 +67,7 @@ fn read_archives(stream: &mut GzipReader<'_>, temp_dir: &UnlinkedTempDir) -> Res
             return Err(Error::failed(format!("the archive has {MEMBER} twice")));
         }
     }
-    found.ok_or_else(|| Error::failed(format!("the archive has no {MEMBER}")).with_hint(PXE_IMAGE))
+    found.ok_or_else(|| Error::failed(format!("the archive has no {MEMBER}")).with_hint(PXE_IMAGE_HINT))
 }
 
 /// The device's major and minor number, and the inode number.
@@ -76,7 +76,7 @@ type Inode = (u32, u32, u32);
 /// The member `usr.squashfs` of one archive. With hard links, the data follows the
 /// header of one name, which need not be `usr.squashfs`.
 #[derive(Default)]
-struct ImageMember {
+struct SquashfsMember {
     /// The inode of the member `usr.squashfs`; `None` before it is read.
     inode: Option<Inode>,
     /// The data that follows this name.
@@ -88,34 +88,34 @@ struct ImageMember {
 /// The files with several names that are stored; real archives have none.
 const MAX_LINKED: usize = 64;
 
-impl ImageMember {
+impl SquashfsMember {
     /// Adds the next header of the archive.
-    fn add(&mut self, header: &Header) -> Result<()> {
-        if !is_image(header) {
+    fn record_header(&mut self, header: &Header) -> Result<()> {
+        if !is_usr_squashfs(header) {
             return Ok(());
         }
-        let is_second = self.inode.is_some_and(|inode| inode != header.file || header.links < 2);
+        let is_second = self.inode.is_some_and(|inode| inode != header.inode || header.links < 2);
         if is_second || self.own.is_some() && header.size > 0 {
             return Err(Error::failed(format!("the archive has {MEMBER} twice")));
         }
-        self.inode = Some(header.file);
+        self.inode = Some(header.inode);
         Ok(())
     }
 
     /// The file for the data that follows a header; `None` if the data cannot be the image's.
-    fn file_for(&mut self, header: &Header, temp_dir: &UnlinkedTempDir) -> Result<Option<&mut File>> {
-        if is_image(header) && (header.links < 2 || header.size > 0) {
-            return Ok(Some(self.own.insert(temp_dir.create()?)));
+    fn create_data_file(&mut self, header: &Header, temp_dir: &TempFileDir) -> Result<Option<&mut File>> {
+        if is_usr_squashfs(header) && (header.links < 2 || header.size > 0) {
+            return Ok(Some(self.own.insert(temp_dir.create_unlinked_file()?)));
         }
-        let may_be = self.own.is_none() && self.inode.is_none_or(|inode| inode == header.file);
-        let is_known = self.linked.iter().any(|(inode, _)| *inode == header.file);
+        let may_be = self.own.is_none() && self.inode.is_none_or(|inode| inode == header.inode);
+        let is_known = self.linked.iter().any(|(inode, _)| *inode == header.inode);
         if !header.is_regular() || header.links < 2 || header.size == 0 || !may_be || is_known {
             return Ok(None);
         }
         if self.linked.len() == MAX_LINKED {
             return Err(Error::failed("the archive has too many hard links"));
         }
-        self.linked.push((header.file, temp_dir.create()?));
+        self.linked.push((header.inode, temp_dir.create_unlinked_file()?));
         Ok(self.linked.last_mut().map(|(_, file)| file))
     }
 
@@ -129,7 +129,7 @@ impl ImageMember {
 }
 
 /// The first byte of the next archive, past the zero bytes that pad the one before; `None` at the end.
-fn next_archive(stream: &mut GzipReader<'_>) -> Result<Option<u8>> {
+fn read_archive_start(stream: &mut GzipReader<'_>) -> Result<Option<u8>> {
     let mut byte = [0];
     while stream.read(&mut byte).map_err(|error| cpio_error(&error))? == 1 {
         if byte[0] != 0 {
@@ -139,13 +139,13 @@ fn next_archive(stream: &mut GzipReader<'_>) -> Result<Option<u8>> {
     Ok(None)
 }
 
-fn is_image(header: &Header) -> bool {
+fn is_usr_squashfs(header: &Header) -> bool {
     let name = header.name.strip_prefix(b"./").unwrap_or(&header.name);
     name == MEMBER.as_bytes() && header.is_regular()
 }
 
 /// Copies the data that follows a header to `into`, and skips the padding after the data.
-fn copy_data(
+fn copy_or_skip_data(
     header: &Header,
     stream: &mut GzipReader<'_>,
     buffer: &mut [u8],
@@ -159,7 +159,7 @@ fn copy_data(
     let mut left = size;
     while left > 0 {
         let wanted = left.min(buffer.len() as u64) as usize;
-        let count = fill(stream, &mut buffer[..wanted]).map_err(|error| cpio_error(&error))?;
+        let count = read_full(stream, &mut buffer[..wanted]).map_err(|error| cpio_error(&error))?;
         if let Some(file) = &mut into {
             file.write_all(&buffer[..count])
                 .with_context(|| "cannot write the unpacked image to a temporary file")
@@ -184,5 +184,5 @@ fn cpio_error(error: &io::Error) -> Error {
         Some(gzip) => gzip.clone(),
         None => Error::failed("the gzipped content is not a complete cpio archive (newc)").with_cause(error),
     }
-    .with_hint(PXE_IMAGE)
+    .with_hint(PXE_IMAGE_HINT)
 }

@@ -23,12 +23,12 @@ pub struct ImageSpec {
     /// The systemd version in the list of packages, `229` or `252.39`.
     pub(super) systemd: String,
     /// Every file, by path.
-    pub files: BTreeMap<UsrPath, Content>,
+    pub files: BTreeMap<UsrPath, NodeSpec>,
 }
 
 /// One file of an image.
 #[derive(Debug, Clone)]
-pub enum Content {
+pub enum NodeSpec {
     /// A stub ELF file.
     Elf(Box<ElfStub>),
     /// Any other regular file.
@@ -53,7 +53,7 @@ impl ImageSpec {
             ("coreos", Board::Arm64) => {}
             _ => image = image.link("sbin", "bin"),
         }
-        let lib = image.lib();
+        let lib = image.lib_dir_name();
         for (path, text) in identity_files(vendor, board, &image.release, lib) {
             image = image.text(&path, &text);
         }
@@ -62,7 +62,7 @@ impl ImageSpec {
 
     /// Adds or replaces a file. A path outside of `/usr` is ignored.
     #[must_use]
-    pub fn put(mut self, path: &str, content: Content) -> ImageSpec {
+    pub fn put(mut self, path: &str, content: NodeSpec) -> ImageSpec {
         if let Ok(path) = UsrPath::new(path) {
             self.files.insert(path, content);
         }
@@ -79,25 +79,25 @@ impl ImageSpec {
     /// Adds a stub ELF file.
     #[must_use]
     pub fn elf(self, path: &str, stub: ElfStub) -> ImageSpec {
-        self.put(path, Content::Elf(Box::new(stub)))
+        self.put(path, NodeSpec::Elf(Box::new(stub)))
     }
 
     /// Adds a symlink.
     #[must_use]
     pub fn link(self, path: &str, target: &str) -> ImageSpec {
-        self.put(path, Content::Link(target.to_owned()))
+        self.put(path, NodeSpec::Link(target.to_owned()))
     }
 
     /// Adds a directory.
     #[must_use]
     pub fn directory(self, path: &str) -> ImageSpec {
-        self.put(path, Content::Directory)
+        self.put(path, NodeSpec::Directory)
     }
 
     /// Adds a text file: a unit, a script, ld.so.conf.
     #[must_use]
     pub fn text(self, path: &str, text: &str) -> ImageSpec {
-        self.put(path, Content::Bytes(text.as_bytes().to_vec()))
+        self.put(path, NodeSpec::Bytes(text.as_bytes().to_vec()))
     }
 
     /// Adds a program that needs these libraries. The systemd program also has the image's systemd version.
@@ -122,7 +122,7 @@ impl ImageSpec {
 
     /// Adds a library with its linker name too: `libz.so -> libz.so.1 -> libz.so.1.2.11`.
     #[must_use]
-    pub fn library_with_dev(self, path: &str, soname: &str, needs: &[&str]) -> ImageSpec {
+    pub fn library_with_linker_name(self, path: &str, soname: &str, needs: &[&str]) -> ImageSpec {
         let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
         let dev = soname.split_once(".so").map_or(soname, |(stem, _)| stem);
         self.link_in(directory, &format!("{dev}.so"), soname).library(path, soname, needs)
@@ -136,23 +136,23 @@ impl ImageSpec {
     /// names. The published list of packages has the same packages.
     #[must_use]
     pub fn with_package_database(self) -> ImageSpec {
-        let bytes = licenses_json::compressed(&self.files_and_targets(), &self.systemd);
-        self.put(licenses_json::PATH, Content::Bytes(bytes))
+        let bytes = licenses_json::licenses_json_bz2(&self.files_and_targets(), &self.systemd);
+        self.put(licenses_json::PATH, NodeSpec::Bytes(bytes))
     }
 
     /// Every file and symlink, with the target of a symlink.
-    pub(super) fn files_and_targets(&self) -> Vec<licenses_json::File<'_>> {
+    pub(super) fn files_and_targets(&self) -> Vec<licenses_json::PathAndTarget<'_>> {
         self.files
             .iter()
             .map(|(path, content)| match content {
-                Content::Link(target) => (path, Some(target.as_str())),
+                NodeSpec::Link(target) => (path, Some(target.as_str())),
                 _ => (path, None),
             })
             .collect()
     }
 
     /// The real directory of systemd and os-release.
-    pub fn lib(&self) -> &'static str {
+    pub fn lib_dir_name(&self) -> &'static str {
         match (self.vendor.id, self.board) {
             ("coreos", Board::Amd64) => "lib64",
             _ => "lib",
@@ -169,34 +169,34 @@ impl ImageSpec {
     }
 }
 
-impl Content {
+impl NodeSpec {
     /// The bytes of a regular file.
     pub(super) fn bytes(&self) -> Option<Vec<u8>> {
         match self {
-            Content::Elf(stub) => Some(stub.bytes()),
-            Content::Bytes(bytes) => Some(bytes.clone()),
-            Content::Link(_) | Content::Directory => None,
+            NodeSpec::Elf(stub) => Some(stub.bytes()),
+            NodeSpec::Bytes(bytes) => Some(bytes.clone()),
+            NodeSpec::Link(_) | NodeSpec::Directory => None,
         }
     }
 
     /// The permission bits that a build would set.
     pub(super) fn mode(&self) -> u16 {
         match self {
-            Content::Elf(_) | Content::Directory => 0o755,
-            Content::Bytes(bytes) if bytes.starts_with(b"#!") => 0o755,
-            Content::Bytes(_) => 0o644,
-            Content::Link(_) => 0o777,
+            NodeSpec::Elf(_) | NodeSpec::Directory => 0o755,
+            NodeSpec::Bytes(bytes) if bytes.starts_with(b"#!") => 0o755,
+            NodeSpec::Bytes(_) => 0o644,
+            NodeSpec::Link(_) => 0o777,
         }
     }
 
     fn node(&self, path: &UsrPath) -> Node {
         let kind = match self {
-            Content::Elf(_) | Content::Bytes(_) => {
+            NodeSpec::Elf(_) | NodeSpec::Bytes(_) => {
                 let bytes = self.bytes().unwrap_or_default();
                 NodeKind::file(bytes.len() as u64, file_info::read(path, &bytes))
             }
-            Content::Link(target) => NodeKind::Symlink(target.clone()),
-            Content::Directory => NodeKind::Directory,
+            NodeSpec::Link(target) => NodeKind::Symlink(target.clone()),
+            NodeSpec::Directory => NodeKind::Directory,
         };
         Node { mode: self.mode(), kind }
     }

@@ -12,13 +12,13 @@ use ruzstd::decoding::FrameDecoder;
 pub(super) const TABLE_BLOCK: usize = 8192;
 
 /// The decompressor of data and fragment blocks.
-pub(super) static BLOCKS: Decompressor = Decompressor { max: MAX_BLOCK_SIZE as usize };
+pub(super) static DATA_DECOMPRESSOR: Decompressor = Decompressor { max: MAX_BLOCK_SIZE as usize };
 /// The decompressor of blocks of tables.
-static TABLES: Decompressor = Decompressor { max: TABLE_BLOCK };
+static TABLE_DECOMPRESSOR: Decompressor = Decompressor { max: TABLE_BLOCK };
 
 /// The squashfs kind with the decompressor of tables: backhand reads nothing but tables here.
 pub(super) fn table_kind() -> Kind {
-    Kind::new_v4(&TABLES)
+    Kind::new_v4(&TABLE_DECOMPRESSOR)
 }
 
 /// Decompressor of blocks to at most `max` bytes each: gzip and xz alone would allow 4 MiB and more. Compression is an
