@@ -172,10 +172,10 @@ mod tests {
     #[test]
     fn release_urls_are_built() {
         let vendors = Vendors::default();
-        let dir = ReleaseUrl::from_image_url(IMAGE).unwrap();
-        assert_eq!(dir.image_url(), IMAGE);
-        assert_eq!(dir.channel(&vendors), Some(Channel::Alpha));
-        let beta = dir.with_channel(Channel::Beta, &vendors).unwrap();
+        let release_url = ReleaseUrl::from_image_url(IMAGE).unwrap();
+        assert_eq!(release_url.image_url(), IMAGE);
+        assert_eq!(release_url.channel(&vendors), Some(Channel::Alpha));
+        let beta = release_url.with_channel(Channel::Beta, &vendors).unwrap();
         assert_eq!(beta.image_url(), IMAGE.replace("alpha", "beta"));
         let current = beta.sibling_current(None).file_url("version.txt");
         assert_eq!(current, "https://beta.release.core-os.net/amd64-usr/current/version.txt");
@@ -197,9 +197,9 @@ mod tests {
         let vendors = Vendors::default();
         let image =
             "https://flatcar.cdn.cncf.io/stable/amd64-usr/4593.2.5/flatcar_production_pxe_image.cpio.gz";
-        let dir = ReleaseUrl::from_image_url(image).unwrap();
-        assert_eq!(dir.channel(&vendors), Some(Channel::Stable));
-        let lts = dir.with_channel(Channel::Lts, &vendors).unwrap();
+        let release_url = ReleaseUrl::from_image_url(image).unwrap();
+        assert_eq!(release_url.channel(&vendors), Some(Channel::Stable));
+        let lts = release_url.with_channel(Channel::Lts, &vendors).unwrap();
         assert_eq!(lts.image_url(), image.replace("stable", "lts"));
         assert_eq!(
             lts.sibling_current(Some(2024)).to_string(),

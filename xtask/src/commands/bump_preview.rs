@@ -47,7 +47,7 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
         let list = ReleaseLists::fetch(&store, &locations, board, &boards, &release);
         lists.insert(board, list.map_err(|error| context.with_closed_server_hint(error))?);
     }
-    let channel = lists.values().find_map(|list| list.dir.channel(&context.settings.vendors));
+    let channel = lists.values().find_map(|list| list.release_url.channel(&context.settings.vendors));
     let versions = lists.iter().map(|(&board, list)| (board, list.systemd.clone()));
     let is_known = lists.values().all(|list| list.systemd.is_ok());
     // Different versions of the boards, or of --systemd, mean that the lists are not of this release.
@@ -77,7 +77,7 @@ may change. Nothing is written.";
 
 /// The published lists of one board's image.
 struct ReleaseLists {
-    dir: ReleaseUrl,
+    release_url: ReleaseUrl,
     tree: UsrTree,
     /// The version by the file names, else by the package; or the reason why it is not known.
     systemd: std::result::Result<SystemdVersion, String>,
@@ -92,10 +92,11 @@ impl ReleaseLists {
         release: &Release,
     ) -> Result<ReleaseLists> {
         let all = locations.candidates(&locations.first_candidate(board, release, None)?);
-        let urls: Vec<String> = all.iter().map(|dir| dir.file_url(locations.vendor.contents_list)).collect();
-        for (dir, url) in all.iter().zip(&urls) {
+        let urls: Vec<String> =
+            all.iter().map(|release_url| release_url.file_url(locations.vendor.contents_list)).collect();
+        for (release_url, url) in all.iter().zip(&urls) {
             let Some((contents, signer)) = store.fetch_signed(url)? else { continue };
-            let packages = store.fetch_signed(&dir.file_url(locations.vendor.packages_list))?;
+            let packages = store.fetch_signed(&release_url.file_url(locations.vendor.packages_list))?;
             store
                 .term
                 .stage("verified", format!("{url}: signed {} by {}", signer.signed_at, signer.signing_key));
@@ -105,7 +106,7 @@ impl ReleaseLists {
                 .and_then(|(packages, _)| systemd_version_from_packages(&String::from_utf8_lossy(&packages)));
             let expected = ExpectedLists { url, vendor: locations.vendor, board, release };
             expected.check_board_and_vendor(&tree)?;
-            expected.check_version_txt(store, dir)?;
+            expected.check_version_txt(store, release_url)?;
             let systemd = match (identity::systemd_version(&tree), packages) {
                 (Ok(by_name), Some(by_package)) if by_name != by_package => {
                     return Err(expected.refused_error(&format!(
@@ -114,7 +115,7 @@ impl ReleaseLists {
                 }
                 (by_name, by_package) => by_name.or_else(|why| by_package.ok_or(why)),
             };
-            return Ok(ReleaseLists { dir: dir.clone(), tree, systemd });
+            return Ok(ReleaseLists { release_url: release_url.clone(), tree, systemd });
         }
         let error = locations.not_found_error(("list of contents", &urls), release, board, boards);
         let hint = error.hint.map(|hint| format!("omit --preview to use the image, or {hint}"));
@@ -153,8 +154,8 @@ impl ExpectedLists<'_> {
     }
 
     /// Refuses a directory with a signed version.txt of another release. A missing version.txt is not an error.
-    fn check_version_txt(&self, store: &ImageStore<'_>, dir: &ReleaseUrl) -> Result<()> {
-        match store.fetch_version_txt(&dir.file_url("version.txt"), self.vendor) {
+    fn check_version_txt(&self, store: &ImageStore<'_>, release_url: &ReleaseUrl) -> Result<()> {
+        match store.fetch_version_txt(&release_url.file_url("version.txt"), self.vendor) {
             Ok(Some((found, _))) if !self.release.as_str().starts_with(found.as_str()) => {
                 Err(self.refused_error(&format!("the version.txt next to it names {found}")))
             }

@@ -76,9 +76,9 @@ fn fetch_channels(
     let channels = locations.vendor.channels.iter();
     let mut channels: Vec<ChannelOrStream> = channels.map(|&channel| channel.into()).collect();
     if locations.vendor.channels.contains(&Channel::Lts) {
-        let dir = locations.first_candidate(board, context.pins.release(), Some(Channel::Lts))?;
+        let release_url = locations.first_candidate(board, context.pins.release(), Some(Channel::Lts))?;
         // Not signed: the list only selects the streams to request.
-        match store.client.get_bytes(&dir.lts_info_url(), MAX_SIGNATURE_LEN) {
+        match store.client.get_bytes(&release_url.lts_info_url(), MAX_SIGNATURE_LEN) {
             Ok(Some(bytes)) => channels.extend(parse_lts_info(&String::from_utf8_lossy(&bytes))),
             Ok(None) => {}
             Err(error) => context.term.detail("streams", format!("not known: {error}")),
@@ -108,9 +108,9 @@ fn fetch_newest(
     image.channel = channel;
     let locations = ReleaseLocations::new(context, &image)?;
     let (release, signer) =
-        store.fetch_latest_release(&locations.latest_release_dir(board, None)?, locations.vendor)?;
-    let dir = locations.first_candidate(board, &release, None)?;
-    let packages = store.fetch_signed(&dir.file_url(locations.vendor.packages_list));
+        store.fetch_latest_release(&locations.latest_release_url(board, None)?, locations.vendor)?;
+    let release_url = locations.first_candidate(board, &release, None)?;
+    let packages = store.fetch_signed(&release_url.file_url(locations.vendor.packages_list));
     let packages = packages.ok().flatten().map(|(bytes, _)| bytes);
     let systemd = packages.and_then(|bytes| systemd_version_from_packages(&String::from_utf8_lossy(&bytes)));
     let date = signer.signed_at.get(..10).unwrap_or(&signer.signed_at).to_owned();

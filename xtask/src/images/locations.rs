@@ -115,15 +115,15 @@ impl<'a> ReleaseLocations<'a> {
             return Err(Error::failed(message)
                 .with_hint("omit --channel, or pass the server of that channel: --mirror URL"));
         }
-        let dir = moved.unwrap_or(pinned);
-        self.check_host(&dir)?;
-        Ok(dir)
+        let release_url = moved.unwrap_or(pinned);
+        self.check_host(&release_url)?;
+        Ok(release_url)
     }
 
     /// The directory of the newest release, on `channel` or on the channel of the run.
-    pub(crate) fn latest_release_dir(&self, board: Board, channel: Option<Channel>) -> Result<ReleaseUrl> {
-        let dir = self.first_candidate(board, self.context.pins.release(), channel)?;
-        Ok(dir.sibling_current(self.args.channel.and_then(|spec| spec.year)))
+    pub(crate) fn latest_release_url(&self, board: Board, channel: Option<Channel>) -> Result<ReleaseUrl> {
+        let release_url = self.first_candidate(board, self.context.pins.release(), channel)?;
+        Ok(release_url.sibling_current(self.args.channel.and_then(|spec| spec.year)))
     }
 
     /// The known vendors.
@@ -132,17 +132,17 @@ impl<'a> ReleaseLocations<'a> {
     }
 
     /// Checks that a URL of the tree has an allowed host.
-    fn check_host(&self, dir: &ReleaseUrl) -> Result<()> {
+    fn check_host(&self, release_url: &ReleaseUrl) -> Result<()> {
         let Some(allowed) = &self.allowed_hosts else { return Ok(()) };
-        let host = dir.host()?;
-        if dir.is_vendor_url(self.vendors()) || allowed.contains(&host) {
+        let host = release_url.host()?;
+        if release_url.is_vendor_url(self.vendors()) || allowed.contains(&host) {
             return Ok(());
         }
         let rule = format!("CCN_IMG_URL of a tree selected by --repo may not name the host {host}");
         let allowed =
             "allowed are hosts of the vendors, and hosts in --allow-host, XTASK_ALLOW_HOSTS and allow-hosts";
         let hint = self.context.rerun_command(&["--allow-host", &host], &[]);
-        Err(Error::failed(format!("refusing {dir}: {rule}"))
+        Err(Error::failed(format!("refusing {release_url}: {rule}"))
             .with_cause(allowed)
             .with_hint(format!("if you trust that host: {hint}")))
     }

@@ -54,7 +54,7 @@ pub(super) fn fetch_latest_of_board(
     board: Board,
 ) -> Result<Release> {
     let (release, _) =
-        store.fetch_latest_release(&locations.latest_release_dir(board, None)?, locations.vendor)?;
+        store.fetch_latest_release(&locations.latest_release_url(board, None)?, locations.vendor)?;
     store.term.stage("latest", &release);
     Ok(release)
 }
@@ -94,13 +94,13 @@ impl Search<'_, '_> {
             let urls: Vec<String> = all.iter().map(ReleaseUrl::image_url).collect();
             return Err(locations.not_found_error(("image", &urls), release, board, &self.expected.boards));
         };
-        let dir = ReleaseUrl::from_image_url(&image.provenance().source)?;
-        if dir != first && store.client.is_offline() {
-            locations.check_channel(release, &dir)?;
-            store.term.stage("cached", format!("{release} from {dir}"));
-        } else if dir != first {
-            store.term.stage("found", format!("{release} at {dir}, not at {first}"));
+        let release_url = ReleaseUrl::from_image_url(&image.provenance().source)?;
+        if release_url != first && store.client.is_offline() {
+            locations.check_channel(release, &release_url)?;
+            store.term.stage("cached", format!("{release} from {release_url}"));
+        } else if release_url != first {
+            store.term.stage("found", format!("{release} at {release_url}, not at {first}"));
         }
-        Ok(BoardImage::new(image, board, identity, dir.channel(locations.vendors())))
+        Ok(BoardImage::new(image, board, identity, release_url.channel(locations.vendors())))
     }
 }

@@ -25,7 +25,7 @@ const LEGACY_DIR: &str = "manifest.d";
 pub(super) fn editable_files(root: &Path) -> Result<BTreeSet<String>> {
     let mut paths = manifest_files(root)?;
     paths.push(root.join(COMMON_MK));
-    let real = |path: PathBuf| relative(root, &fs::canonicalize(path).ok()?);
+    let real = |path: PathBuf| relative_in_tree(root, &fs::canonicalize(path).ok()?);
     Ok(paths.into_iter().filter_map(real).collect())
 }
 
@@ -36,7 +36,7 @@ pub(super) fn other_hard_links(root: &Path, path: &str, file: &Metadata) -> Resu
         found.is_ok_and(|found| found.is_file() && inode_key(&found) == inode_key(file))
     };
     let links = manifest_files(root)?.into_iter().filter(is_same);
-    let names = links.filter_map(|entry| relative(root, &fs::canonicalize(&entry).unwrap_or(entry)));
+    let names = links.filter_map(|entry| relative_in_tree(root, &fs::canonicalize(&entry).unwrap_or(entry)));
     Ok(names.filter(|name| name != path).collect())
 }
 
@@ -57,7 +57,7 @@ pub(super) fn inode_key(file: &Metadata) -> (u64, u64) {
 }
 
 /// A path relative to the root; `None` if it is outside the tree or not UTF-8.
-pub(super) fn relative(root: &Path, path: &Path) -> Option<String> {
+pub(super) fn relative_in_tree(root: &Path, path: &Path) -> Option<String> {
     path.strip_prefix(root).ok()?.to_str().map(str::to_owned)
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::LoadedRepo;
 use super::layout::{
     MAX_COMMON_MK_LEN, MAX_MANIFEST_LEN, MAX_TOTAL_LEN, ManifestDirectories, flavor_directories, inode_key,
-    manifest_directories, relative, visible_entries,
+    manifest_directories, relative_in_tree, visible_entries,
 };
 use crate::bounded_file;
 use coreos_types::board::Board;
@@ -124,7 +124,7 @@ impl TreeReader<'_> {
                 .with_cause(error)
                 .with_hint(format!("link it to a file: ln -sf FILE {word}, or remove it: rm {word}"))
         })?;
-        let key = match relative(self.root, &real) {
+        let key = match relative_in_tree(self.root, &real) {
             Some(inside) => self.dedup_key(inside, &real)?,
             None => {
                 self.loaded.sources.outside.insert(name.clone(), escaping_link(self.root, &name));
@@ -152,11 +152,11 @@ impl TreeReader<'_> {
 
     /// A path for messages.
     fn display_path(&self, path: &Path) -> String {
-        relative(self.root, path).unwrap_or_else(|| path.display().to_string())
+        relative_in_tree(self.root, path).unwrap_or_else(|| path.display().to_string())
     }
 
     fn path_in_tree(&self, path: &Path) -> Result<String> {
-        relative(self.root, path).ok_or_else(|| {
+        relative_in_tree(self.root, path).ok_or_else(|| {
             Error::failed(format!("{} has a name that is not UTF-8", path.display())).with_hint(
                 "the build reads everything in a manifest directory: rename it, or move it elsewhere",
             )

@@ -384,8 +384,8 @@ fn cached_bytes_are_verified_again_before_use() {
 fn latest_requires_a_signed_version_file() {
     let site = CacheSite::new();
     let store = site.store();
-    let current_dir = site.request().candidates.remove(0).sibling_current(None);
-    let latest = |vendor| store.fetch_latest_release(&current_dir, vendor);
+    let release_url = site.request().candidates.remove(0).sibling_current(None);
+    let latest = |vendor| store.fetch_latest_release(&release_url, vendor);
     let error = latest(Vendor::COREOS).unwrap_err();
     assert!(error.to_string().contains("amd64-usr/current/version.txt"), "{error}");
     let text = b"COREOS_BUILD=1032\nCOREOS_VERSION=1032.0.0+x\nCOREOS_VERSION_ID=1032.0.0\n".to_vec();

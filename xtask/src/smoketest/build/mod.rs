@@ -4,7 +4,7 @@
 //! `stage1/Makefile`. Both get the path of an image that this process has verified.
 
 mod autotools;
-mod build_directory;
+mod build_output;
 mod failure;
 mod logged_commands;
 mod tracked_files;
@@ -23,7 +23,7 @@ use coreos_types::error::{Error, Result};
 use coreos_types::flavor::Flavor;
 use coreos_types::systemd_version::SystemdVersion;
 
-pub(super) use self::build_directory::find_image_rootfs;
+pub(super) use self::build_output::find_image_rootfs;
 pub(super) use self::failure::FailureCause;
 use self::logged_commands::{FailedCommand, LoggedCommands};
 use self::tracked_files::TrackedFiles;
