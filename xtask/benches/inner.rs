@@ -146,7 +146,7 @@ fn planning(bench: &Bench, lines: usize) {
     let programs: Vec<_> =
         tree.iter().map(|(path, _)| path.clone()).filter(|path| path.as_str().starts_with("bin/")).collect();
     bench.run(&format!("link graph, {lines} lines"), || {
-        let loader = DynamicLoader::new(&tree, Board::Amd64, DynamicLoader::systemd_directories(&tree), None);
+        let loader = DynamicLoader::new(&tree, Board::Amd64, DynamicLoader::rkt_library_path(&tree), None);
         programs.iter().map(|program| loader.load(program).objects.len()).sum::<usize>()
     });
     let level = Some(DlopenPriority::Required);

@@ -16,11 +16,11 @@ use manifest::file::ManifestFile;
 use openpgp_policy::{Certificate, DetachedSignatures, TrustPolicy, Verification, VerificationResults};
 use pxe_image::{Digest, SignatureCheck, TempFileDir, VerifiedImage};
 use release_fixture::pack;
-use usr::contents_list::{parse_contents, systemd_version_from_packages};
 use usr::elf;
 use usr::file_info;
-use usr::identity::{Identity, identity_files, parse_os_release};
+use usr::identity::{Identity, files_to_identify, parse_shell_assignments};
 use usr::path::UsrPath;
+use usr::published_lists::{parse_contents, systemd_version_from_packages};
 use usr::tree::UsrTree;
 
 /// A certificate and a signature among the fixtures.
@@ -77,9 +77,9 @@ pub(crate) fn common_mk(bytes: &[u8]) {
 
 /// An ELF file, as such and as the file of an image.
 pub(crate) fn elf_file(bytes: &[u8]) {
-    let _info = elf::parse(bytes);
+    let _info = elf::parse_headers(bytes);
     if let Ok(path) = UsrPath::new("lib64/systemd/libsystemd-shared-257.so") {
-        let _facts = file_info::read(&path, bytes);
+        let _facts = file_info::inspect(&path, bytes);
     }
 }
 
@@ -107,7 +107,7 @@ pub(crate) fn dlopen_note(bytes: &[u8]) {
 
 /// The variables of os-release and similar files.
 pub(crate) fn os_release(bytes: &[u8]) {
-    let _variables = parse_os_release(&String::from_utf8_lossy(bytes));
+    let _variables = parse_shell_assignments(&String::from_utf8_lossy(bytes));
 }
 
 /// The published lists of an image's files and packages.
@@ -189,12 +189,12 @@ pub(crate) fn gzip_stream(bytes: &[u8]) {
         return;
     };
     let Ok(image) = verified.open() else { return };
-    let identity = identity_files(image.tree(), &Vendors::default());
+    let identity = files_to_identify(image.tree(), &Vendors::default());
     let some: Vec<UsrPath> =
         image.tree().iter().take(200).map(|(path, _)| path.clone()).chain(identity).collect();
     let tree = image.into_lazy_tree();
     tree.read_ahead(&some);
-    let _error = tree.read_error();
+    let _error = tree.check_reads();
     some.iter().for_each(|path| drop(tree.resolve(path)));
     assert_eq!(UsrTree::from_text(tree.to_text().as_bytes()).as_ref(), Ok(&tree));
 }

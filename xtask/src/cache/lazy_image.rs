@@ -10,7 +10,7 @@ use crate::keyring::Keyring;
 use crate::terminal::Term;
 use coreos_types::error::{Error, Result};
 use pxe_image::{Digest, SignatureCheck, UsrSquashfs};
-use usr::file_info::{FileInfo, FileReader};
+use usr::file_info::{FileInfo, FileInfoReader};
 use usr::path::UsrPath;
 
 /// The files of one image. The image of a cached tree is opened, and its signature checked over all of its bytes, when
@@ -75,11 +75,11 @@ impl LazyImage {
     }
 }
 
-impl FileReader for LazyImage {
-    fn read(&self, paths: &[UsrPath]) -> Result<Vec<(UsrPath, FileInfo)>> {
+impl FileInfoReader for LazyImage {
+    fn read_infos(&self, paths: &[UsrPath]) -> Result<Vec<(UsrPath, FileInfo)>> {
         self.term.detail("reading", format!("{}: {} files", self.file.source, paths.len()));
         paths.iter().for_each(|path| self.term.trace("reading", path));
-        let read = self.image()?.read(paths)?;
+        let read = self.image()?.read_infos(paths)?;
         self.has_read.store(true, Ordering::Relaxed);
         Ok(read)
     }

@@ -19,8 +19,8 @@ use manifest::plan::bump::{BumpOptions, plan_bump};
 use manifest::plan::edit_plan::EditPlan;
 use manifest::plan::systemd_version_to_pin::choose_systemd_version;
 use manifest::rules::lint_and_fix::FixOptions;
-use usr::contents_list::{parse_contents, systemd_version_from_packages};
 use usr::identity;
+use usr::published_lists::{parse_contents, systemd_version_from_packages};
 use usr::tree::UsrTree;
 
 /// Plans a bump from file and package lists: which listed paths are removed, moved or renamed, and the version of

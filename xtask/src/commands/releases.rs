@@ -14,7 +14,7 @@ use coreos_types::channel_or_stream::ChannelOrStream;
 use coreos_types::error::{Error, Result};
 use coreos_types::release::Release;
 use coreos_types::systemd_version::SystemdVersion;
-use usr::contents_list::systemd_version_from_packages;
+use usr::published_lists::systemd_version_from_packages;
 
 /// Limit of the long-term streams that are listed, and so of the requests that a server can cause.
 const MAX_STREAMS: usize = 8;

@@ -22,9 +22,9 @@ impl ExpectedImage<'_> {
     /// Reads the identity of an image and compares it with the request.
     pub(super) fn check(&self, image: &ImageHandle) -> Result<(Board, Release, Identity)> {
         let (tree, vendors) = (image.tree(), &self.context.settings.vendors);
-        tree.read_ahead(&identity::identity_files(tree, vendors));
+        tree.read_ahead(&identity::files_to_identify(tree, vendors));
         let identity = Identity::from_tree(tree, vendors);
-        tree.read_error()?;
+        tree.check_reads()?;
         let (board, release) = self.check_identity(&image.provenance().source, &identity)?;
         Ok((board, release, identity))
     }

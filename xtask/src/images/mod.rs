@@ -137,7 +137,7 @@ impl<'t> ImageSet<'t> {
     /// # Errors
     /// That error: results from the trees are then not reliable.
     pub(crate) fn check_read_errors(&self) -> Result<()> {
-        self.trees().values().try_for_each(|tree| tree.read_error())
+        self.trees().values().try_for_each(|tree| tree.check_reads())
     }
 
     /// The path of each image, after another verification of its bytes.

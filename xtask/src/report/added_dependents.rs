@@ -70,7 +70,7 @@ fn direct_dependencies(tree: &UsrTree, line: &str) -> Vec<(String, String)> {
             let name = target.rsplit('/').next().unwrap_or(target);
             vec![("link".to_owned(), name.to_owned())]
         }
-        _ => match tree.file_info(place.as_str()) {
+        _ => match tree.read_file_info(place.as_str()) {
             Some(FileInfo::Elf(elf)) => {
                 elf.needed.iter().map(|needed| (needed.clone(), needed.clone())).collect()
             }

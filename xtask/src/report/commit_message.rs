@@ -35,7 +35,7 @@ pub(crate) fn commit_message(report: &Report, vendor: &str) -> String {
             let _ = writeln!(out, "signed {signed_at} by {primary} ({} {signing_key})", signer.key_kind());
         }
     }
-    lossless_text::readable(&out).into_owned()
+    lossless_text::escape_for_terminal(&out).into_owned()
 }
 
 /// `stage1: update to CoreOS 1032.0.0 and systemd v229`.
@@ -73,7 +73,7 @@ fn push_line(out: &mut String, fix: &Fix) {
 /// Text in one line, with `@`, `#` and `GH-` escaped where GitHub would read a mention or the number of an issue. Names
 /// of units (`getty@tty1.service`) stay.
 fn escape_mentions(text: &str) -> String {
-    let text = lossless_text::one_line(text);
+    let text = lossless_text::escape_to_one_line(text);
     let mut out = String::new();
     let mut last = ' ';
     for (at, c) in text.char_indices() {

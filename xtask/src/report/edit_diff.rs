@@ -18,16 +18,16 @@ pub(super) fn render_patch(report: &Report, edit: &FileEdit) -> StyledText {
     let mut out = StyledText::new();
     for line in lines.iter().skip(HEADER) {
         if let Some(reason) = reasons.for_line(line) {
-            out.push_line(Style::Faint, lossless_text::one_line(&reason_comment(line, reason)));
+            out.push_line(Style::Faint, lossless_text::escape_to_one_line(&reason_comment(line, reason)));
         }
     }
     // Piped output may still reach a terminal, which would interpret control characters in a name.
     if lines.iter().any(|line| lossless_text::has_unsafe_chars(line.strip_suffix('\r').unwrap_or(line))) {
         let note = "# this diff has control characters and cannot be applied (--format json has it)";
         out.push_line(Style::Faint, note);
-        lines
-            .iter()
-            .for_each(|line| out.push_line(Style::Plain, format!("# {}", lossless_text::one_line(line))));
+        lines.iter().for_each(|line| {
+            out.push_line(Style::Plain, format!("# {}", lossless_text::escape_to_one_line(line)))
+        });
         return out;
     }
     for (number, line) in lines.iter().enumerate() {
@@ -42,12 +42,12 @@ pub(super) fn render_annotated(report: &Report, edit: &FileEdit, width: usize) -
     let diff = edit.diff();
     let lines: Vec<&str> = diff.split_terminator('\n').collect();
     let reasons = Reasons::new(report, edit, &lines);
-    let columns = |line: &str| lossless_text::one_line(line).chars().count();
+    let columns = |line: &str| lossless_text::escape_to_one_line(line).chars().count();
     let with_reason = lines.iter().skip(HEADER).filter(|line| reasons.for_line(line).is_some());
     let column = with_reason.map(|line| columns(line)).max().unwrap_or(0);
     let mut out = StyledText::new();
     for (number, line) in lines.iter().enumerate() {
-        let shown = lossless_text::one_line(line);
+        let shown = lossless_text::escape_to_one_line(line);
         match reasons.for_line(line).filter(|_| number >= HEADER) {
             Some(reason) if column + GAP + 2 + columns(reason) <= width => {
                 out.push(line_style(number, line), shown);

@@ -24,8 +24,8 @@ pub(crate) fn render(report: &Report) -> String {
         plain.push_str(line);
         plain.push('\n');
     }
-    let out = lossless_text::readable(&out).into_owned();
-    out + &escape_commands(&lossless_text::readable(&plain))
+    let out = lossless_text::escape_for_terminal(&out).into_owned();
+    out + &escape_commands(&lossless_text::escape_for_terminal(&plain))
 }
 
 /// Escapes workflow commands: a line that begins with `::` after blanks is a command, and so is `##[` anywhere in a

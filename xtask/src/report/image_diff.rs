@@ -62,7 +62,7 @@ pub(crate) fn compare(board: Board, sources: &Stage1Sources, old: &UsrTree, new:
 
 /// Adds every listed path and the files that the loader resolves for it.
 fn collect_closure(board: Board, sources: &Stage1Sources, tree: &UsrTree, paths: &mut BTreeSet<UsrPath>) {
-    let loader = DynamicLoader::new(tree, board, DynamicLoader::systemd_directories(tree), None);
+    let loader = DynamicLoader::new(tree, board, DynamicLoader::rkt_library_path(tree), None);
     sources.for_each_selection(board, tree, |selection| {
         for path in selection.dynamic_elf_files() {
             let objects = loader.load(path).objects;
@@ -97,7 +97,7 @@ fn summarize(node: &Node) -> NodeSummary {
 }
 
 fn needed_names(tree: &UsrTree, path: &UsrPath) -> BTreeSet<String> {
-    match tree.file_info(path.as_str()) {
+    match tree.read_file_info(path.as_str()) {
         Some(FileInfo::Elf(elf)) => elf.needed.iter().cloned().collect(),
         _ => BTreeSet::new(),
     }
@@ -182,7 +182,7 @@ mod tests {
             let elf = ElfInfo {
                 is_64: true,
                 machine: 62,
-                dynamic: true,
+                has_dynamic_section: true,
                 needed: needed.iter().map(|name| (*name).to_owned()).collect(),
                 ..ElfInfo::default()
             };

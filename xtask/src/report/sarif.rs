@@ -101,7 +101,7 @@ fn artifact_location(file: &str) -> Value {
 }
 
 fn readable(text: &str) -> String {
-    lossless_text::readable(text).into_owned()
+    lossless_text::escape_for_terminal(text).into_owned()
 }
 
 fn finding_results(report: &Report) -> impl Iterator<Item = Value> {

@@ -54,7 +54,7 @@ impl StyledText {
     pub fn push(&mut self, style: Style, text: impl Into<String>) {
         let text = text.into();
         if !text.is_empty() {
-            self.pieces.push((style, lossless_text::readable(&text).into_owned()));
+            self.pieces.push((style, lossless_text::escape_for_terminal(&text).into_owned()));
         }
     }
 

@@ -8,7 +8,7 @@ use crate::smoketest::rootfs::compare;
 use coreos_types::error::Result;
 use manifest::suggestion::Suggestion;
 use usr::path::UsrPath;
-use usr::tree::{NodeKind, Target};
+use usr::tree::{NodeKind, ResolutionEnd};
 
 /// The manifest of each listed path.
 type ManifestByPath = BTreeMap<UsrPath, String>;
@@ -97,8 +97,8 @@ fn find_dangling_links(
         .filter(|(_, node)| matches!(node.kind, NodeKind::Symlink(_)))
         .filter_map(|(path, _)| {
             let target = match tree.resolve(path).end {
-                Target::Missing(missing) => missing.to_string(),
-                Target::TooManySymlinks => "itself".to_owned(),
+                ResolutionEnd::Missing(missing) => missing.to_string(),
+                ResolutionEnd::TooManySymlinks => "itself".to_owned(),
                 _ => return None,
             };
             let manifest = || checks.suggested_manifest(tested, &target);

@@ -96,7 +96,7 @@ fn manifest_of(tested: &RootfsUnderTest, item: &MissingItem, checks: &CheckLog<'
 fn describe_missing(tested: &RootfsUnderTest, item: &MissingItem, checks: &CheckLog<'_>) -> String {
     let MissingItem { what, why, found_at } = item;
     let manifest = manifest_of(tested, item, checks);
-    let Some(UnreachableLibrary { file, way }) = found_at else {
+    let Some(UnreachableLibrary { file, missing_symlink: way }) = found_at else {
         let is_needed = what.contains(".so") || !what.contains('/');
         let suggestion = if is_needed { Suggestion::RunFix } else { Suggestion::add(&manifest, [what]) };
         let hint = checks.hint_line(&suggestion);

@@ -62,7 +62,7 @@ fn release_is_downloaded_once() {
     let first = store.open_release(&site.request(), &accept_any).unwrap().unwrap();
     assert_eq!(first.provenance().signer.as_ref().unwrap().primary, site.certificate.fingerprint());
     assert_eq!(first.tree().known_file_info("bin/bash"), None);
-    assert!(matches!(first.tree().file_info("bin/bash"), Some(FileInfo::Elf(_))));
+    assert!(matches!(first.tree().read_file_info("bin/bash"), Some(FileInfo::Elf(_))));
     let (origin, tree) = first.store_tree(&store).unwrap();
     let requests = site.server.requests().len();
 
@@ -89,7 +89,7 @@ fn unread_files_are_read_from_the_cached_image() {
     assert!(matches!(second.tree().known_file_info("bin/bash"), Some(FileInfo::Elf(_))));
     let more = [UsrPath::new("lib64/systemd/systemd").unwrap()];
     second.tree().read_ahead(&more);
-    second.tree().read_error().unwrap();
+    second.tree().check_reads().unwrap();
     assert!(
         matches!(second.tree().known_file_info("bin/bash"), Some(FileInfo::Elf(_))),
         "known files stay known"

@@ -44,7 +44,7 @@ fn elf_stub_parses_as_described() {
             .defines_versions(["SD_SHARED", "SD_SHARED_2"])
             .dlopens("libkmod.so.2", "kmod", DlopenPriority::Required),
     ] {
-        assert_eq!(elf::parse(&stub.bytes()).as_ref(), Ok(stub.info()));
+        assert_eq!(elf::parse_headers(&stub.bytes()).as_ref(), Ok(stub.info()));
     }
 }
 
@@ -58,7 +58,7 @@ fn image_identity_matches_brand_and_board() {
         assert_eq!((identity.vendor, identity.board), (Some(brand), Some(board)));
         assert_eq!(identity.release.unwrap().as_str(), "1032.0.0");
         assert_eq!(identity::systemd_version(&tree).unwrap().to_string(), "v229");
-        assert_eq!(tree.file_info("bin/script"), Some(&FileInfo::Script("/bin/sh".into())));
+        assert_eq!(tree.read_file_info("bin/script"), Some(&FileInfo::Script("/bin/sh".into())));
     }
 }
 
@@ -106,7 +106,7 @@ fn packed_image_reads_as_described() {
         .unwrap();
         let read = verified.open().unwrap().into_lazy_tree();
         read.read_ahead(read.iter().map(|(path, _)| path));
-        read.read_error().unwrap();
+        read.check_reads().unwrap();
         assert_eq!(read, image.tree());
     }
 }

@@ -8,7 +8,7 @@ use super::unsatisfied_dependencies::DependencyCache;
 use usr::file_info::FileInfo;
 use usr::name_index::NameIndex;
 use usr::path::UsrPath;
-use usr::tree::{NodeKind, Target, UsrTree};
+use usr::tree::{NodeKind, ResolutionEnd, UsrTree};
 
 /// The class of a path's directory: a replacement is searched among paths of the same class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl<'a> ImageIndex<'a> {
     /// Indexes `bin`, `sbin` and the library directories.
     pub fn new(tree: &'a UsrTree) -> ImageIndex<'a> {
         let names = NameIndex::below(tree, INDEXED_DIRECTORIES);
-        let loaders = names.starting_with("ld").into_iter().filter_map(|path| tree.elf(path));
+        let loaders = names.starting_with("ld").into_iter().filter_map(|path| tree.read_elf_info(path));
         let built_in =
             loaders.flat_map(|elf| &elf.system_dirs).filter_map(|path| UsrPath::from_rootfs_path(path).ok());
         let fixed = LIBRARY_DIRECTORIES.iter().filter_map(|path| UsrPath::new(path).ok());
@@ -98,8 +98,8 @@ impl<'a> ImageIndex<'a> {
         self.by_stem.get(stem).map_or(&[], Vec::as_slice)
     }
 
-    /// Parses the file name of a path. A version before `.so` belongs to the stem where the image has libraries of that stem:
-    /// `libglib-2.0.so` is then the linker name of `libglib-2.0.so.0`.
+    /// Parses the file name of a path. A version before `.so` belongs to the stem where the image has libraries of that
+    /// stem: `libglib-2.0.so` is then the linker name of `libglib-2.0.so.0`.
     pub fn library_name<'n>(&self, path: &'n UsrPath) -> Option<LibraryName<'n>> {
         let parsed = LibraryName::from_path(path)?;
         if !matches!(parsed.kind, NameKind::DashedRealName(_)) {
@@ -123,13 +123,13 @@ impl<'a> ImageIndex<'a> {
             return false;
         }
         let knows_names_only = !self.tree.has_reader() && self.tree.known_file_info(file.as_str()).is_none();
-        let info = self.tree.file_info(file.as_str());
+        let info = self.tree.read_file_info(file.as_str());
         knows_names_only || matches!(info, Some(FileInfo::Elf(_) | FileInfo::MalformedElf(_)))
     }
 
     /// The soname of a regular file.
     pub fn soname(&self, path: &UsrPath) -> Option<&str> {
-        self.tree.elf(path)?.soname.as_deref()
+        self.tree.read_elf_info(path)?.soname.as_deref()
     }
 
     /// Whether programs of this directory are found by name.
@@ -151,8 +151,10 @@ impl<'a> ImageIndex<'a> {
     /// Whether a path is a directory, or a symlink to one.
     pub fn resolves_to_directory(&self, path: &UsrPath) -> bool {
         match self.tree.resolve(path).end {
-            Target::Node(end) => self.tree.get(end.as_str()).is_some_and(|n| n.kind == NodeKind::Directory),
-            end => end == Target::UsrRoot,
+            ResolutionEnd::Node(end) => {
+                self.tree.get(end.as_str()).is_some_and(|n| n.kind == NodeKind::Directory)
+            }
+            end => end == ResolutionEnd::UsrRoot,
         }
     }
 

@@ -87,7 +87,7 @@ pub fn find_unlisted<'a>(
     index: &ImageIndex<'a>,
 ) -> Vec<(&'a UsrPath, Vec<&'a UsrPath>, &'static str)> {
     // The rows of systemd are redundant where a selected file has `.note.dlopen`.
-    let has_dlopen_notes = selection.elf_files().any(|(_, elf)| !elf.dlopen.is_empty());
+    let has_dlopen_notes = selection.elf_files().any(|(_, elf)| !elf.dlopen_notes.is_empty());
     let mut unlisted: Vec<(&UsrPath, Vec<&UsrPath>, &str)> = Vec::new();
     for row in TABLE.iter().filter(|row| !(has_dlopen_notes && row.reason.contains("(systemd "))) {
         let Some((by, _)) = selection.files().find(|(path, _)| has_name_or_stem(path, row.loader)) else {
@@ -115,7 +115,7 @@ pub fn find_unlisted<'a>(
 /// is not enough without its soname.
 fn is_dlopen_name(path: &UsrPath, stem: &str, selection: &Selection<'_>) -> bool {
     let end = selection.tree.resolve(path).end;
-    match end.node().and_then(|file| selection.tree.file_info(file.as_str())) {
+    match end.node().and_then(|file| selection.tree.read_file_info(file.as_str())) {
         _ if stem.starts_with("pam_") => true,
         Some(FileInfo::Elf(elf)) if elf.soname.is_some() => elf.soname.as_deref() == Some(path.name()),
         _ => LibraryName::from_path(path).is_some_and(|name| matches!(name.kind, NameKind::Soname(_))),

@@ -130,7 +130,7 @@ impl<'a> Selection<'a> {
         // The line of a path itself has precedence over the line of a directory above, and of nested directories the
         // outermost is enough.
         directories.sort();
-        directories.dedup_by(|inner, outer| inner.0.is_within(&outer.0));
+        directories.dedup_by(|inner, outer| inner.0.is_at_or_below(&outer.0));
         for (directory, location) in directories {
             for (below, _) in tree.below(&directory) {
                 selection.add(below.clone(), location);
@@ -187,7 +187,7 @@ impl<'a> Selection<'a> {
         let is_above_selected = || {
             let below = format!("{path}/");
             let mut from_below = self.paths.range::<str, _>((Included(below.as_str()), Unbounded));
-            from_below.next().is_some_and(|next| next.is_within(path))
+            from_below.next().is_some_and(|next| next.is_at_or_below(path))
         };
         self.paths.contains(path) || is_above_selected()
     }
@@ -195,16 +195,20 @@ impl<'a> Selection<'a> {
     /// Selected ELF files with a dynamic section, for the machine of the board, in byte order.
     pub fn dynamic_elf_files(&self) -> impl Iterator<Item = &UsrPath> {
         let machine = self.manifest_set.board.elf_machine();
-        self.elf_files().filter(move |(_, elf)| elf.dynamic && elf.machine == machine).map(|(path, _)| path)
+        self.elf_files()
+            .filter(move |(_, elf)| elf.has_dynamic_section && elf.machine == machine)
+            .map(|(path, _)| path)
     }
 
     /// Selected ELF files, in byte order.
     pub fn elf_files(&self) -> impl Iterator<Item = (&UsrPath, &'a ElfInfo)> {
-        self.paths.iter().filter_map(|path| Some((path, self.tree.elf(path)?)))
+        self.paths.iter().filter_map(|path| Some((path, self.tree.read_elf_info(path)?)))
     }
 
     /// Selected regular files with their properties, in byte order.
     pub fn files(&self) -> impl Iterator<Item = (&UsrPath, &'a FileInfo)> {
-        self.paths.iter().filter_map(|path| self.tree.file_info(path.as_str()).map(|facts| (path, facts)))
+        self.paths
+            .iter()
+            .filter_map(|path| self.tree.read_file_info(path.as_str()).map(|facts| (path, facts)))
     }
 }

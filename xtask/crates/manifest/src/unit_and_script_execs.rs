@@ -8,7 +8,7 @@ use super::unit_file::{self, UnitCommand};
 use usr::file_info::FileInfo;
 use usr::identity;
 use usr::path::UsrPath;
-use usr::tree::{NodeKind, Target, UsrTree};
+use usr::tree::{NodeKind, ResolutionEnd, UsrTree};
 
 /// The search path for program names (systemd.exec(5), env(1)).
 const SEARCH_PATH: [&str; 4] = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
@@ -62,18 +62,20 @@ impl ExecReference {
         for path in &self.candidates {
             let resolved = selection.tree.resolve(path);
             match &resolved.end {
-                Target::Node(_) => {
+                ResolutionEnd::Node(_) => {
                     let missing = resolved.paths().find(|step| !selection.paths.contains(*step))?;
                     first_in_image.get_or_insert_with(|| missing.clone());
                 }
-                Target::Missing(_) => {}
-                Target::UsrRoot | Target::OutsideUsr | Target::TooManySymlinks => return None,
+                ResolutionEnd::Missing(_) => {}
+                ResolutionEnd::UsrRoot | ResolutionEnd::OutsideUsr | ResolutionEnd::TooManySymlinks => {
+                    return None;
+                }
             }
         }
         let in_image = first_in_image.is_some();
         let nowhere = || match self.candidates.first() {
             Some(path) => match selection.tree.resolve(path).end {
-                Target::Missing(end) => Some(end),
+                ResolutionEnd::Missing(end) => Some(end),
                 _ => None,
             },
             // A relative interpreter.
@@ -97,7 +99,7 @@ pub fn find_exec_references(tree: &UsrTree, paths: &BTreeSet<UsrPath>) -> Vec<Ex
         }));
     }
     for path in paths {
-        let Some(FileInfo::Script(line)) = tree.file_info(path.as_str()) else { continue };
+        let Some(FileInfo::Script(line)) = tree.read_file_info(path.as_str()) else { continue };
         references.extend(shebang::interpreters(line).into_iter().map(|found| ExecReference {
             referrer: path.clone(),
             directive: format!("#!{line}"),
@@ -174,7 +176,7 @@ impl<'a> UnitDirectory<'a> {
             let mut fragments: Vec<&'a UsrPath> = self.unit_file(unit).into_iter().collect();
             fragments.extend(self.drop_ins_of(unit));
             let texts = fragments.into_iter().filter_map(|path| {
-                let FileInfo::Text(text) = tree.file_info(path.as_str())? else { return None };
+                let FileInfo::Text(text) = tree.read_file_info(path.as_str())? else { return None };
                 budget = budget.checked_sub(text.len())?;
                 Some((path, text.as_str()))
             });

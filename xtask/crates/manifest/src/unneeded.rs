@@ -15,7 +15,7 @@ use coreos_types::board::Board;
 use coreos_types::error::Result;
 use coreos_types::flavor::Flavor;
 use coreos_types::word_enum;
-use usr::file_info::{FileInfo, is_loader_name, is_systemd};
+use usr::file_info::{FileInfo, is_loader_name, is_systemd_program};
 use usr::ldso::DynamicLoader;
 use usr::path::UsrPath;
 use usr::tree::{Node, NodeKind, UsrTree};
@@ -85,7 +85,7 @@ pub fn find_unneeded(
                 }
             }
         });
-        tree.read_error()?;
+        tree.check_reads()?;
     }
     let mut lines: Vec<UnneededLine> = found.into_values().flatten().collect();
     lines.sort();
@@ -166,8 +166,8 @@ impl<'a, 's, 'i> Reachability<'a, 's, 'i> {
     fn category_if_unneeded(&self, path: &UsrPath) -> Option<UnneededCategory> {
         let tree = self.selection.tree;
         let end = tree.resolve(path).end.node()?.clone();
-        let info = tree.file_info(end.as_str())?;
-        let soname = tree.elf(&end).and_then(|elf| elf.soname.as_deref());
+        let info = tree.read_file_info(end.as_str())?;
+        let soname = tree.read_elf_info(&end).and_then(|elf| elf.soname.as_deref());
         let is_linker_name = LibraryName::parse_linker_name(path.name()).is_some();
         let is_other_name = end.name() != path.name() && soname.is_some_and(|name| name != path.name());
         let is_linker_script = matches!(info, FileInfo::Other | FileInfo::Text(_));
@@ -191,7 +191,7 @@ impl<'a, 's, 'i> Reachability<'a, 's, 'i> {
         }
         let is_executable = tree.get(end.as_str()).is_some_and(|node| node.mode & 0o111 != 0);
         let is_program = match info {
-            FileInfo::Elf(_) => !is_systemd(path.as_str()) && !is_loader,
+            FileInfo::Elf(_) => !is_systemd_program(path.as_str()) && !is_loader,
             FileInfo::Script(_) => is_executable,
             _ => false,
         };
@@ -211,17 +211,19 @@ impl<'a, 's, 'i> Reachability<'a, 's, 'i> {
             let resolved = self.selection.tree.resolve(&path);
             todo.extend(resolved.paths().cloned());
             todo.extend(self.started.get(&path).into_iter().flatten().cloned());
-            let Some(elf) = self.selection.tree.elf(&path) else { continue };
+            let Some(elf) = self.selection.tree.read_elf_info(&path) else { continue };
             if !loaded.contains(&path) {
                 for object in self.loaders.iter().flat_map(|loader| loader.load(&path).objects) {
                     todo.extend(object.paths().cloned());
                     loaded.insert(object.path);
                 }
             }
-            let names = elf.dlopen.iter().flat_map(|note| &note.sonames);
+            let names = elf.dlopen_notes.iter().flat_map(|note| &note.sonames);
             for (name, loader) in names.flat_map(|name| self.loaders.iter().map(move |loader| (name, loader)))
             {
-                todo.extend(loader.dlopen(&path, name).iter().flat_map(|object| object.paths().cloned()));
+                todo.extend(
+                    loader.resolve_dlopen(&path, name).iter().flat_map(|object| object.paths().cloned()),
+                );
             }
             todo.extend(known_dlopens::find_loaded_by(&path, self.selection).cloned());
             let started = started_by(self.selection.tree, &path, &elf.exec_paths);

@@ -205,7 +205,7 @@ impl UnsatisfiedDependencies {
     /// Programs that selected programs start unconditionally.
     fn scan_implicit_execs(&mut self, selection: &Selection<'_>) {
         for (by, row, chain) in unlisted_execs::find_unlisted(selection) {
-            if row.is_certain {
+            if row.is_required {
                 let kind = DependencyKind::Exec(row.source);
                 self.record(UnresolvedDependency {
                     kind,
@@ -218,7 +218,7 @@ impl UnsatisfiedDependencies {
     /// The first soname of each `.note.dlopen` entry that the image has, if the selection has none of them.
     fn scan_dlopen_notes(&mut self, selection: &Selection<'_>, loaders: &Loaders<'_>, level: DlopenPriority) {
         for (path, elf) in selection.elf_files() {
-            for note in elf.dlopen.iter().filter(|note| note.priority <= level) {
+            for note in elf.dlopen_notes.iter().filter(|note| note.priority <= level) {
                 if note.sonames.iter().any(|name| loaders.selection_satisfies_dlopen(path, name)) {
                     continue;
                 }
@@ -243,7 +243,7 @@ fn dynamic_elf_in_load_order<'s>(selection: &'s Selection<'_>) -> Vec<&'s UsrPat
         selection.dynamic_elf_files().partition(|path| is_elf_program(selection, path));
     let mut by_name: HashMap<&str, Vec<&UsrPath>> = HashMap::new();
     for path in &libraries {
-        let soname = selection.tree.elf(path).and_then(|elf| elf.soname.as_deref());
+        let soname = selection.tree.read_elf_info(path).and_then(|elf| elf.soname.as_deref());
         for name in [path.name()].into_iter().chain(soname.filter(|soname| *soname != path.name())) {
             by_name.entry(name).or_default().push(path);
         }
@@ -257,7 +257,7 @@ fn dynamic_elf_in_load_order<'s>(selection: &'s Selection<'_>) -> Vec<&'s UsrPat
                 done.push(path);
             } else if seen.insert(path) {
                 walk.push((path, true));
-                let needed = selection.tree.elf(path).into_iter().flat_map(|elf| &elf.needed);
+                let needed = selection.tree.read_elf_info(path).into_iter().flat_map(|elf| &elf.needed);
                 let providers = needed.filter_map(|name| by_name.get(name.as_str())).flatten();
                 let unseen = providers.filter(|provider| !seen.contains(*provider));
                 walk.extend(unseen.map(|provider| (*provider, false)));
@@ -273,12 +273,12 @@ pub(super) fn loaders_with_without_env<'s>(
     visible: Option<&'s BTreeSet<UsrPath>>,
 ) -> [DynamicLoader<'s>; 2] {
     let (tree, board) = (selection.tree, selection.manifest_set.board);
-    [DynamicLoader::systemd_directories(tree), Vec::new()]
+    [DynamicLoader::rkt_library_path(tree), Vec::new()]
         .map(|directories| DynamicLoader::new(tree, board, directories, visible))
 }
 
 fn is_elf_program(selection: &Selection<'_>, path: &UsrPath) -> bool {
-    selection.tree.elf(path).is_some_and(|elf| elf.interp.is_some() && elf.soname.is_none())
+    selection.tree.read_elf_info(path).is_some_and(|elf| elf.interp.is_some() && elf.soname.is_none())
 }
 
 /// Selected libraries of which the image's loader would use another copy. `has_copies` returns whether the image has

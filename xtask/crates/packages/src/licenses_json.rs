@@ -8,7 +8,7 @@ use coreos_types::error::{Error, Result};
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::Value;
 use usr::path::UsrPath;
-use usr::tree::{Target, UsrTree};
+use usr::tree::{ResolutionEnd, UsrTree};
 
 use crate::package::MAX_PACKAGES;
 use crate::{Package, PackageSet};
@@ -35,7 +35,7 @@ pub fn read_packages(compressed: impl Read, tree: &UsrTree) -> Result<PackageSet
     let expanded = LimitReader { inner: MultiBzDecoder::new(compressed), left: MAX_EXPANDED };
     let mut json = serde_json::Deserializer::from_reader(io::BufReader::with_capacity(1 << 16, expanded));
     let packages =
-        json.deserialize_seq(Locator { tree, parent: String::new(), directory: Target::OutsideUsr });
+        json.deserialize_seq(Locator { tree, parent: String::new(), directory: ResolutionEnd::OutsideUsr });
     packages.map_err(|error| Error::failed(format!("cannot read {PATH} of the image")).with_cause(error))
 }
 
@@ -103,7 +103,7 @@ struct Locator<'t> {
     /// The directory of the last path; files of one directory mostly follow each other.
     parent: String,
     /// The same directory in the image.
-    directory: Target,
+    directory: ResolutionEnd,
 }
 
 impl Locator<'_> {
@@ -114,8 +114,8 @@ impl Locator<'_> {
             parent.clone_into(&mut self.parent);
         }
         let path = match &self.directory {
-            Target::UsrRoot => UsrPath::new(name).ok()?,
-            Target::Node(directory) => directory.join(name),
+            ResolutionEnd::UsrRoot => UsrPath::new(name).ok()?,
+            ResolutionEnd::Node(directory) => directory.join(name),
             _ => return None,
         };
         self.tree.get(path.as_str()).is_some().then_some(path)

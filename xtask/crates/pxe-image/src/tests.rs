@@ -238,12 +238,12 @@ fn render(image: UsrSquashfs) -> String {
     tree.read_ahead(tree.iter().map(|(path, _)| path));
     let line = |path: &UsrPath, node: &Node| match &node.kind {
         NodeKind::File { size, .. } => {
-            format!("{:o} {path} {size} {:?}\n", node.mode, tree.file_info(path.as_str()).unwrap())
+            format!("{:o} {path} {size} {:?}\n", node.mode, tree.read_file_info(path.as_str()).unwrap())
         }
         other => format!("{:o} {path} {other:?}\n", node.mode),
     };
     let text = tree.iter().map(|(path, node)| line(path, node)).collect();
-    tree.read_error().unwrap();
+    tree.check_reads().unwrap();
     text
 }
 
@@ -312,7 +312,7 @@ fn read_error(count: usize, path: &str, bytes: &[u8]) -> String {
     let files: Vec<_> = paths.iter().map(|path| (path.as_str(), bytes)).collect();
     let tree = image_of(&squashfs(Compressor::Gzip, &files)).unwrap().into_lazy_tree();
     tree.read_ahead(tree.iter().map(|(path, _)| path));
-    tree.read_error().unwrap_err().to_string()
+    tree.check_reads().unwrap_err().to_string()
 }
 
 #[test]
@@ -341,7 +341,7 @@ fn malformed_squashfs_is_an_error_without_panic() {
         Ok(image) => {
             let tree = image.into_lazy_tree();
             tree.read_ahead(tree.iter().map(|(path, _)| path));
-            tree.read_error().map_or_else(|error| error.to_string(), |()| "valid".to_owned())
+            tree.check_reads().map_or_else(|error| error.to_string(), |()| "valid".to_owned())
         }
         Err(error) => error.to_string(),
     };

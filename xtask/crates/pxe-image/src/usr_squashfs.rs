@@ -10,7 +10,7 @@ use super::block_reader::BlockReader;
 use super::tables::{self, FileLayout, Tables};
 use super::unverified_read::join;
 use coreos_types::error::{Error, Result, ResultExt};
-use usr::file_info::{self, FileInfo, FileReader, ReadLimits};
+use usr::file_info::{self, FileInfo, FileInfoReader, ReadBudget};
 use usr::path::UsrPath;
 use usr::tree::UsrTree;
 
@@ -28,7 +28,7 @@ pub struct UsrSquashfs {
     /// `None` only while dropping.
     squashfs: Option<File>,
     tables: Tables,
-    limits: ReadLimits,
+    limits: ReadBudget,
 }
 
 impl UsrSquashfs {
@@ -38,7 +38,7 @@ impl UsrSquashfs {
     /// See [`tables::read_tables`].
     pub(super) fn open_verified(squashfs: File) -> Result<UsrSquashfs> {
         let tables = tables::read_tables(&squashfs)?;
-        Ok(UsrSquashfs { squashfs: Some(squashfs), tables, limits: ReadLimits::new(MAX_READ) })
+        Ok(UsrSquashfs { squashfs: Some(squashfs), tables, limits: ReadBudget::new(MAX_READ) })
     }
 
     /// Opens the squashfs that a build left, without verification, to compare the built root filesystem with it. The
@@ -167,7 +167,7 @@ impl UsrSquashfs {
         let mut blocks = self.block_reader()?;
         let mut read = Vec::with_capacity(wanted.len());
         for &(path, layout) in wanted {
-            let info = self.limits.read_parts(path, layout.size, |part| blocks.read(layout, part));
+            let info = self.limits.inspect_parts(path, layout.size, |part| blocks.read(layout, part));
             let info = info.map_err(|error| error.context(format!("cannot read {path}")))?;
             read.push((path.clone(), info));
         }
@@ -175,9 +175,9 @@ impl UsrSquashfs {
     }
 }
 
-impl FileReader for UsrSquashfs {
+impl FileInfoReader for UsrSquashfs {
     /// Paths that are not regular files of the image are skipped.
-    fn read(&self, paths: &[UsrPath]) -> Result<Vec<(UsrPath, FileInfo)>> {
+    fn read_infos(&self, paths: &[UsrPath]) -> Result<Vec<(UsrPath, FileInfo)>> {
         self.read_file_infos(&self.layouts_in_read_order(paths))
     }
 }

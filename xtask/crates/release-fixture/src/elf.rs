@@ -4,7 +4,7 @@
 //! loader reads none.
 
 use coreos_types::board::Board;
-use usr::elf::{DlopenNote, DlopenPriority, ElfInfo, Filter, FilterKind, VersionNeed};
+use usr::elf::{DlopenNote, DlopenPriority, ElfInfo, Filtee, FilterKind, VersionNeed};
 
 mod encoding;
 mod versions_and_notes;
@@ -35,13 +35,13 @@ impl ElfStub {
     /// A program that is linked statically: it has no dynamic section and no dependencies.
     pub fn static_program(board: Board) -> ElfStub {
         let mut stub = ElfStub::bare(board);
-        stub.info.dynamic = false;
+        stub.info.has_dynamic_section = false;
         stub
     }
 
     fn bare(board: Board) -> ElfStub {
         let machine = board.elf_machine();
-        ElfStub { info: ElfInfo { is_64: true, machine, dynamic: true, ..ElfInfo::default() } }
+        ElfStub { info: ElfInfo { is_64: true, machine, has_dynamic_section: true, ..ElfInfo::default() } }
     }
 
     /// Adds `DT_NEEDED` entries, in this order.
@@ -94,7 +94,7 @@ impl ElfStub {
     /// Adds a `.note.dlopen` entry.
     #[must_use]
     pub fn dlopens(mut self, soname: &str, feature: &str, priority: DlopenPriority) -> ElfStub {
-        self.info.dlopen.push(DlopenNote {
+        self.info.dlopen_notes.push(DlopenNote {
             sonames: vec![soname.to_owned()],
             feature: feature.to_owned(),
             description: format!("{feature} by {soname}"),
@@ -122,7 +122,7 @@ impl ElfStub {
     #[must_use]
     pub fn as_loader<'a>(mut self, directories: impl IntoIterator<Item = &'a str>) -> ElfStub {
         self.info.system_dirs = directories.into_iter().map(str::to_owned).collect();
-        self.info.legacy_hwcaps = true;
+        self.info.searches_legacy_hwcaps = true;
         self
     }
 
@@ -140,7 +140,7 @@ impl ElfStub {
 
     fn with_filter(mut self, soname: &str, kind: FilterKind) -> ElfStub {
         let position = self.info.needed.len();
-        self.info.filters.push(Filter { name: soname.to_owned(), kind, position });
+        self.info.filters.push(Filtee { name: soname.to_owned(), kind, position });
         self
     }
 

@@ -193,7 +193,7 @@ impl NodeSpec {
         let kind = match self {
             NodeSpec::Elf(_) | NodeSpec::Bytes(_) => {
                 let bytes = self.bytes().unwrap_or_default();
-                NodeKind::file(bytes.len() as u64, file_info::read(path, &bytes))
+                NodeKind::file(bytes.len() as u64, file_info::inspect(path, &bytes))
             }
             NodeSpec::Link(target) => NodeKind::Symlink(target.clone()),
             NodeSpec::Directory => NodeKind::Directory,

@@ -26,7 +26,7 @@ pub struct ElfInfo {
     /// `DT_RUNPATH`, split at colons; `Some` of no directories for an empty one, which still disables `DT_RPATH`.
     pub runpath: Option<Vec<String>>,
     /// `DT_FILTER` and `DT_AUXILIARY`, in order.
-    pub filters: Vec<Filter>,
+    pub filters: Vec<Filtee>,
     /// `DF_1_NODEFLIB`: the default directories are not searched for its dependencies.
     pub nodeflib: bool,
     /// `DT_VERNEED`: by library name, the symbol versions needed of it and whether each is weak.
@@ -35,15 +35,15 @@ pub struct ElfInfo {
     /// accepts every needed version.
     pub verdef: Vec<String>,
     /// `.note.dlopen` entries.
-    pub dlopen: Vec<DlopenNote>,
+    pub dlopen_notes: Vec<DlopenNote>,
     /// Whether the file has a dynamic section: a static program has no dependencies.
-    pub dynamic: bool,
+    pub has_dynamic_section: bool,
     /// The reason why the loader stops at this file on every machine; `None` if it can be loaded.
-    pub unloadable: Option<String>,
+    pub unloadable_reason: Option<String>,
     /// For a loader (`ld-linux*.so.*`): its built-in directories, as it spells them (`/usr/lib64/`).
     pub system_dirs: Vec<String>,
     /// For a loader: whether it searches the subdirectories of old glibc, `tls` and `x86_64`.
-    pub legacy_hwcaps: bool,
+    pub searches_legacy_hwcaps: bool,
     /// For a program of [`super::known_execs`]: the absolute paths of the programs that it starts, from its strings.
     pub exec_paths: Vec<String>,
     /// For the `systemd` program: the version in its strings (`229`, `252.39-1`).
@@ -52,7 +52,7 @@ pub struct ElfInfo {
 
 /// A filtee: a library that provides symbols instead of this one (gABI; ld(1) `--filter`, `--auxiliary`).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Filter {
+pub struct Filtee {
     /// The name.
     pub name: String,
     /// Whether the library may be missing.
@@ -107,8 +107,10 @@ impl ElfInfo {
     /// The approximate bytes of memory for its names.
     pub(crate) fn memory(&self) -> usize {
         let versions = self.verneed.iter().flat_map(|need| [&need.library, &need.version]);
-        let notes =
-            self.dlopen.iter().flat_map(|note| note.sonames.iter().chain([&note.feature, &note.description]));
+        let notes = self
+            .dlopen_notes
+            .iter()
+            .flat_map(|note| note.sonames.iter().chain([&note.feature, &note.description]));
         let paths = self.rpath.iter().chain(self.runpath.iter().flatten()).chain(&self.system_dirs);
         let names = self.needed.iter().chain(self.filters.iter().map(|filter| &filter.name));
         let all = names.chain(paths).chain(&self.exec_paths).chain(versions).chain(&self.verdef).chain(notes);
@@ -136,21 +138,23 @@ impl DlopenPriority {
 pub const MAGIC: &[u8; 4] = b"\x7fELF";
 
 /// Parses an ELF file as the loader does: program headers and `PT_DYNAMIC`, addresses through `PT_LOAD`; section
-/// headers are used only for a `.note.dlopen` outside of every `PT_NOTE`. [`super::file_info::read`] adds the fields from
+/// headers are used only for a `.note.dlopen` outside of every `PT_NOTE`. [`super::file_info::inspect`] adds the fields from
 /// strings, such as [`ElfInfo::system_dirs`] and [`ElfInfo::systemd_version`].
 ///
 /// Time and memory are bounded for any input: a file with more names than any real one is an error.
 ///
 /// # Errors
 /// The reason why the file is malformed.
-pub fn parse(bytes: &[u8]) -> Result<ElfInfo, String> {
+pub fn parse_headers(bytes: &[u8]) -> Result<ElfInfo, String> {
     parse::parse(&PartialFile::whole(bytes))
 }
 
 /// Parses a file of which only some windows were read; `Err` is the range that has to be read first.
-pub(crate) fn parse_partial(file: &PartialFile) -> Result<Result<ElfInfo, String>, std::ops::Range<u64>> {
+pub(crate) fn parse_or_request_range(
+    file: &PartialFile,
+) -> Result<Result<ElfInfo, String>, std::ops::Range<u64>> {
     let parsed = parse::parse(file);
-    match file.requested_range() {
+    match file.missed_windows() {
         Some(_) if file.exceeds_budget() => {
             Ok(Err("its tables are spread over too much of the file".to_owned()))
         }

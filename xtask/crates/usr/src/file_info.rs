@@ -12,12 +12,12 @@ use super::path::UsrPath;
 use coreos_types::error::{Error, Result};
 
 /// Reads files of an image for a [`UsrTree`](super::tree::UsrTree), once each.
-pub trait FileReader: Send + Sync {
+pub trait FileInfoReader: Send + Sync {
     /// The content infos of these regular files, in any order.
     ///
     /// # Errors
     /// The data of a file is malformed, or cannot be read.
-    fn read(&self, paths: &[UsrPath]) -> Result<Vec<(UsrPath, FileInfo)>>;
+    fn read_infos(&self, paths: &[UsrPath]) -> Result<Vec<(UsrPath, FileInfo)>>;
 }
 
 /// The content info of one regular file.
@@ -72,22 +72,22 @@ pub const MAX_READ: u64 = 512 << 20;
 
 /// What may still be read of the files of one tree. Threads share it.
 #[derive(Debug)]
-pub struct ReadLimits {
+pub struct ReadBudget {
     memory_left: AtomicUsize,
     bytes_left: AtomicU64,
 }
 
-impl ReadLimits {
+impl ReadBudget {
     /// The limits for one tree; `max_read` is [`MAX_READ`], except in tests.
-    pub fn new(max_read: u64) -> ReadLimits {
-        ReadLimits { memory_left: AtomicUsize::new(MAX_MEMORY), bytes_left: AtomicU64::new(max_read) }
+    pub fn new(max_read: u64) -> ReadBudget {
+        ReadBudget { memory_left: AtomicUsize::new(MAX_MEMORY), bytes_left: AtomicU64::new(max_read) }
     }
 
-    /// As [`read_parts`].
+    /// As [`inspect_parts`].
     ///
     /// # Errors
     /// Those of `fetch`, and Failed (2) above a limit.
-    pub fn read_parts(
+    pub fn inspect_parts(
         &self,
         path: &UsrPath,
         size: u64,
@@ -95,7 +95,7 @@ impl ReadLimits {
     ) -> Result<FileInfo> {
         let too_large = |what: &str| Error::failed(format!("the files of this usr are too large: {what}"));
         let (order, count) = (Ordering::Relaxed, |part: &Range<u64>| part.end - part.start);
-        let info = read_parts(path, size, |part| {
+        let info = inspect_parts(path, size, |part| {
             let is_within = |left: u64| left.checked_sub(count(&part));
             if self.bytes_left.fetch_update(order, order, is_within).is_err() {
                 return Err(too_large("headers and loaders have more than 512 MiB"));
@@ -111,12 +111,12 @@ impl ReadLimits {
 }
 
 /// The content info of the file at `path` with the content `bytes`.
-pub fn read(path: &UsrPath, bytes: &[u8]) -> FileInfo {
+pub fn inspect(path: &UsrPath, bytes: &[u8]) -> FileInfo {
     let part = |range: Range<u64>| {
         let inside = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
         Ok::<_, Infallible>(bytes[inside(range.start)..inside(range.end)].to_vec())
     };
-    match read_parts(path, bytes.len() as u64, part) {
+    match inspect_parts(path, bytes.len() as u64, part) {
         Ok(info) => info,
         Err(never) => match never {},
     }
@@ -127,7 +127,7 @@ pub fn read(path: &UsrPath, bytes: &[u8]) -> FileInfo {
 ///
 /// # Errors
 /// Those of `fetch`.
-pub fn read_parts<E>(
+pub fn inspect_parts<E>(
     path: &UsrPath,
     size: u64,
     mut fetch: impl FnMut(Range<u64>) -> std::result::Result<Vec<u8>, E>,
@@ -139,7 +139,7 @@ pub fn read_parts<E>(
     let mut windows = PartialFile::new(size);
     windows.add(0, start);
     let parsed = loop {
-        match elf::parse_partial(&windows) {
+        match elf::parse_or_request_range(&windows) {
             Ok(parsed) => break parsed,
             Err(part) => windows.add(part.start, fetch(part)?),
         }
@@ -157,10 +157,10 @@ pub fn read_parts<E>(
 
 /// The content info of a file that is not ELF, from its first bytes.
 fn inspect_non_elf(path: &UsrPath, bytes: &[u8]) -> FileInfo {
-    if let Some(interpreter) = script_interpreter(bytes) {
+    if let Some(interpreter) = shebang_text(bytes) {
         return FileInfo::Script(interpreter);
     }
-    if is_config_file(path) && bytes.len() <= MAX_TEXT {
+    if is_read_as_text(path) && bytes.len() <= MAX_TEXT {
         return FileInfo::Text(lossless_text::from_bytes(bytes).into_owned());
     }
     FileInfo::Other
@@ -168,7 +168,7 @@ fn inspect_non_elf(path: &UsrPath, bytes: &[u8]) -> FileInfo {
 
 /// Whether the file at this path is read as a text: os-release and similar files, `ld.so.conf`, and units with their
 /// drop-ins.
-pub fn is_config_file(path: &UsrPath) -> bool {
+pub fn is_read_as_text(path: &UsrPath) -> bool {
     match path.as_str() {
         "share/coreos/release" | "share/flatcar/release" => true,
         text if text.starts_with("etc/ld.so.conf") => true,
@@ -184,7 +184,7 @@ pub fn is_config_file(path: &UsrPath) -> bool {
 /// The bytes of the first line that Linux reads (execve(2), `BINPRM_BUF_SIZE`).
 const MAX_SHEBANG: usize = 256;
 
-fn script_interpreter(bytes: &[u8]) -> Option<String> {
+fn shebang_text(bytes: &[u8]) -> Option<String> {
     let rest = bytes.strip_prefix(b"#!")?;
     let rest = &rest[..rest.len().min(MAX_SHEBANG)];
     let line = rest.split(|&byte| matches!(byte, b'\n' | 0)).next()?;
@@ -196,18 +196,18 @@ fn script_interpreter(bytes: &[u8]) -> Option<String> {
 
 /// Whether the file's strings are searched: a loader, systemd, and programs that start others.
 fn needs_string_scan(path: &UsrPath, info: &ElfInfo) -> bool {
-    is_loader(path, info) || is_systemd(path.as_str()) || known_execs(path).next().is_some()
+    is_loader(path, info) || is_systemd_program(path.as_str()) || known_execs(path).next().is_some()
 }
 
 fn scan_strings(path: &UsrPath, bytes: &[u8], info: &mut ElfInfo) {
     if is_loader(path, info) {
-        info.system_dirs = system_dirs(bytes);
-        info.legacy_hwcaps = has_legacy_hwcaps(bytes);
+        info.system_dirs = find_system_dirs(bytes);
+        info.searches_legacy_hwcaps = has_legacy_hwcaps(bytes);
     }
-    if is_systemd(path.as_str()) {
-        info.systemd_version = systemd_version(bytes);
+    if is_systemd_program(path.as_str()) {
+        info.systemd_version = find_systemd_version(bytes);
     }
-    info.exec_paths = exec_paths(path, bytes);
+    info.exec_paths = find_exec_paths(path, bytes);
 }
 
 fn is_loader(path: &UsrPath, info: &ElfInfo) -> bool {
@@ -222,13 +222,13 @@ pub fn is_loader_name(name: &str) -> bool {
 
 /// Whether the path is the systemd program, process 1, in any library directory. Its libraries have the version in their
 /// names, and take long to search.
-pub fn is_systemd(path: &str) -> bool {
+pub fn is_systemd_program(path: &str) -> bool {
     path.starts_with("lib") && path.ends_with("/systemd/systemd")
 }
 
 /// The directories built into glibc's loader (`elf/dl-load.c`, `system_dirs`): consecutive NUL-terminated
 /// absolute paths, each with a trailing slash. The result is the longest such run of library directories.
-fn system_dirs(bytes: &[u8]) -> Vec<String> {
+fn find_system_dirs(bytes: &[u8]) -> Vec<String> {
     let (mut best, mut run) = (Vec::new(), Vec::new());
     for text in strings(bytes) {
         match library_directory(text) {
@@ -271,7 +271,7 @@ fn library_directory(text: &[u8]) -> Option<&str> {
 }
 
 /// The absolute paths in a program's strings that end with the name of a program that it is known to start.
-fn exec_paths(path: &UsrPath, bytes: &[u8]) -> Vec<String> {
+fn find_exec_paths(path: &UsrPath, bytes: &[u8]) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for row in known_execs(path) {
         let end = format!("/{}", row.program);
@@ -287,7 +287,7 @@ fn exec_paths(path: &UsrPath, bytes: &[u8]) -> Vec<String> {
 }
 
 /// The version in `systemd 252 (252.39-1)`, `systemd 229 running in …`, or `systemd 229` as a separate string.
-fn systemd_version(bytes: &[u8]) -> Option<String> {
+fn find_systemd_version(bytes: &[u8]) -> Option<String> {
     const NEEDLE: &[u8] = b"systemd ";
     let mut rest = bytes;
     while let Some(at) = position(rest, NEEDLE) {
@@ -326,7 +326,7 @@ mod tests {
 
     #[test]
     fn content_takes_precedence_over_path() {
-        let info = |at: &str, bytes: &[u8]| read(&path(at), bytes);
+        let info = |at: &str, bytes: &[u8]| inspect(&path(at), bytes);
         assert_eq!(info("bin/x", b"#! /bin/sh -e \n"), FileInfo::Script("/bin/sh -e".into()));
         assert_eq!(
             info("bin/x", b"#!/usr/bin/env python3\r\n"),
@@ -344,21 +344,21 @@ mod tests {
     fn only_ranges_for_the_loader_are_fetched() {
         let bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
         let mut fetched = 0;
-        let info = read_parts(&path("bin/x"), bytes.len() as u64, |part| {
+        let info = inspect_parts(&path("bin/x"), bytes.len() as u64, |part| {
             fetched += part.end - part.start;
             Ok::<_, ()>(bytes[part.start as usize..part.end as usize].to_vec())
         });
-        assert_eq!(info, Ok(FileInfo::Elf(Box::new(elf::parse(&bytes).unwrap()))));
+        assert_eq!(info, Ok(FileInfo::Elf(Box::new(elf::parse_headers(&bytes).unwrap()))));
         assert!(fetched < bytes.len() as u64 / 2, "{fetched} of {}", bytes.len());
-        assert_eq!(read_parts(&path("bin/x"), 10, |_| Err("broken")), Err("broken"));
+        assert_eq!(inspect_parts(&path("bin/x"), 10, |_| Err("broken")), Err("broken"));
     }
 
     #[test]
     fn loader_directories_are_consecutive_strings() {
         let bytes = b"\0/proc/self/\0x/lib/\0/lib64/\0/usr/lib64/\0/etc/ld.so.cache\0/lib/\0";
-        assert_eq!(system_dirs(bytes), ["/lib64/", "/usr/lib64/"]);
-        assert_eq!(system_dirs(b"/lib/x86_64-linux-gnu/\0/lib/\0"), ["/lib/x86_64-linux-gnu/", "/lib/"]);
-        assert_eq!(system_dirs(b"\0/usr/lib/"), [""; 0]);
+        assert_eq!(find_system_dirs(bytes), ["/lib64/", "/usr/lib64/"]);
+        assert_eq!(find_system_dirs(b"/lib/x86_64-linux-gnu/\0/lib/\0"), ["/lib/x86_64-linux-gnu/", "/lib/"]);
+        assert_eq!(find_system_dirs(b"\0/usr/lib/"), [""; 0]);
     }
 
     #[test]
@@ -372,7 +372,7 @@ mod tests {
             (b"systemd is\0", None),
             (b"", None),
         ] {
-            assert_eq!(systemd_version(text).as_deref(), version, "{}", String::from_utf8_lossy(text));
+            assert_eq!(find_systemd_version(text).as_deref(), version, "{}", String::from_utf8_lossy(text));
         }
     }
 }

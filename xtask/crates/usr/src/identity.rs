@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::file_info::{FileInfo, is_loader_name, is_systemd};
+use super::file_info::{FileInfo, is_loader_name, is_systemd_program};
 use super::path::UsrPath;
 use super::tree::UsrTree;
 use coreos_types::board::Board;
@@ -29,7 +29,7 @@ impl Identity {
     /// The board is `COREOS_BOARD` (or the variable of another vendor) of os-release, else `COREOS_RELEASE_BOARD` of
     /// `share/coreos/release`, else the machine of the loaders and of systemd.
     pub fn from_tree(tree: &UsrTree, vendors: &Vendors) -> Identity {
-        let os_release = read_text(tree, "lib/os-release").map(parse_os_release).unwrap_or_default();
+        let os_release = read_text(tree, "lib/os-release").map(parse_shell_assignments).unwrap_or_default();
         let value = |key: &str| os_release.get(key).map(String::as_str);
         let release_in = |key: &str| value(key)?.split_whitespace().next()?.parse().ok();
         let board_in_os_release = vendors
@@ -40,19 +40,19 @@ impl Identity {
             release: release_in("VERSION").or_else(|| release_in("VERSION_ID")),
             board: board_in_os_release
                 .or_else(|| board_from_release_file(tree, vendors))
-                .or_else(|| board_from_elf(tree, vendors)),
+                .or_else(|| most_frequent_elf_board(tree, vendors)),
             os_release,
         }
     }
 }
 
 /// The files that [`Identity::from_tree`] and [`systemd_version`] read.
-pub fn identity_files(tree: &UsrTree, vendors: &Vendors) -> Vec<UsrPath> {
-    let releases = vendors.iter().map(release_file);
+pub fn files_to_identify(tree: &UsrTree, vendors: &Vendors) -> Vec<UsrPath> {
+    let releases = vendors.iter().map(release_file_path);
     let fixed = std::iter::once("lib/os-release".to_owned()).chain(releases);
-    let fixed = fixed.filter_map(|path| resolve_file(tree, &path));
+    let fixed = fixed.filter_map(|path| resolve_path(tree, &path));
     let by_name = tree.iter().map(|(path, _)| path).filter(|path| {
-        is_systemd(path.as_str()) || path.as_str().starts_with("lib") && is_loader_name(path.name())
+        is_systemd_program(path.as_str()) || path.as_str().starts_with("lib") && is_loader_name(path.name())
     });
     let mut paths: Vec<UsrPath> = fixed.chain(by_name.cloned()).collect();
     paths.sort();
@@ -62,7 +62,7 @@ pub fn identity_files(tree: &UsrTree, vendors: &Vendors) -> Vec<UsrPath> {
 
 /// The variables of an os-release file (os-release(5)): assignments as a shell reads them; the last one is
 /// used. Other lines are skipped.
-pub fn parse_os_release(text: &str) -> BTreeMap<String, String> {
+pub fn parse_shell_assignments(text: &str) -> BTreeMap<String, String> {
     let mut variables = BTreeMap::new();
     for line in text.lines() {
         let line = line.trim();
@@ -71,7 +71,7 @@ pub fn parse_os_release(text: &str) -> BTreeMap<String, String> {
         if key.is_empty() || !key.chars().all(good) || key.starts_with(|c: char| c.is_ascii_digit()) {
             continue;
         }
-        if let Some(value) = unquote(value) {
+        if let Some(value) = parse_shell_value(value) {
             variables.insert(key.to_owned(), value);
         }
     }
@@ -89,8 +89,8 @@ pub fn systemd_version(tree: &UsrTree) -> Result<SystemdVersion, String> {
         if let Some(number) = shared_library_version(path.name()) {
             found.insert((number, path.to_string()));
         }
-        if is_systemd(path.as_str())
-            && let Some(FileInfo::Elf(info)) = tree.file_info(path.as_str())
+        if is_systemd_program(path.as_str())
+            && let Some(FileInfo::Elf(info)) = tree.read_file_info(path.as_str())
             && let Some(number) = info.systemd_version.as_deref().and_then(leading_number)
         {
             found.insert((number, path.to_string()));
@@ -118,24 +118,24 @@ fn leading_number(text: &str) -> Option<u32> {
     text[..end].parse().ok()
 }
 
-fn resolve_file(tree: &UsrTree, path: &str) -> Option<UsrPath> {
+fn resolve_path(tree: &UsrTree, path: &str) -> Option<UsrPath> {
     tree.resolve(&UsrPath::new(path).ok()?).end.node().cloned()
 }
 
 fn read_text<'a>(tree: &'a UsrTree, path: &str) -> Option<&'a str> {
-    match tree.file_info(resolve_file(tree, path)?.as_str()) {
+    match tree.read_file_info(resolve_path(tree, path)?.as_str()) {
         Some(FileInfo::Text(text)) => Some(text),
         _ => None,
     }
 }
 
-fn release_file(vendor: &Vendor) -> String {
+fn release_file_path(vendor: &Vendor) -> String {
     format!("share/{}/release", vendor.os_release_id)
 }
 
 fn board_from_release_file(tree: &UsrTree, vendors: &Vendors) -> Option<Board> {
     vendors.iter().find_map(|vendor| {
-        let variables = parse_os_release(read_text(tree, &release_file(vendor))?);
+        let variables = parse_shell_assignments(read_text(tree, &release_file_path(vendor))?);
         parse_board(vendor, variables.get(&format!("{}_RELEASE_BOARD", vendor.variable_prefix))?)
     })
 }
@@ -146,9 +146,9 @@ fn parse_board(vendor: &Vendor, name: &str) -> Option<Board> {
     own.or_else(|| name.parse().ok())
 }
 
-fn board_from_elf(tree: &UsrTree, vendors: &Vendors) -> Option<Board> {
-    let files = identity_files(tree, vendors);
-    let machines = files.iter().filter_map(|path| match tree.file_info(path.as_str()) {
+fn most_frequent_elf_board(tree: &UsrTree, vendors: &Vendors) -> Option<Board> {
+    let files = files_to_identify(tree, vendors);
+    let machines = files.iter().filter_map(|path| match tree.read_file_info(path.as_str()) {
         Some(FileInfo::Elf(info)) if info.is_64 => Some(info.machine),
         _ => None,
     });
@@ -160,7 +160,7 @@ fn board_from_elf(tree: &UsrTree, vendors: &Vendors) -> Option<Board> {
 
 /// A value as a shell reads it: single and double quotes, backslash escapes, and a comment after a blank. `None`
 /// for a quote that does not end.
-fn unquote(text: &str) -> Option<String> {
+fn parse_shell_value(text: &str) -> Option<String> {
     let mut value = String::new();
     let mut quote = None;
     let mut rest = text.chars();
@@ -205,7 +205,7 @@ mod tests {
     fn os_release_is_read_as_a_shell_reads_it() {
         let text = "# comment\nNAME=\"Container Linux by \\\"CoreOS\\\"\"\nID='coreos'\n VERSION_ID=1032.0.0 # x\n\
                     BAD KEY=1\nOPEN=\"x\n1X=2\nID_LIKE=a\\ b\nEMPTY=\n";
-        let read = parse_os_release(text);
+        let read = parse_shell_assignments(text);
         let all: Vec<String> = read.iter().map(|(key, value)| format!("{key}={value}")).collect();
         assert_eq!(
             all,
@@ -242,7 +242,7 @@ mod tests {
     #[test]
     fn os_release_symlink_is_read() {
         let real = UsrPath::new("lib/os-release.d/os-release-coreos").unwrap();
-        let text = super::super::file_info::read(&real, b"ID=coreos\nVERSION=1032.0.0\n");
+        let text = super::super::file_info::inspect(&real, b"ID=coreos\nVERSION=1032.0.0\n");
         let mut tree = tree(&[(real.as_str(), text)]);
         let link = NodeKind::Symlink("os-release.d/os-release-coreos".into());
         tree.insert(UsrPath::new("lib/os-release").unwrap(), Node { mode: 0o777, kind: link });

@@ -10,32 +10,36 @@ pub struct KnownExec {
     /// The file name of the program that is started.
     pub program: &'static str,
     /// Whether the starter requires the program; otherwise it starts the program only on request.
-    pub is_certain: bool,
+    pub is_required: bool,
     /// The source that documents it.
     pub source: &'static str,
 }
 
-const fn certain(starter: &'static str, program: &'static str, source: &'static str) -> KnownExec {
-    KnownExec { starter, program, is_certain: true, source }
+const fn required(starter: &'static str, program: &'static str, source: &'static str) -> KnownExec {
+    KnownExec { starter, program, is_required: true, source }
 }
 
 const fn on_request(starter: &'static str, program: &'static str, source: &'static str) -> KnownExec {
-    KnownExec { starter, program, is_certain: false, source }
+    KnownExec { starter, program, is_required: false, source }
 }
 
 /// The known programs. A row applies only to images that have the program: older releases work without it.
 pub const KNOWN_EXECS: &[KnownExec] = &[
-    certain(
+    required(
         "systemd/systemd",
         "systemd-executor",
         "systemd src/core/executor, from v255 on every service is started through it",
     ),
-    certain("sshd", "sshd-session", "OpenSSH 9.8 release notes: sshd starts it for each connection"),
-    certain("sshd", "sshd-auth", "OpenSSH 10.0 release notes: it authenticates each connection"),
-    certain("sshd-session", "sshd-auth", "OpenSSH 10.0 release notes: it authenticates each connection"),
-    certain("systemd-userdbd", "systemd-userwork", "systemd src/userdb/userdbd-manager.c"),
-    certain("systemd-nsresourced", "systemd-nsresourcework", "systemd src/nsresourced/nsresourced-manager.c"),
-    certain("systemd-mountfsd", "systemd-mountwork", "systemd src/mountfsd/mountfsd-manager.c"),
+    required("sshd", "sshd-session", "OpenSSH 9.8 release notes: sshd starts it for each connection"),
+    required("sshd", "sshd-auth", "OpenSSH 10.0 release notes: it authenticates each connection"),
+    required("sshd-session", "sshd-auth", "OpenSSH 10.0 release notes: it authenticates each connection"),
+    required("systemd-userdbd", "systemd-userwork", "systemd src/userdb/userdbd-manager.c"),
+    required(
+        "systemd-nsresourced",
+        "systemd-nsresourcework",
+        "systemd src/nsresourced/nsresourced-manager.c",
+    ),
+    required("systemd-mountfsd", "systemd-mountwork", "systemd src/mountfsd/mountfsd-manager.c"),
     on_request("systemd-homed", "systemd-homework", "systemd src/home/homed-home.c"),
     on_request("systemd-importd", "systemd-pull", "systemd src/import/importd.c"),
     on_request("dbus-daemon", "dbus-daemon-launch-helper", "dbus bus/activation.c"),

@@ -7,9 +7,9 @@
 //! are for some processors only, and are not found.
 
 mod arch;
-mod dst;
+mod dynamic_string_tokens;
 mod ld_so_conf;
-mod load;
+mod link_map;
 mod load_result;
 mod search_dir;
 #[cfg(test)]
@@ -22,9 +22,9 @@ use std::rc::Rc;
 
 use super::file_info::FileInfo;
 use super::path::UsrPath;
-use super::tree::{Target, UsrTree};
+use super::tree::{ResolutionEnd, UsrTree};
 use coreos_types::board::Board;
-pub use load_result::{FoundVia, LoadResult, NeededEntry, NotFound, Object, Rejected, VersionError};
+pub use load_result::{FoundVia, LoadResult, NeededEntry, NotFound, Object, Rejected, UndefinedVersion};
 use search_dir::{Directory, SearchDir};
 pub use unreachable_library::{MissingSymlink, UnreachableLibrary};
 
@@ -40,12 +40,12 @@ const BYTES_PER_LOOKUP: usize = 64;
 /// The loader of one image, or of the root filesystem that was built from it.
 ///
 /// It caches directory lookups between calls, so that many programs cost little more than one. Its work is bounded: after
-/// that, each load has an entry in [`LoadResult::broken`] for its root, and no other results.
+/// that, each load has an entry in [`LoadResult::fatal`] for its root, and no other results.
 pub struct DynamicLoader<'a> {
     tree: &'a UsrTree,
     board: Board,
     library_path: Vec<UsrPath>,
-    visible: Option<&'a BTreeSet<UsrPath>>,
+    visible_paths: Option<&'a BTreeSet<UsrPath>>,
     directories: RefCell<BTreeMap<String, Rc<Directory>>>,
     defaults: RefCell<Defaults>,
     conf_directories: OnceCell<Vec<String>>,
@@ -56,20 +56,20 @@ pub struct DynamicLoader<'a> {
 type Defaults = BTreeMap<(Option<UsrPath>, &'static str), Rc<[SearchDir]>>;
 
 impl<'a> DynamicLoader<'a> {
-    /// A loader for the files of `tree`. `library_path` is `LD_LIBRARY_PATH`. With `visible`, only these paths exist,
+    /// A loader for the files of `tree`. `library_path` is `LD_LIBRARY_PATH`. With `visible_paths`, only these paths exist,
     /// as in the root filesystem that is built from the manifests: a file exists if it and every symlink on the path to it
     /// are in the set; directories need not be.
     pub fn new(
         tree: &'a UsrTree,
         board: Board,
         library_path: Vec<UsrPath>,
-        visible: Option<&'a BTreeSet<UsrPath>>,
+        visible_paths: Option<&'a BTreeSet<UsrPath>>,
     ) -> DynamicLoader<'a> {
         DynamicLoader {
             tree,
             board,
             library_path,
-            visible,
+            visible_paths,
             directories: RefCell::default(),
             defaults: RefCell::default(),
             conf_directories: OnceCell::new(),
@@ -90,11 +90,11 @@ impl<'a> DynamicLoader<'a> {
     /// libraries. A root that is not a dynamic ELF file loads nothing.
     pub fn load(&self, root: &UsrPath) -> LoadResult {
         let resolved = self.tree.resolve(root);
-        let Target::Node(path) = resolved.end else { return LoadResult::default() };
-        let mut result = match self.tree.file_info(path.as_str()) {
+        let ResolutionEnd::Node(path) = resolved.end else { return LoadResult::default() };
+        let mut result = match self.tree.read_file_info(path.as_str()) {
             Some(FileInfo::Elf(info)) => {
                 self.charge(LOOKUPS_PER_LOAD);
-                load::LinkMap::new(self, &path, info).load()
+                link_map::LinkMap::new(self, &path, info).load()
             }
             _ => LoadResult::default(),
         };
@@ -103,25 +103,25 @@ impl<'a> DynamicLoader<'a> {
     }
 
     /// The object that `dlopen(name)` in `by` finds (dlopen(3)) if no other library is loaded; `None` if there is none.
-    pub fn dlopen(&self, by: &UsrPath, name: &str) -> Option<Object> {
-        let Some(FileInfo::Elf(info)) = self.tree.file_info(by.as_str()) else { return None };
+    pub fn resolve_dlopen(&self, by: &UsrPath, name: &str) -> Option<Object> {
+        let Some(FileInfo::Elf(info)) = self.tree.read_file_info(by.as_str()) else { return None };
         self.charge(LOOKUPS_PER_LOAD);
         if self.is_exhausted() {
             return None;
         }
-        let result = load::LinkMap::new(self, by, info).dlopen(name);
+        let result = link_map::LinkMap::new(self, by, info).load_single_name(name);
         result.objects.into_iter().find(|object| object.requested_name == name)
     }
 
     /// The systemd directories that rkt puts into `LD_LIBRARY_PATH` (stage1 `init.go`): `lib64/systemd` and
     /// `lib/systemd`, if they are directories, without duplicates.
-    pub fn systemd_directories(tree: &UsrTree) -> Vec<UsrPath> {
+    pub fn rkt_library_path(tree: &UsrTree) -> Vec<UsrPath> {
         let mut seen = BTreeSet::new();
         ["lib/systemd", "lib64/systemd"]
             .iter()
             .filter_map(|text| UsrPath::new(text).ok())
             .filter(|path| match tree.resolve(path).end {
-                Target::Node(real) => seen.insert(real),
+                ResolutionEnd::Node(real) => seen.insert(real),
                 _ => false,
             })
             .collect()

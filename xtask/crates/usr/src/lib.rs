@@ -3,7 +3,7 @@
 //! - [`path`], [`lossless_text`]: paths relative to `/usr`, and names that are not UTF-8.
 //! - [`tree`], [`file_info`]: the nodes of an image, and the content info of its files.
 //! - [`elf`], [`ldso`]: the dependencies of a program or library, and the files that the dynamic loader resolves them to.
-//! - [`identity`], [`contents_list`], [`known_execs`], [`name_index`]: the release of an image, the published lists of
+//! - [`identity`], [`published_lists`], [`known_execs`], [`name_index`]: the release of an image, the published lists of
 //!   its files, and lookups by name.
 //!
 //! The crate does no I/O. The dev profile optimises it, because it processes every path of an image.
@@ -18,8 +18,8 @@ pub mod glob;
 pub mod file_info;
 pub mod tree;
 
-pub mod contents_list;
 pub mod identity;
 pub mod known_execs;
 pub mod ldso;
 pub mod name_index;
+pub mod published_lists;

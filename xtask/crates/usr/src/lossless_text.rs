@@ -39,16 +39,17 @@ pub fn escape_non_utf8(text: &str) -> Cow<'_, str> {
 
 /// The text for terminals and pages: escapes non-UTF-8 bytes (`\xNN`) and characters that control a terminal or change
 /// how text is displayed ([`is_unsafe`]). Line feeds and tabs are kept.
-pub fn readable(text: &str) -> Cow<'_, str> {
+pub fn escape_for_terminal(text: &str) -> Cow<'_, str> {
     escape_non_utf8_and(text, is_unsafe)
 }
 
-/// The text as [`readable`] returns it, on one line: line feeds are escaped too.
-pub fn one_line(text: &str) -> Cow<'_, str> {
+/// The text as [`escape_for_terminal`] returns it, on one line: line feeds are escaped too.
+pub fn escape_to_one_line(text: &str) -> Cow<'_, str> {
     escape_non_utf8_and(text, |c| c == '\n' || is_unsafe(c))
 }
 
-/// Whether text has characters that forge other text on a terminal; [`readable`] and [`one_line`] escape them.
+/// Whether text has characters that forge other text on a terminal; [`escape_for_terminal`] and [`escape_to_one_line`]
+/// escape them.
 pub fn has_unsafe_chars(text: &str) -> bool {
     text.contains(is_unsafe)
 }
@@ -134,15 +135,15 @@ mod tests {
     fn readable_text_has_no_controls() {
         let text = from_bytes(b"caf\xe9\tx\x1b[2J\r\n").into_owned();
         assert_eq!(escape_non_utf8(&text), "caf\\xe9\tx\u{1b}[2J\r\n");
-        assert_eq!(readable(&text), "caf\\xe9\tx\\x1b[2J\\r\n");
-        assert_eq!(one_line(&text), "caf\\xe9\tx\\x1b[2J\\r\\n");
-        assert_eq!(readable("caf\u{e9} \u{1f600}"), "caf\u{e9} \u{1f600}");
+        assert_eq!(escape_for_terminal(&text), "caf\\xe9\tx\\x1b[2J\\r\n");
+        assert_eq!(escape_to_one_line(&text), "caf\\xe9\tx\\x1b[2J\\r\\n");
+        assert_eq!(escape_for_terminal("caf\u{e9} \u{1f600}"), "caf\u{e9} \u{1f600}");
     }
 
     #[test]
     fn readable_text_has_no_bidi_or_line_separators() {
         assert_eq!(
-            readable("a\u{202e}b\u{2066}c\u{2028}d\u{85}e\u{200b}f"),
+            escape_for_terminal("a\u{202e}b\u{2066}c\u{2028}d\u{85}e\u{200b}f"),
             "a\\u{202e}b\\u{2066}c\\u{2028}d\\u{85}e\\u{200b}f"
         );
     }

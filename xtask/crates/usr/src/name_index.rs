@@ -27,12 +27,15 @@ impl<'a> NameIndex<'a> {
 
     /// The paths with the last component `name`, in byte order.
     pub fn with_name(&self, name: &str) -> Vec<&'a UsrPath> {
-        self.from(name).take_while(|(known, _)| *known == name).map(|(_, path)| path).collect()
+        self.entries_from(name).take_while(|(known, _)| *known == name).map(|(_, path)| path).collect()
     }
 
     /// The paths with a last component that starts with `start`, in byte order of the components.
     pub fn starting_with(&self, start: &str) -> Vec<&'a UsrPath> {
-        self.from(start).take_while(|(known, _)| known.starts_with(start)).map(|(_, path)| path).collect()
+        self.entries_from(start)
+            .take_while(|(known, _)| known.starts_with(start))
+            .map(|(_, path)| path)
+            .collect()
     }
 
     /// Every name with its path, in byte order; a name with several paths is repeated.
@@ -40,7 +43,7 @@ impl<'a> NameIndex<'a> {
         self.sorted.iter().copied()
     }
 
-    fn from(&self, first: &str) -> impl Iterator<Item = (&'a str, &'a UsrPath)> {
+    fn entries_from(&self, first: &str) -> impl Iterator<Item = (&'a str, &'a UsrPath)> {
         let at = self.sorted.partition_point(|(known, _)| *known < first);
         self.sorted[at..].iter().copied()
     }

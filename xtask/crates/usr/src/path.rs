@@ -35,7 +35,7 @@ impl UsrPath {
     /// [`PathError::LeavesUsr`] for other absolute paths and for `..` above the root.
     pub fn new(text: &str) -> Result<UsrPath, PathError> {
         match text.strip_prefix('/') {
-            Some(absolute) => UsrPath::below_root(absolute),
+            Some(absolute) => UsrPath::strip_usr(absolute),
             None => UsrPath::normalise(text),
         }
     }
@@ -66,7 +66,7 @@ impl UsrPath {
         }
     }
 
-    fn below_root(absolute: &str) -> Result<UsrPath, PathError> {
+    fn strip_usr(absolute: &str) -> Result<UsrPath, PathError> {
         let mut rest = absolute.trim_start_matches('/');
         while let Some(next) = rest.strip_prefix("./") {
             rest = next.trim_start_matches('/');
@@ -120,7 +120,7 @@ impl UsrPath {
     }
 
     /// Whether this path is `directory` or below it.
-    pub fn is_within(&self, directory: &UsrPath) -> bool {
+    pub fn is_at_or_below(&self, directory: &UsrPath) -> bool {
         self.0.strip_prefix(directory.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }

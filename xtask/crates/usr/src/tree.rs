@@ -11,22 +11,22 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use super::elf::ElfInfo;
-use super::file_info::{FileInfo, FileReader};
+use super::file_info::{FileInfo, FileInfoReader};
 use super::path::UsrPath;
 use coreos_types::error::{Error, Result};
 use resolve::{Cursor, Resolver};
 
 /// Every node of an image, by its path relative to `/usr`. The root directory itself is not a node.
 ///
-/// The content of a file is read on demand: [`UsrTree::file_info`] calls the tree's [`FileReader`] the first time, and
-/// the tree caches the info. Two trees are equal if their nodes are; the readers are not compared.
+/// The content of a file is read on demand: [`UsrTree::read_file_info`] calls the tree's [`FileInfoReader`] the first time,
+/// and the tree caches the info. Two trees are equal if their nodes are; the readers are not compared.
 ///
 /// Invariant: the parent of each node is a directory node, or the root.
 #[derive(Clone, Default)]
 pub struct UsrTree {
     nodes: BTreeMap<UsrPath, Node>,
     /// Reads the files that were not read yet.
-    reader: Option<Arc<dyn FileReader>>,
+    reader: Option<Arc<dyn FileInfoReader>>,
     /// The first error of the reader; nothing is read after it.
     read_error: OnceLock<Error>,
 }
@@ -61,7 +61,7 @@ pub enum NodeKind {
     File {
         /// The size in bytes.
         size: u64,
-        /// The content info, once it was read; see [`UsrTree::file_info`].
+        /// The content info, once it was read; see [`UsrTree::read_file_info`].
         info: OnceLock<FileInfo>,
     },
     /// A directory.
@@ -78,12 +78,12 @@ pub struct Resolution {
     /// The symlinks that were followed, in order; each must be listed for the path to work in a stage1.
     pub links: Vec<UsrPath>,
     /// The end of the path.
-    pub end: Target,
+    pub end: ResolutionEnd,
 }
 
 /// The end of a resolved path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
+pub enum ResolutionEnd {
     /// A node other than a symlink.
     Node(UsrPath),
     /// The root of the image, `/usr` itself.
@@ -113,7 +113,7 @@ impl NodeKind {
     }
 }
 
-/// The info of a file that cannot be read; [`UsrTree::read_error`] returns the reason.
+/// The info of a file that cannot be read; [`UsrTree::check_reads`] returns the reason.
 static UNREADABLE: FileInfo = FileInfo::Other;
 
 impl Resolution {
@@ -123,11 +123,11 @@ impl Resolution {
     }
 }
 
-impl Target {
+impl ResolutionEnd {
     /// The node; `None` for any other end.
     pub fn node(&self) -> Option<&UsrPath> {
         match self {
-            Target::Node(path) => Some(path),
+            ResolutionEnd::Node(path) => Some(path),
             _ => None,
         }
     }
@@ -162,20 +162,20 @@ impl UsrTree {
     }
 
     /// The content info of the regular file at exactly this path; `None` for any other path. A file that was not read
-    /// yet is read now. A file that cannot be read counts as [`FileInfo::Other`]; [`UsrTree::read_error`] then has the
+    /// yet is read now. A file that cannot be read counts as [`FileInfo::Other`]; [`UsrTree::check_reads`] then has the
     /// reason, and every caller calls it before writing any result.
-    pub fn file_info(&self, path: &str) -> Option<&FileInfo> {
+    pub fn read_file_info(&self, path: &str) -> Option<&FileInfo> {
         let (path, node) = self.nodes.get_key_value(path)?;
         let NodeKind::File { info, .. } = &node.kind else { return None };
         if info.get().is_none() {
-            self.read(std::slice::from_ref(path));
+            self.read_and_cache_infos(std::slice::from_ref(path));
         }
         Some(info.get().unwrap_or(&UNREADABLE))
     }
 
     /// The ELF file at exactly this path; `None` for any other path.
-    pub fn elf(&self, path: &UsrPath) -> Option<&ElfInfo> {
-        match self.file_info(path.as_str())? {
+    pub fn read_elf_info(&self, path: &UsrPath) -> Option<&ElfInfo> {
+        match self.read_file_info(path.as_str())? {
             FileInfo::Elf(elf) => Some(elf),
             _ => None,
         }
@@ -198,7 +198,7 @@ impl UsrTree {
 
     /// The tree with a reader for the files that were not read yet.
     #[must_use]
-    pub fn with_reader(mut self, reader: Arc<dyn FileReader>) -> UsrTree {
+    pub fn with_reader(mut self, reader: Arc<dyn FileInfoReader>) -> UsrTree {
         self.reader = Some(reader);
         self
     }
@@ -219,7 +219,7 @@ impl UsrTree {
     ///
     /// # Errors
     /// That error: results that depend on the tree are not reliable after it.
-    pub fn read_error(&self) -> Result<()> {
+    pub fn check_reads(&self) -> Result<()> {
         self.read_error.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 
@@ -232,10 +232,10 @@ impl UsrTree {
         let is_unread = |path: &UsrPath| self.is_unread(path);
         let mut batch: Vec<UsrPath> = paths.into_iter().filter(|path| is_unread(path)).cloned().collect();
         for _ in 0..MAX_READ_AHEAD {
-            if batch.is_empty() || !self.read(&batch) {
+            if batch.is_empty() || !self.read_and_cache_infos(&batch) {
                 break;
             }
-            let needed: HashSet<&str> = batch.iter().flat_map(|path| self.needed(path)).collect();
+            let needed: HashSet<&str> = batch.iter().flat_map(|path| self.known_needed(path)).collect();
             let named = self.nodes.keys().filter(|path| needed.contains(path.name()));
             let files = named.filter_map(|path| self.resolve(path).end.node().cloned());
             batch = files.filter(is_unread).collect::<BTreeSet<_>>().into_iter().collect();
@@ -248,7 +248,7 @@ impl UsrTree {
     }
 
     /// The `DT_NEEDED` names of a file that was read.
-    fn needed(&self, path: &UsrPath) -> impl Iterator<Item = &str> {
+    fn known_needed(&self, path: &UsrPath) -> impl Iterator<Item = &str> {
         let needed = match self.known_file_info(path.as_str()) {
             Some(FileInfo::Elf(info)) => info.needed.as_slice(),
             _ => &[],
@@ -257,11 +257,11 @@ impl UsrTree {
     }
 
     /// Reads files that were not read yet; `false` if that failed, now or before.
-    fn read(&self, paths: &[UsrPath]) -> bool {
+    fn read_and_cache_infos(&self, paths: &[UsrPath]) -> bool {
         let Some(reader) = self.reader.as_ref().filter(|_| self.read_error.get().is_none()) else {
             return false;
         };
-        match reader.read(paths) {
+        match reader.read_infos(paths) {
             Ok(read) => {
                 for (path, new) in read {
                     if let Some(Node { kind: NodeKind::File { info, .. }, .. }) = self.nodes.get(&path) {
@@ -310,12 +310,12 @@ impl UsrTree {
 
     /// Resolves a path as the kernel does, component by component (`path_resolution(7)`).
     pub fn resolve(&self, path: &UsrPath) -> Resolution {
-        Resolver::new(self, Cursor::Usr).run(path.as_str())
+        Resolver::new(self, Cursor::Usr).resolve_path(path.as_str())
     }
 
     /// Resolves a path of the built root filesystem: `/usr/x`, and `/lib/x` through the root's symlink into `/usr`. Unlike
     /// [`UsrPath::from_rootfs_path`] it applies `..` after following symlinks.
     pub fn resolve_rootfs(&self, path: &str) -> Resolution {
-        Resolver::new(self, Cursor::Rootfs).run(path)
+        Resolver::new(self, Cursor::Rootfs).resolve_path(path)
     }
 }

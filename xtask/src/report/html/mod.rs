@@ -64,7 +64,7 @@ pub fn render(report: &Report) -> String {
          <script>{script}</script>\n</body>\n</html>\n",
         csp_hash_source(&style),
         csp_hash_source(&script),
-        lossless_text::readable(&body)
+        lossless_text::escape_for_terminal(&body)
     )
 }
 

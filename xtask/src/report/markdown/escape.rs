@@ -1,11 +1,11 @@
 //! Text of images and manifests as Markdown: none of it is markup, a mention or a link.
 
-use usr::lossless_text::one_line;
+use usr::lossless_text::escape_to_one_line;
 
 /// Text in a line or a table cell, none of which is markup. A word that GitHub would turn into a link or a mention is
 /// written as a code span.
 pub(super) fn inline(text: &str) -> String {
-    let text = one_line(text);
+    let text = escape_to_one_line(text);
     let words =
         text.split(' ').map(|word| if is_reference(word) { cell_code_span(word) } else { escaped(word) });
     words.collect::<Vec<_>>().join(" ")
@@ -41,7 +41,7 @@ pub(super) fn code_span(text: &str) -> String {
     }
     let fence = "`".repeat(longest_backtick_run(text) + 1);
     let pad = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
-    format!("{fence}{pad}{}{pad}{fence}", one_line(text))
+    format!("{fence}{pad}{}{pad}{fence}", escape_to_one_line(text))
 }
 
 /// A code span in a table, where a bar ends the cell even in a code span.
@@ -59,7 +59,7 @@ pub(super) fn code_block(language: &str, text: &str) -> String {
 /// Text in quotes, as entities of mermaid where a character has a meaning in it, in HTML or in Markdown.
 pub(super) fn mermaid_text(text: &str) -> String {
     let mut out = String::new();
-    for c in one_line(text).chars() {
+    for c in escape_to_one_line(text).chars() {
         match c {
             '#' | '"' | '`' | '<' | '>' | '&' | '\\' => out.push_str(&format!("#{};", u32::from(c))),
             c => out.push(c),

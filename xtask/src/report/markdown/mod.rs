@@ -48,9 +48,9 @@ pub(crate) fn render(report: &Report) -> String {
     ] {
         out.push_str(&section);
     }
-    let mut out = lossless_text::readable(&out).into_owned();
+    let mut out = lossless_text::escape_for_terminal(&out).into_owned();
     let diff = diff_section(report);
-    let diff = lossless_text::readable(&diff);
+    let diff = lossless_text::escape_for_terminal(&diff);
     if out.chars().count() + diff.chars().count() <= MAX_CHARS {
         out.push_str(&diff);
     }
@@ -162,7 +162,7 @@ fn checks_section(report: &Report) -> String {
     for check in report.checks.iter().filter(is_failed).take(MAX_ROWS) {
         let title = format!("**{}** {}", check.name, code_span(&check.subject));
         let place = check.file.iter().map(|file| format!(" {}", linked_location(report, file, check.line)));
-        let message = lossless_text::readable(&check.message);
+        let message = lossless_text::escape_for_terminal(&check.message);
         out.push_str(&format!("\n{title}{}\n\n{}", place.collect::<String>(), code_block("", &message)));
     }
     out + &more_rows_note(failed)

@@ -30,12 +30,12 @@ impl DependencyGraph {
     pub(super) fn new(board: Board, sources: &Stage1Sources, tree: &UsrTree) -> DependencyGraph {
         let mut graph = DependencyGraph::default();
         let paths = graph.add_listed_paths(board, sources, tree);
-        let loader = DynamicLoader::new(tree, board, DynamicLoader::systemd_directories(tree), None);
+        let loader = DynamicLoader::new(tree, board, DynamicLoader::rkt_library_path(tree), None);
         for path in &paths {
-            match tree.file_info(path.as_str()) {
-                Some(FileInfo::Elf(elf)) if elf.dynamic && elf.machine == board.elf_machine() => {
+            match tree.read_file_info(path.as_str()) {
+                Some(FileInfo::Elf(elf)) if elf.has_dynamic_section && elf.machine == board.elf_machine() => {
                     graph.add_load_result(&loader.load(path));
-                    graph.add_dlopen_notes(&loader, path, &elf.dlopen);
+                    graph.add_dlopen_notes(&loader, path, &elf.dlopen_notes);
                     for (row, chain) in unlisted_execs::started_by(tree, path, &elf.exec_paths) {
                         let program = chain.last().cloned();
                         graph.add_edge(program, path, row.program, row.source.to_owned());
@@ -62,7 +62,7 @@ impl DependencyGraph {
     /// Adds the first library of each `.note.dlopen` entry that the image has.
     fn add_dlopen_notes(&mut self, loader: &DynamicLoader<'_>, by: &UsrPath, notes: &[DlopenNote]) {
         for note in notes {
-            let found = note.sonames.iter().find_map(|name| Some((name, loader.dlopen(by, name)?)));
+            let found = note.sonames.iter().find_map(|name| Some((name, loader.resolve_dlopen(by, name)?)));
             if let Some((name, object)) = found {
                 self.add_edge(Some(object.path), by, name, format!("dlopen(3) for {}", note.feature));
             }
@@ -97,11 +97,16 @@ impl DependencyGraph {
     fn add_load_result(&mut self, load: &LoadResult) {
         for need in &load.needs {
             if let Some(object) = need.object.and_then(|at| load.objects.get(at)) {
-                self.add_edge(Some(object.path.clone()), &need.needed_by, &need.name, object.how.to_string());
+                self.add_edge(
+                    Some(object.path.clone()),
+                    &need.needed_by,
+                    &need.name,
+                    object.found_via.to_string(),
+                );
             }
         }
-        for object in load.objects.iter().filter(|object| object.how == FoundVia::Interp) {
-            let (path, how) = (Some(object.path.clone()), object.how.to_string());
+        for object in load.objects.iter().filter(|object| object.found_via == FoundVia::Interp) {
+            let (path, how) = (Some(object.path.clone()), object.found_via.to_string());
             self.add_edge(path, &object.needed_by, &object.requested_name, how);
         }
         for missing in &load.missing {

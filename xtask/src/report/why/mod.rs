@@ -12,7 +12,7 @@ use coreos_types::board::Board;
 use manifest::plan::bump::ImageTrees;
 use manifest::plan::stage1_sources::Stage1Sources;
 use usr::path::UsrPath;
-use usr::tree::{Node, NodeKind, Target, UsrTree};
+use usr::tree::{Node, NodeKind, ResolutionEnd, UsrTree};
 
 /// The answer, one per board.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -102,15 +102,15 @@ fn resolve_subject(
     for path in subject_paths(subject, tree, lines) {
         let listed = lines.get(&path).cloned().unwrap_or_default();
         let how = match tree.resolve(&path).end {
-            Target::Node(node) => {
+            ResolutionEnd::Node(node) => {
                 files.insert(node);
                 continue;
             }
-            Target::Missing(end) if end == path && listed.is_empty() => continue,
-            Target::Missing(end) if end == path => "not in the image".to_owned(),
-            Target::Missing(end) => format!("points to {end}, which is not in the image"),
-            Target::UsrRoot | Target::OutsideUsr => "points outside the image".to_owned(),
-            Target::TooManySymlinks => "symlink loop".to_owned(),
+            ResolutionEnd::Missing(end) if end == path && listed.is_empty() => continue,
+            ResolutionEnd::Missing(end) if end == path => "not in the image".to_owned(),
+            ResolutionEnd::Missing(end) => format!("points to {end}, which is not in the image"),
+            ResolutionEnd::UsrRoot | ResolutionEnd::OutsideUsr => "points outside the image".to_owned(),
+            ResolutionEnd::TooManySymlinks => "symlink loop".to_owned(),
         };
         absent.insert(path, AbsentPath { how, listed });
     }

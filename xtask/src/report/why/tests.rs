@@ -21,7 +21,7 @@ fn image() -> UsrTree {
             FileInfo::Elf(Box::new(ElfInfo {
                 is_64: true,
                 machine: 62,
-                dynamic: true,
+                has_dynamic_section: true,
                 soname: soname.map(str::to_owned),
                 needed: needed.iter().map(|name| (*name).to_owned()).collect(),
                 ..ElfInfo::default()
@@ -100,9 +100,9 @@ fn dlopened_libraries_and_started_programs_have_dependents() {
         let elf = ElfInfo {
             is_64: true,
             machine: 62,
-            dynamic: true,
+            has_dynamic_section: true,
             interp: Some("/lib64/ld-linux-x86-64.so.2".into()),
-            dlopen,
+            dlopen_notes: dlopen,
             ..ElfInfo::default()
         };
         let kind = NodeKind::file(1, FileInfo::Elf(Box::new(elf)));

@@ -158,7 +158,7 @@ impl Checker<'_> {
     fn link_file(self, file: &UsrPath, mode: SearchMode) -> Result<LinkResult> {
         let Checker { rootfs, runner, health } = self;
         let LoaderRunner::Confined(sandbox) = runner else { return Ok(simulate(rootfs, file, mode)) };
-        if let Some(FileInfo::MalformedElf(why)) = rootfs.tree.file_info(file.as_str()) {
+        if let Some(FileInfo::MalformedElf(why)) = rootfs.tree.read_file_info(file.as_str()) {
             return Ok(LinkResult::new(file, vec![why.clone()], Vec::new()));
         }
         let interpreter = rootfs.elf(file).and_then(|info| info.interp.clone());
@@ -194,7 +194,7 @@ impl Checker<'_> {
 /// Missing libraries that the file declares as required in `.note.dlopen`.
 fn dlopen_problems(rootfs: &Rootfs, file: &UsrPath) -> Vec<String> {
     let is_missing = |soname: &String| rootfs.tree.with_name(soname).is_empty();
-    let notes = rootfs.elf(file).into_iter().flat_map(|info| &info.dlopen);
+    let notes = rootfs.elf(file).into_iter().flat_map(|info| &info.dlopen_notes);
     notes
         .filter(|note| note.priority == DlopenPriority::Required && note.sonames.iter().all(is_missing))
         .map(|note| {
@@ -206,15 +206,15 @@ fn dlopen_problems(rootfs: &Rootfs, file: &UsrPath) -> Vec<String> {
 /// The result by the model of the loader.
 fn simulate(rootfs: &Rootfs, file: &UsrPath, mode: SearchMode) -> LinkResult {
     let directories = match mode {
-        SearchMode::LibraryPath => ldso::DynamicLoader::systemd_directories(&rootfs.tree),
+        SearchMode::LibraryPath => ldso::DynamicLoader::rkt_library_path(&rootfs.tree),
         SearchMode::DefaultPath => Vec::new(),
     };
     let load = ldso::DynamicLoader::new(&rootfs.tree, rootfs.board, directories, None).load(file);
     let missing = load.missing.iter().map(|gap| format!("{} is not found", gap.name));
     let broken =
-        load.broken.iter().map(|rejected| format!("{} cannot be loaded: {}", rejected.path, rejected.why));
+        load.fatal.iter().map(|rejected| format!("{} cannot be loaded: {}", rejected.path, rejected.why));
     let versions =
-        load.version_errors.iter().map(|gap| format!("{} has no version {}", gap.library, gap.version));
+        load.undefined_versions.iter().map(|gap| format!("{} has no version {}", gap.library, gap.version));
     let resolved = load.objects.into_iter().map(|object| object.path).collect();
     LinkResult::new(file, missing.chain(broken).chain(versions).collect(), resolved)
 }

@@ -25,7 +25,7 @@ pub(super) fn check_pid1(
         let name = problem.strip_suffix(" is not found");
         let found_at = name.and_then(|name| find_unreachable_library(checker.rootfs, file, name));
         let mut text = format!("{problem} by process 1, which has no LD_LIBRARY_PATH");
-        if let Some(UnreachableLibrary { file, way }) = found_at {
+        if let Some(UnreachableLibrary { file, missing_symlink: way }) = found_at {
             text.push_str(&format!(": the file is {file}"));
             if let Some(MissingSymlink { directory, link }) = way {
                 text.push_str(&format!(", and {directory} resolves to its directory through {link} only"));
@@ -72,7 +72,7 @@ mod tests {
         let elf = |needed: &[&str], runpath: &[&str]| ElfInfo {
             is_64: true,
             machine: Board::Amd64.elf_machine(),
-            dynamic: true,
+            has_dynamic_section: true,
             needed: needed.iter().map(|&name| name.to_owned()).collect(),
             runpath: Some(runpath.iter().map(|&name| name.to_owned()).collect()),
             ..ElfInfo::default()
@@ -106,7 +106,7 @@ mod tests {
                     file: No such file or directory";
         let items = crate::smoketest::boot::diagnosis::diagnose(&rootfs(), None, &[line.to_owned()]);
         let item = items.iter().find(|item| item.what == "libcore.so").unwrap();
-        let way = item.found_at.as_ref().and_then(|there| there.way.as_ref()).unwrap();
+        let way = item.found_at.as_ref().and_then(|there| there.missing_symlink.as_ref()).unwrap();
         assert_eq!(way.link.as_str(), "lib64/x86_64-linux-gnu");
     }
 }

@@ -81,5 +81,5 @@ fn owner_only_elf_files(rootfs: &Rootfs) -> Vec<OsString> {
 /// Whether a program needs no loader of its own, and so runs in any root directory.
 fn is_static(program: &Path) -> bool {
     std::fs::read(program)
-        .is_ok_and(|bytes| matches!(usr::elf::parse(&bytes), Ok(info) if info.interp.is_none()))
+        .is_ok_and(|bytes| matches!(usr::elf::parse_headers(&bytes), Ok(info) if info.interp.is_none()))
 }

@@ -14,7 +14,7 @@ use crate::bounded_file;
 use coreos_types::board::Board;
 use coreos_types::error::{Error, ErrorExt, Result, ResultExt};
 use usr::elf::ElfInfo;
-use usr::file_info::{self, FileInfo, ReadLimits};
+use usr::file_info::{self, FileInfo, ReadBudget};
 use usr::lossless_text;
 use usr::path::UsrPath;
 use usr::tree::{MAX_NODES, Node, NodeKind, UsrTree};
@@ -83,8 +83,8 @@ impl Rootfs {
     /// Every ELF file with a dynamic section that is from the image: what the build added may be linked for the host.
     pub fn dynamic_image_files(&self) -> impl Iterator<Item = &UsrPath> {
         let paths = self.tree.iter().map(|(path, _)| path).filter(|path| !self.build_files.contains(*path));
-        paths.filter(|path| match self.tree.file_info(path.as_str()) {
-            Some(FileInfo::Elf(info)) => info.dynamic,
+        paths.filter(|path| match self.tree.read_file_info(path.as_str()) {
+            Some(FileInfo::Elf(info)) => info.has_dynamic_section,
             Some(FileInfo::MalformedElf(_)) => true,
             _ => false,
         })
@@ -98,7 +98,7 @@ impl Rootfs {
     /// The file at a path below `usr`, without symlinks; `None` if no file is there.
     pub fn resolve_file(&self, path: &str) -> Option<UsrPath> {
         let file = self.tree.resolve(&UsrPath::new(path).ok()?).end.node()?.clone();
-        self.tree.file_info(file.as_str()).is_some().then_some(file)
+        self.tree.read_file_info(file.as_str()).is_some().then_some(file)
     }
 
     /// The ELF properties of a file, if it is a valid ELF file.
@@ -114,7 +114,7 @@ pub fn os_path(path: &UsrPath) -> OsString {
 
 /// Reads everything below a directory.
 fn read_tree(usr: &Path) -> Result<UsrTree> {
-    let (mut tree, limits) = (UsrTree::new(), ReadLimits::new(file_info::MAX_READ));
+    let (mut tree, limits) = (UsrTree::new(), ReadBudget::new(file_info::MAX_READ));
     let mut todo = vec![(usr.to_owned(), String::new())];
     while let Some((directory, prefix)) = todo.pop() {
         let unreadable = || format!("cannot read {}", directory.display());
@@ -136,7 +136,7 @@ fn read_tree(usr: &Path) -> Result<UsrTree> {
     Ok(tree)
 }
 
-fn read_node(file: &Path, path: &UsrPath, limits: &ReadLimits) -> Result<Node> {
+fn read_node(file: &Path, path: &UsrPath, limits: &ReadBudget) -> Result<Node> {
     let unreadable = || format!("cannot read {}", file.display());
     let metadata = fs::symlink_metadata(file).with_context(unreadable)?;
     let kind = if metadata.is_dir() {
@@ -151,7 +151,7 @@ fn read_node(file: &Path, path: &UsrPath, limits: &ReadLimits) -> Result<Node> {
             opened.read_exact_at(&mut bytes, part.start).with_context(unreadable)?;
             Ok(bytes)
         };
-        NodeKind::file(metadata.len(), limits.read_parts(path, metadata.len(), read)?)
+        NodeKind::file(metadata.len(), limits.inspect_parts(path, metadata.len(), read)?)
     } else {
         NodeKind::Special
     };
@@ -159,7 +159,7 @@ fn read_node(file: &Path, path: &UsrPath, limits: &ReadLimits) -> Result<Node> {
 }
 
 fn elf_info<'a>(tree: &'a UsrTree, file: &UsrPath) -> Option<&'a ElfInfo> {
-    match tree.file_info(file.as_str()) {
+    match tree.read_file_info(file.as_str()) {
         Some(FileInfo::Elf(info)) => Some(info),
         _ => None,
     }

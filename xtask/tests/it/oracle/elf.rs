@@ -114,12 +114,14 @@ fn elf_facts_match_readelf() {
     for path in &files {
         let bytes = fs::read(path).unwrap();
         // Images are read in parts; reading the whole file must give the same facts.
-        let parts = match file_info::read(&UsrPath::new("x").unwrap(), &bytes) {
+        let parts = match file_info::inspect(&UsrPath::new("x").unwrap(), &bytes) {
             // The constants of the loader are not in a header.
-            FileInfo::Elf(info) => Ok(ElfInfo { system_dirs: Vec::new(), legacy_hwcaps: false, ..*info }),
+            FileInfo::Elf(info) => {
+                Ok(ElfInfo { system_dirs: Vec::new(), searches_legacy_hwcaps: false, ..*info })
+            }
             other => Err(format!("{other:?}")),
         };
-        match elf::parse(&bytes) {
+        match elf::parse_headers(&bytes) {
             Ok(info) => {
                 wrong.extend(compare(path, &info));
                 assert_eq!(parts, Ok(info), "{}", path.display());
@@ -164,11 +166,12 @@ fn elf_facts_of_releases_match_readelf_and_objcopy() {
         let (mut wrong, mut files, mut with_notes) = (Vec::new(), 0, 0);
         for (path, _) in tree.iter() {
             let full = release.usr().join(path.as_str());
-            match tree.file_info(path.as_str()) {
+            match tree.read_file_info(path.as_str()) {
                 Some(FileInfo::Elf(info)) => {
                     files += 1;
                     wrong.extend(compare(&full, info));
-                    let actual: Vec<&String> = info.dlopen.iter().flat_map(|note| &note.sonames).collect();
+                    let actual: Vec<&String> =
+                        info.dlopen_notes.iter().flat_map(|note| &note.sonames).collect();
                     let expected = dlopen_sonames(&full, scratch.path());
                     with_notes += usize::from(!expected.is_empty());
                     if actual != expected.iter().collect::<Vec<_>>() {

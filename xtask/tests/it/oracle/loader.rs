@@ -68,7 +68,7 @@ fn from_model(load: &LoadResult) -> (Found, BTreeSet<String>) {
         load.objects.iter().map(|object| (object.requested_name.clone(), Some(object.path.to_string())));
     let missing = load.missing.iter().map(|missing| (missing.name.clone(), None));
     let found = objects.chain(missing).filter(|(name, _)| !is_ignored(name)).collect();
-    (found, load.version_errors.iter().map(|error| error.version.clone()).collect())
+    (found, load.undefined_versions.iter().map(|error| error.version.clone()).collect())
 }
 
 fn difference(from_model: &(Found, BTreeSet<String>), from_loader: &(Found, BTreeSet<String>)) -> String {
@@ -101,7 +101,7 @@ impl Image<'_> {
         let mut model = new_model();
         let (mut compared, mut wrong, mut duration) = (0, Vec::new(), Duration::ZERO);
         for (path, _) in self.tree.iter() {
-            let Some(FileInfo::Elf(info)) = self.tree.file_info(path.as_str()) else { continue };
+            let Some(FileInfo::Elf(info)) = self.tree.read_file_info(path.as_str()) else { continue };
             if self.present.is_some_and(|present| !present.contains(path))
                 || !info.is_64
                 || info.machine != Board::Amd64.elf_machine()
@@ -115,7 +115,7 @@ impl Image<'_> {
             let start = Instant::now();
             let load = model.load(path);
             duration += start.elapsed();
-            assert!(load.broken.is_empty(), "{path}: {load:?}");
+            assert!(load.fatal.is_empty(), "{path}: {load:?}");
             let from_loader = match run_loader(self.root, LOADER, &joined, path, self.tree) {
                 Listing::Listed(found, versions) => (found, versions),
                 Listing::Stopped(name) if load.missing.iter().any(|missing| missing.name == name) => {
@@ -138,7 +138,7 @@ impl Image<'_> {
 
     /// Compares with `LD_LIBRARY_PATH` as rkt sets it, and without.
     fn compare_both(&self, what: &str) {
-        for library_path in [DynamicLoader::systemd_directories(self.tree), Vec::new()] {
+        for library_path in [DynamicLoader::rkt_library_path(self.tree), Vec::new()] {
             let (compared, wrong, duration) = self.compare(&library_path);
             eprintln!(
                 "{what}: {compared} files with LD_LIBRARY_PATH {library_path:?}, {} differ, model time {duration:?}",

@@ -77,7 +77,7 @@ pub(super) fn read_tree(usr: &Path) -> UsrTree {
                     .iter()
                     .any(|top| below.starts_with(top));
                 let bytes = if worth { fs::read(&full).unwrap_or_default() } else { Vec::new() };
-                NodeKind::file(what.len(), file_info::read(&path, &bytes))
+                NodeKind::file(what.len(), file_info::inspect(&path, &bytes))
             } else {
                 NodeKind::Special
             };

@@ -88,13 +88,13 @@ impl Row {
 /// Whether the whole image has all that a program or library needs to start.
 fn works(tree: &UsrTree, board: Board, line: &str) -> bool {
     let Ok(path) = UsrPath::new(line) else { return false };
-    let loader = DynamicLoader::new(tree, board, DynamicLoader::systemd_directories(tree), None);
+    let loader = DynamicLoader::new(tree, board, DynamicLoader::rkt_library_path(tree), None);
     let Some(file) = tree.resolve(&path).end.node().cloned() else { return false };
-    let Some(FileInfo::Elf(elf)) = tree.file_info(file.as_str()) else { return false };
-    let mut required = elf.dlopen.iter().filter(|note| note.priority == DlopenPriority::Required);
+    let Some(FileInfo::Elf(elf)) = tree.read_file_info(file.as_str()) else { return false };
+    let mut required = elf.dlopen_notes.iter().filter(|note| note.priority == DlopenPriority::Required);
     elf.machine == board.elf_machine()
         && loader.load(&file).is_sound()
-        && required.all(|note| note.sonames.iter().any(|name| loader.dlopen(&file, name).is_some()))
+        && required.all(|note| note.sonames.iter().any(|name| loader.resolve_dlopen(&file, name).is_some()))
 }
 
 /// Identity of a finding: kind, board, file and path.

@@ -19,9 +19,9 @@ use release_fixture::elf::ElfStub;
 
 use release_fixture::image_spec::ImageSpec;
 use usr::elf::DlopenPriority;
-use usr::file_info::{FileInfo, FileReader};
+use usr::file_info::{FileInfo, FileInfoReader};
 use usr::path::UsrPath;
-use usr::tree::{Node, NodeKind, Target, UsrTree};
+use usr::tree::{Node, NodeKind, ResolutionEnd, UsrTree};
 
 /// A test case under construction.
 pub(super) struct Row {
@@ -296,9 +296,10 @@ fn with_known(image: &UsrTree, mut is_known: impl FnMut(&UsrPath) -> bool) -> Us
 /// Reads files of an image with all facts.
 struct TreeReader(UsrTree);
 
-impl FileReader for TreeReader {
-    fn read(&self, paths: &[UsrPath]) -> Result<Vec<(UsrPath, FileInfo)>> {
-        let read = paths.iter().map(|path| (path.clone(), self.0.file_info(path.as_str()).unwrap().clone()));
+impl FileInfoReader for TreeReader {
+    fn read_infos(&self, paths: &[UsrPath]) -> Result<Vec<(UsrPath, FileInfo)>> {
+        let read =
+            paths.iter().map(|path| (path.clone(), self.0.read_file_info(path.as_str()).unwrap().clone()));
         Ok(read.collect())
     }
 }
@@ -340,7 +341,11 @@ fn assert_in_image(fixes: &[Fix], trees: &BTreeMap<Board, UsrTree>) {
         });
         for (_, tree) in found {
             let target = tree.resolve(&UsrPath::new(to).unwrap()).end;
-            assert!(matches!(target, Target::Node(_)), "{}: {to} is not in the image: {target:?}", fix.file);
+            assert!(
+                matches!(target, ResolutionEnd::Node(_)),
+                "{}: {to} is not in the image: {target:?}",
+                fix.file
+            );
         }
     }
 }

@@ -110,7 +110,7 @@ pub fn plan_bump(before: &Stage1Sources, options: &BumpOptions, trees: &ImageTre
     add_library_candidates(&mut findings, &fixes);
     suggest_copy_into_tree(&mut findings, &after);
     // Without a file that cannot be read, results are not reliable.
-    trees.values().try_for_each(|tree| tree.read_error())?;
+    trees.values().try_for_each(|tree| tree.check_reads())?;
     Ok(BumpPlan {
         release: (pins.release().clone(), targets.release),
         systemd: (pins.systemd(), targets.systemd),

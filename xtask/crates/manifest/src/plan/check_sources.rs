@@ -34,7 +34,7 @@ pub fn check_sources(
         findings.extend(mismatches);
     }
     suggest_copy_into_tree(&mut findings, sources);
-    trees.values().try_for_each(|tree| tree.read_error())?;
+    trees.values().try_for_each(|tree| tree.check_reads())?;
     Ok(findings)
 }
 

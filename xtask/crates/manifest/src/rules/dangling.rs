@@ -9,7 +9,7 @@ use crate::finding::FindingKind;
 use crate::selection::Selection;
 use crate::suggestion::Suggestion;
 use usr::path::UsrPath;
-use usr::tree::{NodeKind, Target};
+use usr::tree::{NodeKind, ResolutionEnd};
 
 /// Reports listed symlinks that dangle in the built tree, except those that a dependency reports already.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
@@ -25,21 +25,21 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
         let resolved = selection.tree.resolve(path);
         let unlisted: Vec<&UsrPath> = resolved.paths().filter(|step| !selection.will_contain(step)).collect();
         let (message, suggestion) = match &resolved.end {
-            Target::Node(_) if unlisted.is_empty() => continue,
-            Target::Node(_) if unlisted.iter().any(|step| dependencies.contains(step)) => continue,
-            Target::Node(end) => {
+            ResolutionEnd::Node(_) if unlisted.is_empty() => continue,
+            ResolutionEnd::Node(_) if unlisted.iter().any(|step| dependencies.contains(step)) => continue,
+            ResolutionEnd::Node(end) => {
                 let (file, names) = (location.file, join(&unlisted, " and "));
                 // A directory is not added for a symlink: that would add everything below it.
                 let suggestion = if lint.index.is_file(end) { Suggestion::RunFix } else { removal(lint) };
                 (format!("{path} is a symlink to {target}, and {file} does not list {names}"), suggestion)
             }
-            Target::Missing(end) => {
+            ResolutionEnd::Missing(end) => {
                 (format!("{path} points to {end}, which is not in the image"), removal(lint))
             }
-            Target::TooManySymlinks => {
+            ResolutionEnd::TooManySymlinks => {
                 (format!("symlink loop at {path}: more than 40 symlinks"), removal(lint))
             }
-            Target::UsrRoot | Target::OutsideUsr => continue,
+            ResolutionEnd::UsrRoot | ResolutionEnd::OutsideUsr => continue,
         };
         let mut finding = lint.finding(FindingKind::Dangling, location, path, message, suggestion);
         if resolved.end.node().is_some() {

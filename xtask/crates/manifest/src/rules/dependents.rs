@@ -8,7 +8,7 @@ use crate::selection::{Location, Selection};
 use crate::suggestion::Suggestion;
 use crate::unit_and_script_execs::ExecReference;
 use crate::unsatisfied_dependencies::loaders_with_without_env;
-use usr::file_info::is_systemd;
+use usr::file_info::is_systemd_program;
 use usr::path::UsrPath;
 
 /// The reverse dependency graph of a selection, computed on first use.
@@ -85,11 +85,11 @@ impl<'a, 's> Dependents<'a, 's> {
         let graph = self.graph();
         let by_file = [&graph.by_object, &graph.by_program, &graph.by_target].into_iter().flatten();
         let needed = by_file.filter(|(file, dependents)| {
-            file.is_within(directory) && dependents.iter().any(|path| !path.is_within(directory))
+            file.is_at_or_below(directory) && dependents.iter().any(|path| !path.is_at_or_below(directory))
         });
         let links = |file| graph.by_target.get(file).into_iter().flatten();
         needed
-            .flat_map(|(file, _)| links(file).filter(|link| link.is_within(directory)).chain([file]))
+            .flat_map(|(file, _)| links(file).filter(|link| link.is_at_or_below(directory)).chain([file]))
             .cloned()
             .collect()
     }
@@ -111,7 +111,7 @@ impl<'a, 's> Dependents<'a, 's> {
         removed
             .extend(missing.and_then(|name| graph.by_missing_name.get(name)).into_iter().flatten().cloned());
         // A stage1 does not work without process 1.
-        if removed.iter().any(|path| is_systemd(path.as_str())) {
+        if removed.iter().any(|path| is_systemd_program(path.as_str())) {
             return Suggestion::ChangeRelease;
         }
         // A unit without its program and a symlink without its target would be the next findings.

@@ -90,7 +90,7 @@ pub(super) fn add_until_complete(
 
 /// The stems of unresolved dependencies, and of the sonames in `.note.dlopen`.
 fn requested_stems(selection: &Selection<'_>, dependencies: &UnsatisfiedDependencies) -> Vec<String> {
-    let notes = selection.elf_files().flat_map(|(_, elf)| &elf.dlopen);
+    let notes = selection.elf_files().flat_map(|(_, elf)| &elf.dlopen_notes);
     let names = dependencies.names().chain(notes.flat_map(|note| &note.sonames));
     names.filter_map(|name| LibraryName::parse(name)).map(|name| name.stem.to_owned()).collect()
 }

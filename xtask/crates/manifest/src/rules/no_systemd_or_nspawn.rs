@@ -5,13 +5,13 @@ use super::lint_state::Lint;
 use crate::finding::{Finding, FindingKind};
 use crate::selection::Location;
 use crate::suggestion::Suggestion;
-use usr::file_info::is_systemd;
+use usr::file_info::is_systemd_program;
 
 /// Reports a flavor whose manifests have no line for systemd, as an error, or for systemd-nspawn, as advice. The pod
 /// of the kvm flavor runs in a virtual machine, without systemd-nspawn.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
     let (kind, systemd) = (FindingKind::Missing, "systemd, process 1 of a stage1");
-    if !report_if_unlisted(lint, is_systemd, kind, systemd)
+    if !report_if_unlisted(lint, is_systemd_program, kind, systemd)
         && lint.selection.manifest_set.flavor.as_str() != "kvm"
     {
         let is_nspawn = |path: &str| path.ends_with("/systemd-nspawn");

@@ -35,7 +35,7 @@ fn check_notes(lint: &mut Lint<'_, '_>, min_priority: DlopenPriority) {
         |note: &DlopenNote| note.sonames.iter().any(|name| selected_names.contains(name.as_str()));
     for (path, elf) in selection.elf_files() {
         let Some(location) = selection.location(path) else { continue };
-        let notes = elf.dlopen.iter().filter(|note| note.priority > min_priority && !is_selected(note));
+        let notes = elf.dlopen_notes.iter().filter(|note| note.priority > min_priority && !is_selected(note));
         let (mut libraries, mut entries) = (Vec::new(), Vec::new());
         for note in notes {
             let library = note.sonames.iter().find_map(|name| index.with_name(name).first().copied());

@@ -7,7 +7,7 @@ use usr::path::UsrPath;
 /// Reports the programs of the table.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
     for (by, row, chain) in unlisted_execs::find_unlisted(lint.selection) {
-        let location = lint.selection.location(by).filter(|_| !row.is_certain);
+        let location = lint.selection.location(by).filter(|_| !row.is_required);
         let (Some(location), Some(program)) = (location, chain.last()) else { continue };
         let chain: Vec<&UsrPath> = chain.iter().collect();
         let message = format!("{by} may start {} ({})", join(&chain, ", "), row.source);

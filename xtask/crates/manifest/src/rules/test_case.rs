@@ -12,14 +12,15 @@ use crate::selection::{ManifestRef, ManifestSet};
 use coreos_types::board::Board;
 use coreos_types::flavor::Flavor;
 use usr::elf::{DlopenNote, DlopenPriority, ElfInfo, VersionNeed};
-use usr::file_info::{FileInfo, read};
+use usr::file_info::{FileInfo, inspect};
 use usr::path::UsrPath;
 use usr::tree::{Node, NodeKind, UsrTree};
 
 /// Creates an image from one path per line:
 ///
 /// - `bin/x`: an ELF file for the board. Words after the path are what it needs; `NAME@VERSION` is a symbol version that it
-///   needs, `+VERSION` one that it defines, `?NAME` a `.note.dlopen` entry of priority `recommended`, `arm64` another machine.
+///   needs, `+VERSION` one that it defines, `?NAME` a `.note.dlopen` entry of priority `recommended`, `arm64` another
+/// machine.
 /// - `lib/a -> b`: a symlink.
 /// - `lib/a = text`: a file with this text, `\n` for a line end.
 pub(crate) fn image(paths: &[&str]) -> UsrTree {
@@ -28,7 +29,7 @@ pub(crate) fn image(paths: &[&str]) -> UsrTree {
         let (path, kind) = match (line.split_once(" -> "), line.split_once(" = ")) {
             (Some((path, target)), _) => (path, NodeKind::Symlink(target.to_owned())),
             (None, Some((path, text))) => {
-                let info = read(&UsrPath::new(path).unwrap(), text.replace("\\n", "\n").as_bytes());
+                let info = inspect(&UsrPath::new(path).unwrap(), text.replace("\\n", "\n").as_bytes());
                 (path, NodeKind::file(1, info))
             }
             (None, None) => {
@@ -45,7 +46,7 @@ fn elf(path: &str, words: &str) -> ElfInfo {
     let name = path.rsplit('/').next().unwrap_or(path);
     let mut elf = ElfInfo {
         is_64: true,
-        dynamic: true,
+        has_dynamic_section: true,
         machine: Board::Amd64.elf_machine(),
         soname: name.contains(".so").then(|| name.to_owned()),
         interp: None,
@@ -59,7 +60,7 @@ fn elf(path: &str, words: &str) -> ElfInfo {
                 elf.verneed.push(VersionNeed { library, version, weak: false });
             }
             (_, Some(version), _) => elf.verdef.push(version.to_owned()),
-            (_, _, Some(name)) => elf.dlopen.push(DlopenNote {
+            (_, _, Some(name)) => elf.dlopen_notes.push(DlopenNote {
                 sonames: vec![name.to_owned()],
                 feature: "feature".to_owned(),
                 description: String::new(),

@@ -12,7 +12,9 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
     let (board, selection) = (lint.selection.manifest_set.board, lint.selection);
     for (path, info) in selection.files() {
         let message = match info {
-            FileInfo::Elf(elf) if elf.dynamic && ![board.elf_machine(), EM_BPF].contains(&elf.machine) => {
+            FileInfo::Elf(elf)
+                if elf.has_dynamic_section && ![board.elf_machine(), EM_BPF].contains(&elf.machine) =>
+            {
                 let (machine, expected) = (elf.machine, board.elf_machine());
                 format!(
                     "{path} is for ELF machine {machine}; {board} is {expected} ({})",
@@ -29,7 +31,8 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
         lint.emit(lint.finding(FindingKind::WrongMachine, location, path, message, removal));
     }
     for (path, (needed_by, error)) in &lint.dependencies.unloadable {
-        let is_reported = matches!(selection.tree.file_info(path.as_str()), Some(FileInfo::MalformedElf(_)));
+        let is_reported =
+            matches!(selection.tree.read_file_info(path.as_str()), Some(FileInfo::MalformedElf(_)));
         let Some(location) = selection.location(path).filter(|_| !is_reported) else { continue };
         let message = format!("{} {path}, which cannot be loaded: {error}", subject_and_verb(needed_by));
         let removal = lint.dependents.suggest_removal(needed_by.iter().chain([path]), None);

@@ -13,7 +13,7 @@ fn references(files: &[&str]) -> Vec<String> {
             (Some((path, target)), _) => (path, NodeKind::Symlink(target.to_owned())),
             (None, Some((path, text))) => {
                 let path_ = UsrPath::new(path).unwrap();
-                (path, NodeKind::file(1, usr::file_info::read(&path_, text.as_bytes())))
+                (path, NodeKind::file(1, usr::file_info::inspect(&path_, text.as_bytes())))
             }
             (None, None) => (*file, NodeKind::file(1, FileInfo::Other)),
         };

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use super::{UnresolvedDependency, UnsatisfiedDependencies, loaders_with_without_env};
 use crate::selection::Selection;
-use usr::ldso::{DynamicLoader, FoundVia, LoadResult, NeededEntry, NotFound, Object, Rejected, VersionError};
+use usr::ldso::{
+    DynamicLoader, FoundVia, LoadResult, NeededEntry, NotFound, Object, Rejected, UndefinedVersion,
+};
 use usr::path::UsrPath;
 
 /// The loaders of a selection and of its image, with `LD_LIBRARY_PATH` and without.
@@ -51,15 +53,15 @@ impl<'s> Loaders<'s> {
     /// Whether dlopen(3) finds the name in the selection, with `LD_LIBRARY_PATH` and, if the image does, without.
     pub(super) fn selection_satisfies_dlopen(&self, by: &UsrPath, name: &str) -> bool {
         let Loaders { with_env, without_env, .. } = self;
-        with_env.selection.dlopen(by, name).is_some()
-            && (without_env.selection.dlopen(by, name).is_some()
-                || without_env.image.dlopen(by, name).is_none())
+        with_env.selection.resolve_dlopen(by, name).is_some()
+            && (without_env.selection.resolve_dlopen(by, name).is_some()
+                || without_env.image.resolve_dlopen(by, name).is_none())
     }
 
     /// The library that dlopen(3) finds in the image: if possible, without `LD_LIBRARY_PATH`.
     pub(super) fn dlopen_in_image(&self, by: &UsrPath, name: &str) -> Option<Object> {
-        let found = self.without_env.image.dlopen(by, name);
-        found.or_else(|| self.with_env.image.dlopen(by, name))
+        let found = self.without_env.image.resolve_dlopen(by, name);
+        found.or_else(|| self.with_env.image.resolve_dlopen(by, name))
     }
 
     fn is_chain_selected(&self, object: &Object) -> bool {
@@ -88,7 +90,7 @@ impl<'s> Loaders<'s> {
             is_other.then(|| DifferentProvider {
                 selected: selected.path.clone(),
                 chain: chain_of(object),
-                how: object.how.clone(),
+                how: object.found_via.clone(),
                 needed_by: need.needed_by.clone(),
             })
         };
@@ -108,7 +110,8 @@ impl UnsatisfiedDependencies {
         }
         // If every library is found without LD_LIBRARY_PATH too, a load without it is the same one.
         let env_only = |object: &Object| {
-            object.needs_env || !here.is_sound() && matches!(object.how, FoundVia::LibraryPath(_))
+            object.needs_library_path
+                || !here.is_sound() && matches!(object.found_via, FoundVia::LibraryPath(_))
         };
         let bare = OnceCell::new();
         let in_bare_image = || bare.get_or_init(|| loaders.without_env.image.load(root));
@@ -141,7 +144,7 @@ impl UnsatisfiedDependencies {
             here.needs.iter().filter(|need| need.object.is_some()).map(|need| need.name.as_str()).collect();
         let mut taken: HashSet<&UsrPath> = HashSet::new();
         // The interpreter is in no DT_NEEDED.
-        let interpreter = image.objects.first().filter(|object| object.how == FoundVia::Interp);
+        let interpreter = image.objects.first().filter(|object| object.found_via == FoundVia::Interp);
         let requests =
             interpreter.into_iter().map(|object| (&object.needed_by, object.requested_name.as_str(), object));
         let needs = resolved_needs(image).map(|(need, object)| (&need.needed_by, need.name.as_str(), object));
@@ -162,7 +165,7 @@ impl UnsatisfiedDependencies {
             }
             let now = with_env.and_then(|load| load.provider(needed_by, name));
             self.record(UnresolvedDependency {
-                fragile: now.map(|now| (now.how.clone(), object.how.clone())),
+                fragile: now.map(|now| (now.found_via.clone(), object.found_via.clone())),
                 unsuitable: other.map(|other| (other.path.clone(), common.replacement_reason(&other.path))),
                 ..UnresolvedDependency::new(name, needed_by, chain_of(object))
             });
@@ -202,11 +205,11 @@ impl UnsatisfiedDependencies {
         let mut certain = objects.filter(|object| {
             object.requested_name == uncertain.requested_name
                 && !is_in_assumed_directory(object)
-                && !matches!(object.how, FoundVia::LibraryPath(_))
+                && !matches!(object.found_via, FoundVia::LibraryPath(_))
         });
         if let Some(certain) = certain.next().filter(|certain| !loaders.is_chain_selected(certain)) {
             self.record(UnresolvedDependency {
-                fragile: Some((uncertain.how.clone(), certain.how.clone())),
+                fragile: Some((uncertain.found_via.clone(), certain.found_via.clone())),
                 ..UnresolvedDependency::new(
                     &uncertain.requested_name,
                     &uncertain.needed_by,
@@ -220,7 +223,7 @@ impl UnsatisfiedDependencies {
 /// The errors of a selection's load: those that the image's load has too, and those that it does not have.
 struct LoadErrorComparison<'l> {
     missing: Vec<&'l NotFound>,
-    versions: Vec<&'l VersionError>,
+    versions: Vec<&'l UndefinedVersion>,
     broken: Vec<&'l Rejected>,
     /// The selected files of the other errors, each with the reason: the image's load takes other files.
     replaced: HashMap<&'l UsrPath, String>,
@@ -231,8 +234,8 @@ impl<'l> LoadErrorComparison<'l> {
         let loaded: HashSet<&UsrPath> = image.objects.iter().map(|object| &object.path).collect();
         let is_root = |path: &UsrPath| here.root.as_ref().is_some_and(|(_, root)| root == path);
         let missing: HashSet<&str> = image.missing.iter().map(|missing| missing.name.as_str()).collect();
-        let versions: BTreeSet<&VersionError> = image.version_errors.iter().collect();
-        let broken: HashSet<&UsrPath> = image.broken.iter().map(|rejected| &rejected.path).collect();
+        let versions: BTreeSet<&UndefinedVersion> = image.undefined_versions.iter().collect();
+        let broken: HashSet<&UsrPath> = image.fatal.iter().map(|rejected| &rejected.path).collect();
         let mut common = LoadErrorComparison {
             missing: Vec::new(),
             versions: Vec::new(),
@@ -247,7 +250,7 @@ impl<'l> LoadErrorComparison<'l> {
                 common.missing.push(error);
             }
         }
-        for error in &here.version_errors {
+        for error in &here.undefined_versions {
             if versions.contains(error) {
                 common.versions.push(error);
             } else {
@@ -255,7 +258,7 @@ impl<'l> LoadErrorComparison<'l> {
                 common.replaced.entry(&error.library).or_insert(reason);
             }
         }
-        for rejected in &here.broken {
+        for rejected in &here.fatal {
             if broken.contains(&rejected.path) || is_root(&rejected.path) {
                 common.broken.push(rejected);
             } else {
@@ -286,7 +289,7 @@ fn resolved_needs(load: &LoadResult) -> impl Iterator<Item = (&NeededEntry, &Obj
 /// cache that a stage1 does not have. The library may have been meant to be found through a symlink that the selection
 /// does not have, such as Debian's `lib64/x86_64-linux-gnu`.
 fn is_in_assumed_directory(object: &Object) -> bool {
-    matches!(object.how, FoundVia::BoardDefault(_) | FoundVia::LdSoConf(_))
+    matches!(object.found_via, FoundVia::BoardDefault(_) | FoundVia::LdSoConf(_))
 }
 
 /// The symlinks on the path to an object, then the file, each once.

@@ -11,19 +11,21 @@ use super::{ElfInfo, FilterKind};
 /// Writes the file.
 pub(super) fn encode_elf(info: &ElfInfo) -> Vec<u8> {
     let mut writer = Writer { info, file: Vec::new() };
-    let count =
-        1 + [info.interp.is_some(), !info.dlopen.is_empty(), info.dynamic].map(u64::from).iter().sum::<u64>();
+    let count = 1 + [info.interp.is_some(), !info.dlopen_notes.is_empty(), info.has_dynamic_section]
+        .map(u64::from)
+        .iter()
+        .sum::<u64>();
     // The headers are written last.
     writer.file.resize((writer.elf_header_size() + count * writer.program_header_size()) as usize, 0);
     let mut segments = vec![(elf::PT_LOAD, 0..0)];
     if let Some(loader) = &info.interp {
         segments.push((elf::PT_INTERP, writer.append(&nul_terminated(loader))));
     }
-    if !info.dlopen.is_empty() {
-        segments.push((elf::PT_NOTE, writer.append(&dlopen_note(&info.dlopen))));
+    if !info.dlopen_notes.is_empty() {
+        segments.push((elf::PT_NOTE, writer.append(&dlopen_note(&info.dlopen_notes))));
     }
     writer.append(&loader_and_systemd_strings(info));
-    if info.dynamic {
+    if info.has_dynamic_section {
         segments.push((elf::PT_DYNAMIC, writer.append_dynamic()));
     }
     segments[0].1.end = writer.file.len() as u64;
@@ -104,7 +106,7 @@ impl Writer<'_> {
         let mut ident = [elf::ELFMAG, [class.0, elf::ELFDATA2LSB.0, 1, 0]].concat();
         ident.resize(16, 0);
         // A program without a loader is a fixed executable, anything else can be anywhere.
-        let kind = if self.info.dynamic { elf::ET_DYN } else { elf::ET_EXEC };
+        let kind = if self.info.has_dynamic_section { elf::ET_DYN } else { elf::ET_EXEC };
         let sizes = [self.elf_header_size(), self.program_header_size(), segment_count, 0, 0, 0]
             .map(|size| size as u16);
         [

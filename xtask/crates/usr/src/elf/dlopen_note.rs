@@ -17,7 +17,7 @@ const MAX_JSON: usize = 1 << 15;
 
 /// Every entry, in the order of the file. The loader does not read these notes, so that a malformed one is skipped and
 /// not an error of the file.
-pub(super) fn notes<E: FileHeader<Endian = Endianness>>(
+pub(super) fn read_dlopen_notes<E: FileHeader<Endian = Endianness>>(
     header: &E,
     endian: Endianness,
     segments: &[E::ProgramHeader],

@@ -7,7 +7,7 @@ use object::read::ReadRef;
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 
 use super::partial_file::PartialFile;
-use super::{ElfInfo, Filter, FilterKind, MAGIC, VersionNeed, dlopen_note};
+use super::{ElfInfo, Filtee, FilterKind, MAGIC, VersionNeed, dlopen_note};
 use crate::lossless_text;
 
 /// The bytes of names, and 16 for each, that are stored of one file. glibc's largest library needs 2 KiB of names, and
@@ -43,7 +43,7 @@ struct ElfFile<'a, E: FileHeader> {
     header: &'a E,
     endian: E::Endian,
     segments: &'a [E::ProgramHeader],
-    budget: usize,
+    name_bytes_left: usize,
 }
 
 /// A range of the file, from an offset to the end of its segment or table.
@@ -74,7 +74,7 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
         let header = E::parse(file).map_err(|error| error.to_string())?;
         let endian = header.endian().map_err(|error| error.to_string())?;
         let segments = header.program_headers(endian, file).map_err(|error| error.to_string())?;
-        Ok(ElfFile { file, header, endian, segments, budget: NAME_BUDGET })
+        Ok(ElfFile { file, header, endian, segments, name_bytes_left: NAME_BUDGET })
     }
 
     fn info(mut self) -> Result<ElfInfo, String> {
@@ -83,19 +83,20 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
             big_endian: self.header.is_big_endian(),
             machine: self.header.e_machine(self.endian).0,
             interp: self.interp()?,
-            unloadable: self.unloadable(),
+            unloadable_reason: self.unloadable_reason(),
             ..ElfInfo::default()
         };
-        if let Some(dynamic) = self.dynamic()? {
-            info.dynamic = true;
-            self.read_dynamic(&dynamic, &mut info)?;
+        if let Some(dynamic) = self.read_dynamic_entries()? {
+            info.has_dynamic_section = true;
+            self.fill_from_dynamic(&dynamic, &mut info)?;
         }
-        info.dlopen = dlopen_note::notes(self.header, self.endian, self.segments, self.file);
+        info.dlopen_notes =
+            dlopen_note::read_dlopen_notes(self.header, self.endian, self.segments, self.file);
         Ok(info)
     }
 
     /// The reason why the loader stops at a file of its own class and machine (glibc `open_verify`).
-    fn unloadable(&self) -> Option<String> {
+    fn unloadable_reason(&self) -> Option<String> {
         let kind = self.header.e_type(self.endian);
         let abi = self.header.e_ident().os_abi;
         if kind != elf::ET_DYN && kind != elf::ET_EXEC {
@@ -112,11 +113,11 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
             return Ok(None);
         };
         let part = self.segment_range(segment).ok_or("PT_INTERP is outside of the file")?;
-        self.string(part, 0, "PT_INTERP").map(Some)
+        self.read_string(part, 0, "PT_INTERP").map(Some)
     }
 
     /// The dynamic section: `None` without `PT_DYNAMIC`, and in files of debug data, where it has no bytes.
-    fn dynamic(&self) -> Result<Option<Dynamic>, String> {
+    fn read_dynamic_entries(&self) -> Result<Option<Dynamic>, String> {
         // Of several the loader uses the last.
         let Some(segment) = self.segments.iter().rfind(|s| s.p_type(self.endian) == elf::PT_DYNAMIC) else {
             return Ok(None);
@@ -160,7 +161,7 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
         Ok(Some(dynamic))
     }
 
-    fn read_dynamic(&mut self, dynamic: &Dynamic, info: &mut ElfInfo) -> Result<(), String> {
+    fn fill_from_dynamic(&mut self, dynamic: &Dynamic, info: &mut ElfInfo) -> Result<(), String> {
         info.nodeflib = dynamic.flags_1 & elf::DF_1_NODEFLIB.0 != 0;
         let named = [dynamic.soname, dynamic.rpath, dynamic.runpath, dynamic.verneed, dynamic.verdef];
         if dynamic.needed.is_empty() && dynamic.filters.is_empty() && named.iter().all(Option::is_none) {
@@ -170,18 +171,19 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
         let strings = FileRange { size: strings.size.min(dynamic.strsz.unwrap_or(u64::MAX)), ..strings };
 
         for &offset in &dynamic.needed {
-            info.needed.push(self.string(strings, offset, "DT_NEEDED")?);
+            info.needed.push(self.read_string(strings, offset, "DT_NEEDED")?);
         }
         for &(offset, kind, position) in &dynamic.filters {
-            let name = self.string(strings, offset, "DT_FILTER")?;
-            info.filters.push(Filter { name, kind, position });
+            let name = self.read_string(strings, offset, "DT_FILTER")?;
+            info.filters.push(Filtee { name, kind, position });
         }
-        info.soname = dynamic.soname.map(|offset| self.string(strings, offset, "DT_SONAME")).transpose()?;
+        info.soname =
+            dynamic.soname.map(|offset| self.read_string(strings, offset, "DT_SONAME")).transpose()?;
         if let Some(offset) = dynamic.rpath {
-            info.rpath = search_path(&self.string(strings, offset, "DT_RPATH")?);
+            info.rpath = search_path(&self.read_string(strings, offset, "DT_RPATH")?);
         }
         if let Some(offset) = dynamic.runpath {
-            info.runpath = Some(search_path(&self.string(strings, offset, "DT_RUNPATH")?));
+            info.runpath = Some(search_path(&self.read_string(strings, offset, "DT_RUNPATH")?));
         }
         if let Some(address) = dynamic.verneed {
             let table = self.range_at_vaddr(address).map_err(|why| format!("DT_VERNEED {why}"))?;
@@ -201,12 +203,12 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
         loop {
             let need: &Verneed<Endianness> = self.record(table, at, "DT_VERNEED")?;
             let library =
-                self.string(strings, need.vn_file.get(self.endian).into(), "a DT_VERNEED library")?;
+                self.read_string(strings, need.vn_file.get(self.endian).into(), "a DT_VERNEED library")?;
             let mut aux_at = checked_offset(at, need.vn_aux.get(self.endian))?;
             loop {
                 let aux: &Vernaux<Endianness> = self.record(table, aux_at, "DT_VERNEED")?;
                 let version =
-                    self.string(strings, aux.vna_name.get(self.endian).into(), "a needed version")?;
+                    self.read_string(strings, aux.vna_name.get(self.endian).into(), "a needed version")?;
                 let weak = aux.vna_flags.get(self.endian).0 & elf::VER_FLG_WEAK.0 != 0;
                 // Each version has its own copy of the library's name.
                 self.charge_budget(library.len())?;
@@ -231,7 +233,11 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
             let def: &Verdef<Endianness> = self.record(table, at, "DT_VERDEF")?;
             let aux_at = checked_offset(at, def.vd_aux.get(self.endian))?;
             let aux: &Verdaux<Endianness> = self.record(table, aux_at, "DT_VERDEF")?;
-            defs.push(self.string(strings, aux.vda_name.get(self.endian).into(), "a defined version")?);
+            defs.push(self.read_string(
+                strings,
+                aux.vda_name.get(self.endian).into(),
+                "a defined version",
+            )?);
             match def.vd_next.get(self.endian) {
                 0 => return Ok(defs),
                 next => at = checked_offset(at, next)?,
@@ -265,7 +271,7 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
     }
 
     /// A NUL-terminated string of `table`, charged to the budget.
-    fn string(&mut self, table: FileRange, offset: u64, what: &str) -> Result<String, String> {
+    fn read_string(&mut self, table: FileRange, offset: u64, what: &str) -> Result<String, String> {
         let Some(left) = table.size.checked_sub(offset) else {
             return Err(format!("{what} names offset {offset:#x}, past its string table"));
         };
@@ -287,8 +293,9 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
     }
 
     fn charge_budget(&mut self, cost: usize) -> Result<(), String> {
-        let left = self.budget.checked_sub(cost);
-        self.budget = left.ok_or_else(|| format!("it has more than {NAME_BUDGET} bytes of names"))?;
+        let left = self.name_bytes_left.checked_sub(cost);
+        self.name_bytes_left =
+            left.ok_or_else(|| format!("it has more than {NAME_BUDGET} bytes of names"))?;
         Ok(())
     }
 }

@@ -22,50 +22,54 @@ const MAX_TOTAL: u64 = 32 << 20;
 #[derive(Debug)]
 pub(crate) struct PartialFile {
     size: u64,
-    read: Vec<(u64, Vec<u8>)>,
+    windows: Vec<(u64, Vec<u8>)>,
     requested: Cell<Option<(u64, u64)>>,
 }
 
 impl PartialFile {
     /// A file of `size` bytes, none of which was read yet.
     pub(crate) fn new(size: u64) -> PartialFile {
-        PartialFile { size, read: Vec::new(), requested: Cell::new(None) }
+        PartialFile { size, windows: Vec::new(), requested: Cell::new(None) }
     }
 
     /// A file that was read completely.
     pub(crate) fn whole(bytes: &[u8]) -> PartialFile {
-        PartialFile { size: bytes.len() as u64, read: vec![(0, bytes.to_vec())], requested: Cell::new(None) }
+        PartialFile {
+            size: bytes.len() as u64,
+            windows: vec![(0, bytes.to_vec())],
+            requested: Cell::new(None),
+        }
     }
 
     /// Adds the bytes from `start` on.
     pub(crate) fn add(&mut self, start: u64, bytes: Vec<u8>) {
-        self.read.push((start, bytes));
+        self.windows.push((start, bytes));
         self.requested.set(None);
     }
 
     /// The first range that the last parser could not read, rounded up to whole windows; `None` if it could read
     /// everything.
-    pub(crate) fn requested_range(&self) -> Option<Range<u64>> {
+    pub(crate) fn missed_windows(&self) -> Option<Range<u64>> {
         let (start, end) = self.requested.get()?;
         Some(start / WINDOW_SIZE * WINDOW_SIZE..end.next_multiple_of(WINDOW_SIZE).min(self.size))
     }
 
     /// Whether the windows exceed their maximum number or size.
     pub(crate) fn exceeds_budget(&self) -> bool {
-        let total: u64 = self.read.iter().map(|(_, bytes)| bytes.len() as u64).sum();
-        self.read.len() > MAX_WINDOWS || total > MAX_TOTAL
+        let total: u64 = self.windows.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+        self.windows.len() > MAX_WINDOWS || total > MAX_TOTAL
     }
 
     /// The bytes from `at` to the end of the window that has most of them.
     fn window_from(&self, at: u64) -> &[u8] {
-        let rests = self.read.iter().filter_map(|(start, bytes)| {
+        let rests = self.windows.iter().filter_map(|(start, bytes)| {
             let inside = usize::try_from(at.checked_sub(*start)?).ok()?;
             bytes.get(inside..)
         });
         rests.max_by_key(|rest| rest.len()).unwrap_or_default()
     }
 
-    fn request(&self, range: Range<u64>) {
+    fn record_missed_range(&self, range: Range<u64>) {
         if range.end - range.start <= MAX_RANGE && self.requested.get().is_none() {
             self.requested.set(Some((range.start, range.end)));
         }
@@ -83,7 +87,7 @@ impl<'a> ReadRef<'a> for &'a PartialFile {
         if size == 0 {
             return Ok(&[]);
         }
-        self.window_from(offset).get(..length).ok_or_else(|| self.request(offset..end))
+        self.window_from(offset).get(..length).ok_or_else(|| self.record_missed_range(offset..end))
     }
 
     fn read_bytes_at_until(self, range: Range<u64>, delimiter: u8) -> Result<&'a [u8], ()> {
@@ -95,7 +99,7 @@ impl<'a> ReadRef<'a> for &'a PartialFile {
             Some(length) => Ok(&window[..length]),
             None if window.len() == max => Err(()),
             None => {
-                self.request(range);
+                self.record_missed_range(range);
                 Err(())
             }
         }
@@ -113,13 +117,13 @@ mod tests {
         let part = |range: Range<u64>| file[range.start as usize..range.end as usize].to_vec();
         let mut windows = PartialFile::new(size);
         assert_eq!((&windows).read_bytes_at(5, 4), Err(()));
-        assert_eq!(windows.requested_range(), Some(0..WINDOW_SIZE));
+        assert_eq!(windows.missed_windows(), Some(0..WINDOW_SIZE));
         windows.add(0, part(0..WINDOW_SIZE));
         assert_eq!((&windows).read_bytes_at(5, 4), Ok(&[5, 6, 7, 8][..]));
-        assert_eq!(windows.requested_range(), None);
+        assert_eq!(windows.missed_windows(), None);
         // Across two windows.
         assert_eq!((&windows).read_bytes_at(WINDOW_SIZE - 2, 4), Err(()));
-        assert_eq!(windows.requested_range(), Some(0..2 * WINDOW_SIZE));
+        assert_eq!(windows.missed_windows(), Some(0..2 * WINDOW_SIZE));
         windows.add(0, part(0..2 * WINDOW_SIZE));
         assert_eq!(
             (&windows).read_bytes_at(WINDOW_SIZE - 2, 4),
@@ -128,9 +132,9 @@ mod tests {
         // A read past the end of the file requests nothing.
         assert_eq!((&windows).read_bytes_at(size - 1, 2), Err(()));
         assert_eq!((&windows).read_bytes_at(u64::MAX, 2), Err(()));
-        assert_eq!(windows.requested_range(), None);
+        assert_eq!(windows.missed_windows(), None);
         assert_eq!((&windows).read_bytes_at(3 * WINDOW_SIZE, 10), Err(()));
-        assert_eq!(windows.requested_range(), Some(3 * WINDOW_SIZE..size));
+        assert_eq!(windows.missed_windows(), Some(3 * WINDOW_SIZE..size));
     }
 
     #[test]
@@ -139,9 +143,9 @@ mod tests {
         windows.add(0, vec![b'x'; WINDOW_SIZE as usize]);
         // The string does not end within the range that the caller allows.
         assert_eq!((&windows).read_bytes_at_until(5..9, 0), Err(()));
-        assert_eq!(windows.requested_range(), None);
+        assert_eq!(windows.missed_windows(), None);
         assert_eq!((&windows).read_bytes_at_until(5..WINDOW_SIZE, b'x'), Ok(&[][..]));
         assert_eq!((&windows).read_bytes_at_until(WINDOW_SIZE - 3..WINDOW_SIZE + 9, 0), Err(()));
-        assert_eq!(windows.requested_range(), Some(0..2 * WINDOW_SIZE));
+        assert_eq!(windows.missed_windows(), Some(0..2 * WINDOW_SIZE));
     }
 }

@@ -28,7 +28,7 @@ impl DynamicLoader<'_> {
         if *files > MAX_FILES {
             return;
         }
-        let Some(FileInfo::Text(text)) = self.tree.file_info(file.as_str()) else { return };
+        let Some(FileInfo::Text(text)) = self.tree.read_file_info(file.as_str()) else { return };
         for line in text.lines() {
             let line = line.split('#').next().unwrap_or_default().trim();
             if let Some(patterns) = line.strip_prefix("include").filter(|rest| rest.starts_with([' ', '\t']))
@@ -61,7 +61,7 @@ impl DynamicLoader<'_> {
         let direct = below.filter(|path| path.parent().as_ref() == Some(&directory));
         let is_match = |path: &&UsrPath| {
             let is_hidden = path.name().starts_with('.') && !pattern.starts_with('.');
-            !is_hidden && glob::is_match(pattern, path.name()).0
+            !is_hidden && glob::match_counting_steps(pattern, path.name()).0
         };
         direct.filter(is_match).take(MAX_FILES).cloned().collect()
     }

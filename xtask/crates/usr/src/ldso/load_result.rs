@@ -17,17 +17,17 @@ pub struct LoadResult {
     /// Names that no searched directory has.
     pub missing: Vec<NotFound>,
     /// Files with a needed name that the loader skips, because they are for another machine or class.
-    pub wrong_machine: Vec<Rejected>,
+    pub skipped: Vec<Rejected>,
     /// Files with a needed name that the loader stops at: not ELF, malformed, or of a kind that it does not load.
-    pub broken: Vec<Rejected>,
+    pub fatal: Vec<Rejected>,
     /// Symbol versions that the resolved library does not define: the loader stops.
-    pub version_errors: Vec<VersionError>,
+    pub undefined_versions: Vec<UndefinedVersion>,
 }
 
 impl LoadResult {
     /// Whether the loader would run the root: no name is missing, no file rejected, and no version undefined.
     pub fn is_sound(&self) -> bool {
-        self.missing.is_empty() && self.broken.is_empty() && self.version_errors.is_empty()
+        self.missing.is_empty() && self.fatal.is_empty() && self.undefined_versions.is_empty()
     }
 
     /// The object that the dependency `name` of `needed_by` resolves to; `None` if it is missing.
@@ -49,9 +49,9 @@ pub struct Object {
     /// The object that first requested it.
     pub needed_by: UsrPath,
     /// The search path entry that has it.
-    pub how: FoundVia,
+    pub found_via: FoundVia,
     /// Whether the lookup would find another file, or none, without `LD_LIBRARY_PATH`.
-    pub needs_env: bool,
+    pub needs_library_path: bool,
 }
 
 impl Object {
@@ -75,7 +75,7 @@ pub enum FoundVia {
     /// This directory of `LD_LIBRARY_PATH`.
     LibraryPath(UsrPath),
     /// This directory, which is built into the image's loader, as the loader spells it.
-    Default(String),
+    BuiltIn(String),
     /// This library directory of the board, which the image's loader is not known to search.
     BoardDefault(String),
     /// This directory of the image's `etc/ld.so.conf`; the loader itself needs a cache for that.
@@ -90,7 +90,7 @@ impl fmt::Display for FoundVia {
             FoundVia::RpathOf(object) => write!(f, "RPATH of {object}"),
             FoundVia::RunpathOf(object) => write!(f, "RUNPATH of {object}"),
             FoundVia::LibraryPath(directory) => write!(f, "LD_LIBRARY_PATH {directory}"),
-            FoundVia::Default(directory) => write!(f, "default directory {directory}"),
+            FoundVia::BuiltIn(directory) => write!(f, "default directory {directory}"),
             FoundVia::BoardDefault(directory) => write!(f, "the board's directory {directory}"),
             FoundVia::LdSoConf(directory) => write!(f, "ld.so.conf directory {directory}"),
         }
@@ -132,7 +132,7 @@ pub struct Rejected {
 
 /// A symbol version that the resolved library does not define.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct VersionError {
+pub struct UndefinedVersion {
     /// The library that was found.
     pub library: UsrPath,
     /// The missing version.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::{BYTES_PER_LOOKUP, DynamicLoader, FoundVia};
 use crate::elf::ElfInfo;
 use crate::path::UsrPath;
-use crate::tree::{NodeKind, Target};
+use crate::tree::{NodeKind, ResolutionEnd};
 
 /// The results that one directory remembers.
 const MAX_CANDIDATES: usize = 2000;
@@ -18,7 +18,7 @@ pub(super) struct Directory {
     /// The absolute path, as a program in the root filesystem names it.
     text: String,
     links: Vec<UsrPath>,
-    target: Target,
+    target: ResolutionEnd,
     /// Whether this is a hwcaps subdirectory of another directory.
     is_hwcaps: bool,
     /// The results of earlier lookups by name.
@@ -27,7 +27,7 @@ pub(super) struct Directory {
 
 impl Directory {
     fn exists(&self) -> bool {
-        matches!(self.target, Target::UsrRoot | Target::Node(_))
+        matches!(self.target, ResolutionEnd::UsrRoot | ResolutionEnd::Node(_))
     }
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Candidate {
 #[derive(Debug, Clone)]
 pub(super) struct SearchDir {
     pub(super) directory: Rc<Directory>,
-    pub(super) how: FoundVia,
+    pub(super) found_via: FoundVia,
 }
 
 impl SearchDir {
@@ -56,9 +56,9 @@ impl SearchDir {
     /// The form in lists of searched directories; `None` for a hwcaps subdirectory.
     pub(super) fn describe(&self) -> Option<String> {
         let text = &self.directory.text;
-        match &self.how {
+        match &self.found_via {
             _ if self.directory.is_hwcaps => None,
-            FoundVia::RpathOf(_) | FoundVia::RunpathOf(_) => Some(format!("{text} ({})", self.how)),
+            FoundVia::RpathOf(_) | FoundVia::RunpathOf(_) => Some(format!("{text} ({})", self.found_via)),
             FoundVia::LibraryPath(_) => Some(format!("{text} (LD_LIBRARY_PATH)")),
             FoundVia::LdSoConf(_) => Some(format!("{text} (ld.so.conf)")),
             _ => Some(text.clone()),
@@ -71,7 +71,7 @@ impl SearchDir {
 
     /// The directory, if it is built into the loader.
     pub(super) fn built_in(&self) -> Option<&str> {
-        matches!(self.how, FoundVia::Default(_)).then_some(self.directory.text.as_str())
+        matches!(self.found_via, FoundVia::BuiltIn(_)).then_some(self.directory.text.as_str())
     }
 }
 
@@ -85,7 +85,7 @@ impl DynamicLoader<'_> {
         if let Some(known) = directory.candidates.borrow().get(name) {
             return known.clone();
         }
-        let candidate = self.find(directory, name).map(Rc::new);
+        let candidate = self.find_uncached(directory, name).map(Rc::new);
         let mut known = directory.candidates.borrow_mut();
         if known.len() < MAX_CANDIDATES {
             known.insert(name.to_owned(), candidate.clone());
@@ -94,22 +94,22 @@ impl DynamicLoader<'_> {
     }
 
     /// The file at an absolute path of the root filesystem.
-    pub(super) fn at_path(&self, path: &str) -> Option<Rc<Candidate>> {
+    pub(super) fn lookup_path(&self, path: &str) -> Option<Rc<Candidate>> {
         let (directory, name) = path.rsplit_once('/')?;
         self.lookup(&self.directory(if directory.is_empty() { "/" } else { directory }), name)
     }
 
     fn is_visible(&self, path: &UsrPath) -> bool {
-        self.visible.is_none_or(|visible| visible.contains(path))
+        self.visible_paths.is_none_or(|visible| visible.contains(path))
     }
 
-    fn find(&self, found: &Directory, name: &str) -> Option<Candidate> {
+    fn find_uncached(&self, found: &Directory, name: &str) -> Option<Candidate> {
         if matches!(name, "" | "." | "..") || name.contains('/') {
             return None;
         }
         let path = match &found.target {
-            Target::UsrRoot => UsrPath::new(name).ok()?,
-            Target::Node(node) => node.join(name),
+            ResolutionEnd::UsrRoot => UsrPath::new(name).ok()?,
+            ResolutionEnd::Node(node) => node.join(name),
             _ => return None,
         };
         let mut links = found.links.clone();
@@ -128,10 +128,10 @@ impl DynamicLoader<'_> {
 
     /// The directory at an absolute path of the root filesystem.
     pub(super) fn directory(&self, text: &str) -> Rc<Directory> {
-        self.search_dir(text, false)
+        self.cached_directory(text, false)
     }
 
-    fn search_dir(&self, text: &str, is_hwcaps: bool) -> Rc<Directory> {
+    fn cached_directory(&self, text: &str, is_hwcaps: bool) -> Rc<Directory> {
         // The loader appends a name to the path as written, except for trailing slashes.
         let text = if text.ends_with('/') { text.trim_end_matches('/') } else { text };
         let text = if text.is_empty() { "/" } else { text };
@@ -151,12 +151,12 @@ impl DynamicLoader<'_> {
     }
 
     /// The directories of `LD_LIBRARY_PATH`.
-    pub(super) fn env_dirs(&self) -> Vec<SearchDir> {
+    pub(super) fn library_path_dirs(&self) -> Vec<SearchDir> {
         self.library_path
             .iter()
             .map(|path| SearchDir {
                 directory: self.directory(&format!("/usr/{path}")),
-                how: FoundVia::LibraryPath(path.clone()),
+                found_via: FoundVia::LibraryPath(path.clone()),
             })
             .collect()
     }
@@ -180,7 +180,7 @@ impl DynamicLoader<'_> {
             }
         };
         let built_in = loader.map(|(_, info)| info.system_dirs.as_slice()).unwrap_or_default();
-        built_in.iter().for_each(|directory| add(directory.clone(), FoundVia::Default));
+        built_in.iter().for_each(|directory| add(directory.clone(), FoundVia::BuiltIn));
         for library in ["lib64", "lib"] {
             add(format!("/usr/{library}"), FoundVia::BoardDefault);
             add(format!("/usr/{library}/{machine}-linux-gnu"), FoundVia::BoardDefault);
@@ -188,8 +188,10 @@ impl DynamicLoader<'_> {
         let listed_in_conf = self.conf_directories.get_or_init(|| self.read_conf_directories());
         listed_in_conf.iter().for_each(|directory| add(directory.clone(), FoundVia::LdSoConf));
         self.charge(listed.iter().map(|(text, _)| 1 + text.len() / BYTES_PER_LOOKUP).sum());
-        let dirs = listed.into_iter().map(|(text, how)| SearchDir { directory: self.directory(&text), how });
-        let has_legacy_hwcaps = loader.is_some_and(|(_, info)| info.legacy_hwcaps);
+        let dirs = listed
+            .into_iter()
+            .map(|(text, how)| SearchDir { directory: self.directory(&text), found_via: how });
+        let has_legacy_hwcaps = loader.is_some_and(|(_, info)| info.searches_legacy_hwcaps);
         let dirs: Vec<SearchDir> = dirs.collect();
         let dirs = if has_legacy_hwcaps { self.with_legacy_hwcaps(dirs, machine) } else { dirs };
         let dirs: Rc<[SearchDir]> = dirs.into();
@@ -203,8 +205,8 @@ impl DynamicLoader<'_> {
         let subdirectories = [format!("tls/{machine}"), "tls".to_owned(), machine.to_owned()];
         let with_subdirectories = |dir: SearchDir| {
             let below = |name: &String| SearchDir {
-                directory: self.search_dir(&format!("{}/{name}", dir.directory.text), true),
-                how: dir.how.clone(),
+                directory: self.cached_directory(&format!("{}/{name}", dir.directory.text), true),
+                found_via: dir.found_via.clone(),
             };
             let below: Vec<SearchDir> = subdirectories.iter().map(below).collect();
             below.into_iter().filter(SearchDir::exists).chain([dir])

@@ -1,12 +1,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod glibc;
-mod odd;
+mod unrealistic_images;
 
 use std::collections::BTreeSet;
 
 use super::{DynamicLoader, LoadResult};
-use crate::elf::{ElfInfo, Filter, FilterKind, VersionNeed};
+use crate::elf::{ElfInfo, Filtee, FilterKind, VersionNeed};
 use crate::file_info::FileInfo;
 use crate::path::UsrPath;
 use crate::tree::{Node, NodeKind, UsrTree};
@@ -36,7 +36,7 @@ fn image(text: &str) -> UsrTree {
 }
 
 fn elf(keys: &str) -> ElfInfo {
-    let mut info = ElfInfo { is_64: true, machine: 62, dynamic: true, ..ElfInfo::default() };
+    let mut info = ElfInfo { is_64: true, machine: 62, has_dynamic_section: true, ..ElfInfo::default() };
     for (key, value) in keys.split_whitespace().map(|word| word.split_once('=').unwrap()) {
         let list = || value.split(',').map(str::to_owned).collect::<Vec<_>>();
         match key {
@@ -48,12 +48,12 @@ fn elf(keys: &str) -> ElfInfo {
             "filter" | "auxiliary" => {
                 let kind = if key == "filter" { FilterKind::Filter } else { FilterKind::Auxiliary };
                 let position = info.needed.len();
-                info.filters.extend(list().into_iter().map(|name| Filter { name, kind, position }));
+                info.filters.extend(list().into_iter().map(|name| Filtee { name, kind, position }));
             }
-            "hwcaps" => info.legacy_hwcaps = value == "legacy",
+            "hwcaps" => info.searches_legacy_hwcaps = value == "legacy",
             "order" => info.big_endian = value == "big",
-            "type" => info.unloadable = Some(format!("its ELF type is {value}")),
-            "dynamic" => info.dynamic = value == "yes",
+            "type" => info.unloadable_reason = Some(format!("its ELF type is {value}")),
+            "dynamic" => info.has_dynamic_section = value == "yes",
             "dirs" => info.system_dirs = list(),
             "defs" => info.verdef = list(),
             "machine" => info.machine = value.parse().unwrap(),
@@ -74,7 +74,7 @@ fn elf(keys: &str) -> ElfInfo {
 }
 
 fn load(tree: &UsrTree, root: &str) -> LoadResult {
-    let library_path = DynamicLoader::systemd_directories(tree);
+    let library_path = DynamicLoader::rkt_library_path(tree);
     DynamicLoader::new(tree, Board::Amd64, library_path, None).load(&UsrPath::new(root).unwrap())
 }
 
@@ -83,16 +83,16 @@ fn render(load: &LoadResult) -> String {
     let mut out = String::new();
     for object in &load.objects {
         let links: Vec<&str> = object.links.iter().map(UsrPath::as_str).collect();
-        out += &format!("{} = {} ({}) {links:?}\n", object.requested_name, object.path, object.how);
+        out += &format!("{} = {} ({}) {links:?}\n", object.requested_name, object.path, object.found_via);
     }
     for missing in &load.missing {
         out +=
             &format!("{} missing for {}: {}\n", missing.name, missing.needed_by, missing.searched.join(" "));
     }
-    for rejected in load.wrong_machine.iter().chain(&load.broken) {
+    for rejected in load.skipped.iter().chain(&load.fatal) {
         out += &format!("{} rejected for {}: {}\n", rejected.path, rejected.needed_by, rejected.why);
     }
-    for error in &load.version_errors {
+    for error in &load.undefined_versions {
         out += &format!("{} does not define {} for {}\n", error.library, error.version, error.needed_by);
     }
     out
@@ -231,7 +231,7 @@ fn undefined_version_stops_the_loader_unless_weak() {
         "{}",
         render(&loaded)
     );
-    assert_eq!(loaded.version_errors.len(), 1);
+    assert_eq!(loaded.undefined_versions.len(), 1);
 }
 
 #[test]

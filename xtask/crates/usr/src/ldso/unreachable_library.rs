@@ -2,7 +2,7 @@
 
 use super::{DynamicLoader, NotFound};
 use crate::path::UsrPath;
-use crate::tree::{Node, NodeKind, Target};
+use crate::tree::{Node, NodeKind, ResolutionEnd};
 
 /// A file with a missing name, outside of every searched directory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -10,7 +10,7 @@ pub struct UnreachableLibrary {
     /// The file.
     pub file: UsrPath,
     /// The missing symlink through which a searched directory would contain it; `None` if no symlink would help.
-    pub way: Option<MissingSymlink>,
+    pub missing_symlink: Option<MissingSymlink>,
 }
 
 /// A directory of a search path that would be the file's, if one symlink existed.
@@ -29,7 +29,7 @@ impl DynamicLoader<'_> {
     /// file's directory: `lib/TRIPLET/systemd` is `lib64/systemd` if `TRIPLET` is a symlink to `.`.
     pub fn find_unreachable(&self, missing: &NotFound) -> Option<UnreachableLibrary> {
         let is_file = |path: &UsrPath| match self.tree.resolve(path).end {
-            Target::Node(end) => {
+            ResolutionEnd::Node(end) => {
                 matches!(self.tree.get(end.as_str()), Some(Node { kind: NodeKind::File { .. }, .. }))
             }
             _ => false,
@@ -39,7 +39,7 @@ impl DynamicLoader<'_> {
             paths.filter(|path| path.name() == missing.name && is_file(path)).collect();
         let broken = missing.searched.iter().find_map(|searched| {
             let directory = searched.split(" (").next().unwrap_or(searched);
-            let Target::Missing(lost) = self.tree.resolve_rootfs(directory).end else { return None };
+            let ResolutionEnd::Missing(lost) = self.tree.resolve_rootfs(directory).end else { return None };
             let link = self.first_missing_component(&lost);
             let rest = lost.as_str().strip_prefix(link.as_str()).filter(|rest| !rest.is_empty())?;
             let file =
@@ -47,8 +47,10 @@ impl DynamicLoader<'_> {
             Some(((*file).clone(), MissingSymlink { directory: searched.clone(), link }))
         });
         match broken {
-            Some((file, way)) => Some(UnreachableLibrary { file, way: Some(way) }),
-            None => files.first().map(|&file| UnreachableLibrary { file: file.clone(), way: None }),
+            Some((file, way)) => Some(UnreachableLibrary { file, missing_symlink: Some(way) }),
+            None => {
+                files.first().map(|&file| UnreachableLibrary { file: file.clone(), missing_symlink: None })
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! One path resolution, component by component (`path_resolution(7)`).
 
-use super::{NodeKind, Resolution, Target, UsrTree};
+use super::{NodeKind, Resolution, ResolutionEnd, UsrTree};
 use crate::path::UsrPath;
 
 /// The symlinks that Linux follows in one resolution (`path_resolution(7)`).
@@ -32,29 +32,29 @@ impl<'a> Resolver<'a> {
         Resolver { tree, links: Vec::new(), todo: Vec::new(), cursor }
     }
 
-    pub(super) fn run<'p>(self, path: &'p str) -> Resolution
+    pub(super) fn resolve_path<'p>(self, path: &'p str) -> Resolution
     where
         'a: 'p,
     {
         let mut resolver: Resolver<'p> = self;
-        resolver.push(path);
-        let end = resolver.resolve();
+        resolver.push_components(path);
+        let end = resolver.walk_components();
         Resolution { links: resolver.links, end }
     }
 
-    fn push(&mut self, path: &'a str) {
+    fn push_components(&mut self, path: &'a str) {
         if path.starts_with('/') {
             self.cursor = Cursor::Rootfs;
         }
         self.todo.extend(path.rsplit('/').filter(|component| !matches!(*component, "" | ".")));
     }
 
-    fn resolve(&mut self) -> Target {
+    fn walk_components(&mut self) -> ResolutionEnd {
         let mut steps = 0;
         while let Some(component) = self.todo.pop() {
             steps += 1;
             if steps > MAX_STEPS {
-                return Target::TooManySymlinks;
+                return ResolutionEnd::TooManySymlinks;
             }
             let next = match (&self.cursor, component) {
                 (Cursor::Rootfs, "..") => continue,
@@ -76,28 +76,30 @@ impl<'a> Resolver<'a> {
                 (Cursor::Usr, name) => UsrPath::new(name).ok(),
                 (Cursor::At(directory), name) => Some(directory.join(name)),
             };
-            let Some(next) = next else { return Target::OutsideUsr };
+            let Some(next) = next else { return ResolutionEnd::OutsideUsr };
             if let Some(end) = self.step(next) {
                 return end;
             }
         }
         match std::mem::replace(&mut self.cursor, Cursor::Usr) {
-            Cursor::Rootfs => Target::OutsideUsr,
-            Cursor::Usr => Target::UsrRoot,
-            Cursor::At(path) => Target::Node(path),
+            Cursor::Rootfs => ResolutionEnd::OutsideUsr,
+            Cursor::Usr => ResolutionEnd::UsrRoot,
+            Cursor::At(path) => ResolutionEnd::Node(path),
         }
     }
 
     /// Moves to `next`; returns the target if the resolution ends there.
-    fn step(&mut self, next: UsrPath) -> Option<Target> {
+    fn step(&mut self, next: UsrPath) -> Option<ResolutionEnd> {
         match self.tree.nodes.get(&next).map(|node| &node.kind) {
-            Some(NodeKind::Symlink(_)) if self.links.len() == MAX_LINKS => Some(Target::TooManySymlinks),
+            Some(NodeKind::Symlink(_)) if self.links.len() == MAX_LINKS => {
+                Some(ResolutionEnd::TooManySymlinks)
+            }
             Some(NodeKind::Symlink(target)) => {
                 // A relative target is relative to the directory of the symlink, also if the path to the symlink
                 // goes through a symlink of the root.
                 self.cursor = next.parent().map_or(Cursor::Usr, Cursor::At);
                 self.links.push(next);
-                self.push(target);
+                self.push_components(target);
                 None
             }
             Some(NodeKind::Directory) => {
@@ -109,11 +111,11 @@ impl<'a> Resolver<'a> {
                 None
             }
             // A file in place of a directory is treated as missing.
-            Some(_) | None => Some(Target::Missing(self.missing(next))),
+            Some(_) | None => Some(ResolutionEnd::Missing(self.join_remaining(next))),
         }
     }
 
-    fn missing(&mut self, next: UsrPath) -> UsrPath {
+    fn join_remaining(&mut self, next: UsrPath) -> UsrPath {
         let rest: Vec<&str> = self.todo.drain(..).rev().collect();
         let text = std::iter::once(next.as_str()).chain(rest).collect::<Vec<_>>().join("/");
         UsrPath::new(&text).unwrap_or(next)

@@ -60,7 +60,7 @@ impl UsrTree {
             return Err("its checksum does not match".to_owned());
         }
         let body = std::str::from_utf8(&rest[..length]).map_err(|error| error.to_string())?;
-        let mut reader = Reader { nodes: Vec::with_capacity(body.len() / 48), directory: "" };
+        let mut reader = NodeParser { nodes: Vec::with_capacity(body.len() / 48), directory: "" };
         for (index, line) in body.split_terminator('\n').enumerate() {
             let number = index + 2;
             if reader.nodes.len() == MAX_NODES {
@@ -73,23 +73,23 @@ impl UsrTree {
 }
 
 /// The nodes that were read so far, in order.
-struct Reader<'a> {
+struct NodeParser<'a> {
     nodes: Vec<(UsrPath, Node)>,
     /// The directory of the last node: most nodes are in the same directory as the one before.
     directory: &'a str,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> NodeParser<'a> {
     fn parse_node(&mut self, line: &'a str) -> Result<(), String> {
         let fields = &mut Fields(Some(line));
         let letter = fields.next().ok_or("the line is empty")?;
         let mode = fields.next().and_then(|mode| number(mode, 8)).and_then(|mode| u16::try_from(mode).ok());
         let mode = mode.filter(|mode| *mode <= 0o7777).ok_or("the mode is not an octal number up to 7777")?;
-        let path = fields.value("the path")?;
+        let path = fields.next_unescaped("the path")?;
         let kind = match letter {
             "d" => NodeKind::Directory,
             "s" => NodeKind::Special,
-            "l" => NodeKind::Symlink(fields.value("the target")?.into_owned()),
+            "l" => NodeKind::Symlink(fields.next_unescaped("the target")?.into_owned()),
             "f" => {
                 let size =
                     fields.next().and_then(|size| number(size, 10)).ok_or("the size is not a number")?;
@@ -167,7 +167,7 @@ fn push_info(text: &mut String, info: &FileInfo) {
         FileInfo::Other => return text.push_str("\tp"),
         FileInfo::Elf(info) => {
             text.push_str("\te");
-            return elf::push(text, info);
+            return elf::push_elf_fields(text, info);
         }
         FileInfo::MalformedElf(why) => ("\tb", why),
         FileInfo::Script(interpreter) => ("\ti", interpreter),
@@ -200,10 +200,10 @@ fn parse_info(fields: &mut Fields<'_>) -> Result<Option<FileInfo>, String> {
     let info = match letter {
         "u" => return Ok(None),
         "p" => Ok(FileInfo::Other),
-        "b" => Ok(FileInfo::MalformedElf(fields.value("a value")?.into_owned())),
-        "i" => Ok(FileInfo::Script(fields.value("a value")?.into_owned())),
-        "t" => Ok(FileInfo::Text(fields.value("a value")?.into_owned())),
-        "e" => elf::read(fields).map(|info| FileInfo::Elf(Box::new(info))),
+        "b" => Ok(FileInfo::MalformedElf(fields.next_unescaped("a value")?.into_owned())),
+        "i" => Ok(FileInfo::Script(fields.next_unescaped("a value")?.into_owned())),
+        "t" => Ok(FileInfo::Text(fields.next_unescaped("a value")?.into_owned())),
+        "e" => elf::parse_elf_fields(fields).map(|info| FileInfo::Elf(Box::new(info))),
         other => Err(format!("{other:?} is not a kind of file info")),
     };
     info.map(Some)
@@ -223,7 +223,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The next field, unescaped.
-    fn value(&mut self, what: &str) -> Result<Cow<'a, str>, String> {
+    fn next_unescaped(&mut self, what: &str) -> Result<Cow<'a, str>, String> {
         unescape(self.next().ok_or_else(|| format!("{what} is missing"))?)
     }
 }

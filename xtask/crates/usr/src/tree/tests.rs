@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::elf::{DlopenNote, DlopenPriority, ElfInfo, Filter, FilterKind, VersionNeed};
+use crate::elf::{DlopenNote, DlopenPriority, ElfInfo, Filtee, FilterKind, VersionNeed};
 
 fn tree(nodes: &[(&str, &str)]) -> UsrTree {
     let mut tree = UsrTree::new();
@@ -21,8 +21,8 @@ fn tree(nodes: &[(&str, &str)]) -> UsrTree {
 fn render(resolved: &Resolution) -> String {
     let links: Vec<&str> = resolved.links.iter().map(UsrPath::as_str).collect();
     let end = match &resolved.end {
-        Target::Node(path) => path.to_string(),
-        Target::Missing(path) => format!("missing {path}"),
+        ResolutionEnd::Node(path) => path.to_string(),
+        ResolutionEnd::Missing(path) => format!("missing {path}"),
         other => format!("{other:?}"),
     };
     format!("[{}] {end}", links.join(" "))
@@ -64,7 +64,7 @@ fn parent_components_apply_after_symlinks() {
     ] {
         assert_eq!(render(&tree.resolve(&UsrPath::new(path).unwrap())), expected, "{path}");
     }
-    assert_eq!(tree.resolve(&UsrPath::new("loop").unwrap()).end, Target::TooManySymlinks);
+    assert_eq!(tree.resolve(&UsrPath::new("loop").unwrap()).end, ResolutionEnd::TooManySymlinks);
 }
 
 #[test]
@@ -91,16 +91,16 @@ fn text_form_round_trips() {
     let elf = ElfInfo {
         is_64: true,
         machine: 62,
-        dynamic: true,
+        has_dynamic_section: true,
         interp: Some("/lib64/ld.so".into()),
         needed: vec!["libc.so.6".into(), "li\\b".into()],
         runpath: Some(vec![String::new(), "/usr/lib".into()]),
         filters: vec![
-            Filter { name: "libf.so".into(), kind: FilterKind::Filter, position: 1 },
-            Filter { name: "a b\t".into(), kind: FilterKind::Auxiliary, position: 0 },
+            Filtee { name: "libf.so".into(), kind: FilterKind::Filter, position: 1 },
+            Filtee { name: "a b\t".into(), kind: FilterKind::Auxiliary, position: 0 },
         ],
-        unloadable: Some("why".into()),
-        legacy_hwcaps: true,
+        unloadable_reason: Some("why".into()),
+        searches_legacy_hwcaps: true,
         verneed: ["a", "a", "b"]
             .into_iter()
             .map(|library| VersionNeed {
@@ -110,7 +110,7 @@ fn text_form_round_trips() {
             })
             .collect(),
         verdef: vec!["X".into()],
-        dlopen: vec![DlopenNote {
+        dlopen_notes: vec![DlopenNote {
             sonames: vec!["libq.so".into()],
             feature: "f".into(),
             description: "a\tb".into(),
@@ -178,8 +178,8 @@ fn malformed_text_is_an_error_with_the_line() {
 #[derive(Default)]
 struct CountingReader(Mutex<Vec<Vec<String>>>);
 
-impl FileReader for CountingReader {
-    fn read(&self, paths: &[UsrPath]) -> Result<Vec<(UsrPath, FileInfo)>> {
+impl FileInfoReader for CountingReader {
+    fn read_infos(&self, paths: &[UsrPath]) -> Result<Vec<(UsrPath, FileInfo)>> {
         self.0.lock().unwrap().push(paths.iter().map(ToString::to_string).collect());
         if paths.iter().any(|path| path.name() == "broken") {
             return Err(Error::failed("the image is broken"));
@@ -206,11 +206,11 @@ fn unread_tree() -> (UsrTree, Arc<CountingReader>) {
 fn files_are_read_once_and_with_their_libraries() {
     let (tree, reader) = unread_tree();
     assert_eq!(tree.known_file_info("bin/a"), None);
-    assert_eq!(tree.file_info("lib64/libz.so.1"), None, "a symlink has no content");
+    assert_eq!(tree.read_file_info("lib64/libz.so.1"), None, "a symlink has no content");
     let paths = ["bin/a", "bin/b", "lib64", "none"].map(|path| UsrPath::new(path).unwrap());
     tree.read_ahead(&paths);
     tree.read_ahead(&paths);
-    assert!(tree.file_info("bin/a").is_some() && tree.file_info("lib64/libz.so.1.3").is_some());
+    assert!(tree.read_file_info("bin/a").is_some() && tree.read_file_info("lib64/libz.so.1.3").is_some());
     assert_eq!(*reader.0.lock().unwrap(), [vec!["bin/a", "bin/b"], vec!["lib64/libz.so.1.3"]]);
     let cached = UsrTree::from_text(tree.to_text().as_bytes()).unwrap();
     assert_eq!(cached.known_file_info("bin/a"), tree.known_file_info("bin/a"));
@@ -220,10 +220,10 @@ fn files_are_read_once_and_with_their_libraries() {
 #[test]
 fn first_read_error_is_kept() {
     let (tree, reader) = unread_tree();
-    assert_eq!(tree.read_error(), Ok(()));
-    assert_eq!(tree.file_info("bin/broken"), Some(&FileInfo::Other));
-    assert_eq!(tree.file_info("bin/a"), Some(&FileInfo::Other));
-    assert_eq!(tree.read_error(), Err(Error::failed("the image is broken")));
+    assert_eq!(tree.check_reads(), Ok(()));
+    assert_eq!(tree.read_file_info("bin/broken"), Some(&FileInfo::Other));
+    assert_eq!(tree.read_file_info("bin/a"), Some(&FileInfo::Other));
+    assert_eq!(tree.check_reads(), Err(Error::failed("the image is broken")));
     assert_eq!(reader.0.lock().unwrap().len(), 1, "nothing is read after an error");
     assert_eq!(tree.known_file_info("bin/broken"), None, "a cache does not keep what could not be read");
 }

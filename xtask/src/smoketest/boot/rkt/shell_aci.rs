@@ -61,7 +61,7 @@ fn shell_with_libraries(rootfs: &Rootfs) -> BTreeSet<UsrPath> {
     };
     let interpreter = rootfs.elf(&shell).and_then(|info| info.interp.as_deref());
     let loader = interpreter.and_then(|path| UsrPath::from_rootfs_path(path).ok());
-    let directories = DynamicLoader::systemd_directories(&rootfs.tree);
+    let directories = DynamicLoader::rkt_library_path(&rootfs.tree);
     let load = DynamicLoader::new(&rootfs.tree, rootfs.board, directories, None).load(&shell);
     let objects = load.objects.into_iter().map(|object| object.path);
     let files = objects.chain(loader).filter_map(|path| rootfs.resolve_file(path.as_str()));

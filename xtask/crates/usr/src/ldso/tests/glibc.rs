@@ -13,7 +13,7 @@ fn loads(text: &str, root: &str) -> Vec<String> {
     let mut lines: Vec<String> =
         objects.map(|object| format!("{} = {}", object.requested_name, object.path)).collect();
     lines.extend(result.missing.iter().map(|missing| format!("{} missing", missing.name)));
-    lines.extend(result.broken.iter().map(|rejected| format!("{}: {}", rejected.path, rejected.why)));
+    lines.extend(result.fatal.iter().map(|rejected| format!("{}: {}", rejected.path, rejected.why)));
     lines
 }
 

@@ -3,26 +3,26 @@
 //! `y` dynamic, `x` no default directories, `h` legacy hwcaps, `U` the reason why the loader stops at it, `I`
 //! interpreter, `S` soname, `N` needed, `F` a filter and `G` an auxiliary filter with its position, `R` rpath, `r` an
 //! empty runpath, `P` runpath, `D` a defined version, `B` a built-in directory, `E` the path of a program that it
-//! starts, `Z` the systemd version. `V` names a library, followed by its needed versions `v` or `w` (weak). `L` starts a dlopen note with its priority (`r`, `c`, `s`) and feature; `T` is its
-//! description and `A` a soname of it.
+//! starts, `Z` the systemd version. `V` names a library, followed by its needed versions `v` or `w` (weak). `L` starts a
+//! dlopen note with its priority (`r`, `c`, `s`) and feature; `T` is its description and `A` a soname of it.
 
 use super::{Fields, number, push_field, unescape};
-use crate::elf::{DlopenNote, DlopenPriority, ElfInfo, Filter, FilterKind, VersionNeed};
+use crate::elf::{DlopenNote, DlopenPriority, ElfInfo, Filtee, FilterKind, VersionNeed};
 
-pub(super) fn push(text: &mut String, info: &ElfInfo) {
+pub(super) fn push_elf_fields(text: &mut String, info: &ElfInfo) {
     let (bits, order) = (if info.is_64 { 64 } else { 32 }, if info.big_endian { 'b' } else { 'l' });
     text.push_str(&format!("\t{bits}{order}{}", info.machine));
     for (flag, set) in [
-        ("\ty", info.dynamic),
+        ("\ty", info.has_dynamic_section),
         ("\tx", info.nodeflib),
-        ("\th", info.legacy_hwcaps),
+        ("\th", info.searches_legacy_hwcaps),
         ("\tr", info.runpath.as_ref().is_some_and(Vec::is_empty)),
     ] {
         text.push_str(if set { flag } else { "" });
     }
     let one = |value: &Option<String>| value.iter().cloned().collect::<Vec<_>>();
     for (tag, values) in [
-        ("U", &one(&info.unloadable)),
+        ("U", &one(&info.unloadable_reason)),
         ("I", &one(&info.interp)),
         ("S", &one(&info.soname)),
         ("N", &info.needed),
@@ -47,7 +47,7 @@ pub(super) fn push(text: &mut String, info: &ElfInfo) {
         }
         push_field(text, if need.weak { "w" } else { "v" }, &need.version);
     }
-    for note in &info.dlopen {
+    for note in &info.dlopen_notes {
         let tag = match note.priority {
             DlopenPriority::Required => "Lr",
             DlopenPriority::Recommended => "Lc",
@@ -59,8 +59,8 @@ pub(super) fn push(text: &mut String, info: &ElfInfo) {
     }
 }
 
-pub(super) fn read(fields: &mut Fields<'_>) -> Result<ElfInfo, String> {
-    let mut info = parse_identity(fields.next().unwrap_or_default())
+pub(super) fn parse_elf_fields(fields: &mut Fields<'_>) -> Result<ElfInfo, String> {
+    let mut info = parse_class_and_machine(fields.next().unwrap_or_default())
         .ok_or("class, byte order and machine are missing")?;
     let mut library = String::new();
     while let Some(field) = fields.next() {
@@ -69,7 +69,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Result<ElfInfo, String> {
         let Some(rest) = field.get(1..) else { return Err(format!("{field:?} is not an ELF field")) };
         let value = unescape(rest)?.into_owned();
         match tag {
-            b'y' => info.dynamic = true,
+            b'y' => info.has_dynamic_section = true,
             b'x' => info.nodeflib = true,
             b'I' => info.interp = Some(value),
             b'S' => info.soname = Some(value),
@@ -77,8 +77,8 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Result<ElfInfo, String> {
             b'R' => info.rpath.push(value),
             b'P' => info.runpath.get_or_insert_default().push(value),
             b'r' => info.runpath = Some(Vec::new()),
-            b'h' => info.legacy_hwcaps = true,
-            b'U' => info.unloadable = Some(value),
+            b'h' => info.searches_legacy_hwcaps = true,
+            b'U' => info.unloadable_reason = Some(value),
             b'F' => info.filters.push(parse_filter(&value, FilterKind::Filter)?),
             b'G' => info.filters.push(parse_filter(&value, FilterKind::Auxiliary)?),
             b'D' => info.verdef.push(value),
@@ -90,7 +90,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Result<ElfInfo, String> {
                 let need = VersionNeed { library: library.clone(), version: value, weak: tag == b'w' };
                 info.verneed.push(need);
             }
-            b'L' => info.dlopen.push(parse_note(&value)?),
+            b'L' => info.dlopen_notes.push(parse_note(&value)?),
             b'T' => last_note(&mut info)?.description = value,
             b'A' => last_note(&mut info)?.sonames.push(value),
             _ => return Err(format!("{field:?} is not an ELF field")),
@@ -99,7 +99,7 @@ pub(super) fn read(fields: &mut Fields<'_>) -> Result<ElfInfo, String> {
     Ok(info)
 }
 
-fn parse_identity(field: &str) -> Option<ElfInfo> {
+fn parse_class_and_machine(field: &str) -> Option<ElfInfo> {
     let (class, machine) = field.split_at_checked(3)?;
     let (is_64, big_endian) = match class {
         "64l" => (true, false),
@@ -112,11 +112,11 @@ fn parse_identity(field: &str) -> Option<ElfInfo> {
     Some(ElfInfo { is_64, big_endian, machine, ..ElfInfo::default() })
 }
 
-fn parse_filter(value: &str, kind: FilterKind) -> Result<Filter, String> {
+fn parse_filter(value: &str, kind: FilterKind) -> Result<Filtee, String> {
     let split = value.split_once(' ').and_then(|(position, name)| Some((number(position, 10)?, name)));
     let (position, name) = split.ok_or_else(|| format!("{value:?} starts with no position"))?;
     let position = usize::try_from(position).map_err(|error| error.to_string())?;
-    Ok(Filter { name: name.to_owned(), kind, position })
+    Ok(Filtee { name: name.to_owned(), kind, position })
 }
 
 fn parse_note(value: &str) -> Result<DlopenNote, String> {
@@ -131,5 +131,5 @@ fn parse_note(value: &str) -> Result<DlopenNote, String> {
 }
 
 fn last_note(info: &mut ElfInfo) -> Result<&mut DlopenNote, String> {
-    info.dlopen.last_mut().ok_or_else(|| "a part of a dlopen note comes before the note".to_owned())
+    info.dlopen_notes.last_mut().ok_or_else(|| "a part of a dlopen note comes before the note".to_owned())
 }

@@ -114,7 +114,7 @@ fn endless_chain_stops_at_the_limit() {
             text +=
                 &format!("lib64/lib{at}.so elf rpath=/usr/d{at} needed=lib{}.so\nd{at}/x plain\n", at + 1);
         }
-        load(&image(&text), "bin/a").broken
+        load(&image(&text), "bin/a").fatal
     };
     assert_eq!(chain(1023), []);
     for length in [1024, 4000] {
@@ -134,13 +134,13 @@ fn lookups_of_all_programs_are_bounded() {
     let load = |path: &str| loader.load(&UsrPath::new(path).unwrap());
     assert!(load("bin/q").is_sound());
     let first = load("bin/p0");
-    assert_eq!((first.missing.len(), first.broken.len()), (1000, 0));
+    assert_eq!((first.missing.len(), first.fatal.len()), (1000, 0));
     assert!(Arc::ptr_eq(&first.missing[0].searched, &first.missing[999].searched));
     (1..9).for_each(|at| _ = load(&format!("bin/p{at}")));
     let last = load("bin/q");
     assert!(last.missing.is_empty() && last.objects.is_empty(), "{last:?}");
-    assert!(last.broken[0].why.starts_with("its libraries were not checked: "), "{last:?}");
-    assert_eq!(loader.dlopen(&UsrPath::new("bin/q").unwrap(), "liba.so"), None);
+    assert!(last.fatal[0].why.starts_with("its libraries were not checked: "), "{last:?}");
+    assert_eq!(loader.resolve_dlopen(&UsrPath::new("bin/q").unwrap(), "liba.so"), None);
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn long_tokens_and_many_links_are_bounded() {
     ));
     for root in [origin.as_str(), "bin/q"] {
         let load = load(&tree, root);
-        assert!(load.broken[0].why.starts_with("its libraries were not checked: "), "{:?}", load.broken);
+        assert!(load.fatal[0].why.starts_with("its libraries were not checked: "), "{:?}", load.fatal);
     }
 }
 
@@ -201,8 +201,8 @@ fn unreachable_library_names_the_missing_symlink() {
         let missing = loader.load(&UsrPath::new("lib64/systemd/systemd").unwrap()).missing;
         let lines = missing.iter().map(|missing| match loader.find_unreachable(missing) {
             None => format!("{}: nowhere\n", missing.name),
-            Some(UnreachableLibrary { file, way: None }) => format!("{}: {file}\n", missing.name),
-            Some(UnreachableLibrary { file, way: Some(MissingSymlink { directory, link }) }) => {
+            Some(UnreachableLibrary { file, missing_symlink: None }) => format!("{}: {file}\n", missing.name),
+            Some(UnreachableLibrary { file, missing_symlink: Some(MissingSymlink { directory, link }) }) => {
                 format!("{}: {file}, {directory} needs {link}\n", missing.name)
             }
         });

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
-use super::super::VersionError;
+use super::super::UndefinedVersion;
 use super::super::search_dir::Candidate;
 use super::LinkMap;
 use crate::elf::ElfInfo;
@@ -21,21 +21,21 @@ pub(super) enum Compatibility<'a> {
 impl<'a> LinkMap<'_, 'a> {
     /// The candidate's info if it is loaded, `Some(None)` if the loader stops at it, `None` if the loader skips it.
     #[allow(clippy::option_option)]
-    pub(super) fn try_candidate(
+    pub(super) fn check_and_record(
         &mut self,
         candidate: &Rc<Candidate>,
         by: usize,
     ) -> Option<Option<&'a ElfInfo>> {
-        let (why, is_fatal) = match self.verify(candidate) {
+        let (why, is_fatal) = match self.check_compatibility(candidate) {
             Compatibility::Compatible(info) => return Some(Some(info)),
             Compatibility::Skipped(why) => (why, false),
             Compatibility::Fatal(why) => (why, true),
         };
         let rejected = self.rejected(candidate, by, why);
         if is_fatal {
-            self.result.broken.push(rejected);
-        } else if !self.result.wrong_machine.contains(&rejected) {
-            self.result.wrong_machine.push(rejected);
+            self.result.fatal.push(rejected);
+        } else if !self.result.skipped.contains(&rejected) {
+            self.result.skipped.push(rejected);
         }
         // A file of this name in a later directory does not help after a fatal mismatch. This one is treated as loaded,
         // without dependencies.
@@ -43,9 +43,9 @@ impl<'a> LinkMap<'_, 'a> {
     }
 
     /// glibc `open_verify`: a file of another class or machine is skipped, any other mismatch stops the loader.
-    pub(super) fn verify(&self, candidate: &Candidate) -> Compatibility<'a> {
+    pub(super) fn check_compatibility(&self, candidate: &Candidate) -> Compatibility<'a> {
         let root = self.root;
-        match self.loader.tree.file_info(candidate.path.as_str()) {
+        match self.loader.tree.read_file_info(candidate.path.as_str()) {
             Some(FileInfo::Elf(info)) => {
                 let bits = |info: &ElfInfo| if info.is_64 { 64 } else { 32 };
                 let order = |info: &ElfInfo| if info.big_endian { "big-endian" } else { "little-endian" };
@@ -56,9 +56,9 @@ impl<'a> LinkMap<'_, 'a> {
                 } else if info.machine != root.machine {
                     let (machine, expected) = (info.machine, root.machine);
                     Compatibility::Skipped(format!("it is for machine {machine}, not {expected}"))
-                } else if let Some(why) = &info.unloadable {
+                } else if let Some(why) = &info.unloadable_reason {
                     Compatibility::Fatal(why.clone())
-                } else if !info.dynamic {
+                } else if !info.has_dynamic_section {
                     Compatibility::Fatal("it has no dynamic section".to_owned())
                 } else {
                     Compatibility::Compatible(info)
@@ -90,7 +90,7 @@ impl<'a> LinkMap<'_, 'a> {
                     .entry(provider)
                     .or_insert_with(|| definitions.iter().map(String::as_str).collect());
                 if !names.contains(need.version.as_str()) {
-                    self.result.version_errors.push(VersionError {
+                    self.result.undefined_versions.push(UndefinedVersion {
                         library: self.entries[provider].path.clone(),
                         version: need.version.clone(),
                         needed_by: object.path.clone(),

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::super::dst::Tokens;
+use super::super::dynamic_string_tokens::Tokens;
 use super::super::search_dir::SearchDir;
 use super::super::{BYTES_PER_LOOKUP, FoundVia};
 use super::LinkMap;
@@ -34,9 +34,9 @@ impl LinkMap<'_, '_> {
         let info = self.entries[by].info;
         let runpath = info.and_then(|info| info.runpath.as_ref());
         let mut dirs = if runpath.is_some() { Vec::new() } else { self.inherited_rpath_dirs(by).to_vec() };
-        dirs.extend(self.env_dirs.iter().cloned());
+        dirs.extend(self.library_path_dirs.iter().cloned());
         if let Some(runpath) = runpath {
-            dirs.extend(self.expand(by, runpath, FoundVia::RunpathOf));
+            dirs.extend(self.expand_search_path(by, runpath, FoundVia::RunpathOf));
         }
         if !info.is_some_and(|info| info.nodeflib) {
             dirs.extend(self.default_dirs.iter().cloned());
@@ -66,7 +66,7 @@ impl LinkMap<'_, '_> {
             let dirs = if rpath.is_empty() {
                 above
             } else {
-                let mut dirs = self.expand(index, rpath, FoundVia::RpathOf);
+                let mut dirs = self.expand_search_path(index, rpath, FoundVia::RpathOf);
                 for dir in above.iter() {
                     if dirs.len() < MAX_DIRS && !dirs.iter().any(|known| known.is_same_directory(dir)) {
                         dirs.push(dir.clone());
@@ -80,7 +80,12 @@ impl LinkMap<'_, '_> {
     }
 
     /// The absolute directories of a search path; others are relative to the unknown working directory.
-    fn expand(&self, object: usize, path: &[String], how: fn(UsrPath) -> FoundVia) -> Vec<SearchDir> {
+    fn expand_search_path(
+        &self,
+        object: usize,
+        path: &[String],
+        how: fn(UsrPath) -> FoundVia,
+    ) -> Vec<SearchDir> {
         let tokens = self.tokens(object);
         let is_trusted = |element: &str, expanded: &str| {
             // ld.so(8): in secure-execution mode $ORIGIN of the program must be in a system directory.
@@ -98,7 +103,7 @@ impl LinkMap<'_, '_> {
             }
             let dir = SearchDir {
                 directory: self.loader.directory(&expanded),
-                how: how(self.entries[object].path.clone()),
+                found_via: how(self.entries[object].path.clone()),
             };
             if !dirs.iter().any(|known| known.is_same_directory(&dir)) {
                 dirs.push(dir);

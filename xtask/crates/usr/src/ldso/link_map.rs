@@ -1,7 +1,7 @@
 //! The link map of one program or library: the objects that are loaded for it (glibc `elf/dl-load.c`, `dl-deps.c`).
 
+mod compatibility;
 mod object_search_path;
-mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -15,8 +15,8 @@ use super::{
 };
 use crate::elf::{ElfInfo, FilterKind};
 use crate::path::UsrPath;
+use compatibility::Compatibility;
 use object_search_path::SearchPath;
-use verify::Compatibility;
 
 /// The objects of one link map. A program of a real image loads a tenth of that.
 const MAX_OBJECTS: usize = 1024;
@@ -36,7 +36,7 @@ pub(super) struct LinkMap<'l, 'a> {
     /// Whether the root runs in secure-execution mode (ld.so(8)): it is set-user-ID or set-group-ID.
     is_secure: bool,
     has_legacy_hwcaps: bool,
-    env_dirs: Rc<[SearchDir]>,
+    library_path_dirs: Rc<[SearchDir]>,
     default_dirs: Rc<[SearchDir]>,
     lib: String,
     platform: &'static str,
@@ -54,13 +54,13 @@ struct MapEntry<'a> {
     /// The RPATH directories of this object and of those that loaded it, once they are known.
     inherited_rpath_dirs: Option<Rc<[SearchDir]>>,
     /// Whether its dependencies were loaded.
-    is_done: bool,
+    has_loaded_dependencies: bool,
 }
 
 impl<'a> MapEntry<'a> {
     fn new(path: &UsrPath, info: Option<&'a ElfInfo>, origin: String, loaded_by: Option<usize>) -> Self {
         let path = path.clone();
-        MapEntry { path, info, origin, loaded_by, inherited_rpath_dirs: None, is_done: false }
+        MapEntry { path, info, origin, loaded_by, inherited_rpath_dirs: None, has_loaded_dependencies: false }
     }
 }
 
@@ -78,7 +78,7 @@ impl<'l, 'a> LinkMap<'l, 'a> {
             unrequested_interpreter: None,
             is_secure: root.interp.is_some() && mode & 0o6000 != 0,
             has_legacy_hwcaps: false,
-            env_dirs: Rc::new([]),
+            library_path_dirs: Rc::new([]),
             default_dirs: Rc::new([]),
             lib: "lib64".to_owned(),
             platform: platform(root, loader.board),
@@ -92,23 +92,23 @@ impl<'l, 'a> LinkMap<'l, 'a> {
     }
 
     pub(super) fn load(mut self) -> LoadResult {
-        if !self.root.dynamic && self.root.interp.is_none() {
+        if !self.root.has_dynamic_section && self.root.interp.is_none() {
             return self.result;
         }
-        self.load_interpreter();
+        self.set_up_interpreter_and_dirs();
         // The search list. The loader inserts the filtees of an object before it, and continues with them.
         let mut list: Vec<usize> = (0..self.entries.len()).collect();
         let mut at = 0;
         while let Some(&index) = list.get(at).filter(|_| self.exceeded_limit().is_none()) {
             self.load_dependencies(index, &mut list, at);
-            while list.get(at).is_some_and(|&index| self.entries[index].is_done) {
+            while list.get(at).is_some_and(|&index| self.entries[index].has_loaded_dependencies) {
                 at += 1;
             }
         }
         self.check_versions();
         if let Some(why) = self.exceeded_limit() {
             let path = self.entries[0].path.clone();
-            self.result.broken.push(Rejected { needed_by: path.clone(), path, why });
+            self.result.fatal.push(Rejected { needed_by: path.clone(), path, why });
         }
         self.result
     }
@@ -125,7 +125,7 @@ impl<'l, 'a> LinkMap<'l, 'a> {
 
     /// Loads the dependencies of one object in the order of its dynamic section (glibc `_dl_map_object_deps`).
     fn load_dependencies(&mut self, index: usize, list: &mut Vec<usize>, at: usize) {
-        self.entries[index].is_done = true;
+        self.entries[index].has_loaded_dependencies = true;
         let Some(info) = self.entries[index].info.filter(|info| info.has_dependencies()) else { return };
         let search_path = self.object_search_path(index);
         let (mut filters, mut insert_at) = (info.filters.iter().peekable(), at);
@@ -156,18 +156,18 @@ impl<'l, 'a> LinkMap<'l, 'a> {
     }
 
     /// Loads one name for the root, as dlopen(3) does.
-    pub(super) fn dlopen(mut self, name: &str) -> LoadResult {
-        self.load_interpreter();
+    pub(super) fn load_single_name(mut self, name: &str) -> LoadResult {
+        self.set_up_interpreter_and_dirs();
         let search_path = self.object_search_path(0);
         self.load_needed(0, name, &search_path, false);
         self.result
     }
 
     /// Loads `PT_INTERP`; for a library, finds the loader that programs of its machine have, for its directories.
-    fn load_interpreter(&mut self) {
+    fn set_up_interpreter_and_dirs(&mut self) {
         let found = match &self.root.interp {
             Some(interp) => {
-                let candidate = self.loader.at_path(interp);
+                let candidate = self.loader.lookup_path(interp);
                 if candidate.is_none() {
                     self.record_not_found(interp, 0, [interp.clone()].into());
                 }
@@ -175,22 +175,22 @@ impl<'l, 'a> LinkMap<'l, 'a> {
             }
             None => interpreter_paths(self.root)
                 .iter()
-                .find_map(|path| self.loader.at_path(path).map(|candidate| (*path, candidate))),
+                .find_map(|path| self.loader.lookup_path(path).map(|candidate| (*path, candidate))),
         };
         let mut interpreter = None;
         if let Some((name, candidate)) = found {
-            match self.verify(&candidate) {
+            match self.check_compatibility(&candidate) {
                 Compatibility::Compatible(info) => {
                     interpreter = Some((candidate.path.clone(), info));
                     // For a program the interpreter is loaded first; for a library, once a dependency names it.
                     if self.root.interp.is_some() {
-                        self.add(name, &candidate, Some(info), 0, FoundVia::Interp);
+                        self.find_or_add(name, &candidate, Some(info), 0, FoundVia::Interp);
                     } else {
                         self.unrequested_interpreter = Some((candidate, info));
                     }
                 }
                 Compatibility::Skipped(why) | Compatibility::Fatal(why) if self.root.interp.is_some() => {
-                    self.result.broken.push(self.rejected(&candidate, 0, why));
+                    self.result.fatal.push(self.rejected(&candidate, 0, why));
                 }
                 _ => {}
             }
@@ -199,12 +199,12 @@ impl<'l, 'a> LinkMap<'l, 'a> {
             let relative = first.trim_matches('/');
             self.lib = relative.strip_prefix("usr/").unwrap_or(relative).to_owned();
         }
-        self.has_legacy_hwcaps = interpreter.as_ref().is_some_and(|(_, info)| info.legacy_hwcaps);
+        self.has_legacy_hwcaps = interpreter.as_ref().is_some_and(|(_, info)| info.searches_legacy_hwcaps);
         let known = interpreter.as_ref().map(|(path, info)| (path, *info));
         self.default_dirs = self.loader.default_dirs(known, self.platform);
         if !self.is_secure {
-            let dirs = self.loader.env_dirs();
-            self.env_dirs = self.with_legacy_hwcaps(dirs).into();
+            let dirs = self.loader.library_path_dirs();
+            self.library_path_dirs = self.with_legacy_hwcaps(dirs).into();
         }
     }
 
@@ -229,31 +229,31 @@ impl<'l, 'a> LinkMap<'l, 'a> {
         } else {
             name
         };
-        if let Some(known) = self.known_object(by, name) {
+        if let Some(known) = self.find_or_add_known(by, name) {
             self.record_needed(by, name, known);
             return known;
         }
-        let rejected_before = self.result.broken.len();
+        let rejected_before = self.result.fatal.len();
         let found = if name.contains('/') {
-            let candidate = self.loader.at_path(name).filter(|_| name.starts_with('/'));
+            let candidate = self.loader.lookup_path(name).filter(|_| name.starts_with('/'));
             candidate.and_then(|candidate| {
-                let info = self.try_candidate(&candidate, by)?;
+                let info = self.check_and_record(&candidate, by)?;
                 Some((candidate, info, FoundVia::Path))
             })
         } else {
             self.search(by, name, search_path)
         };
         if is_optional && !found.as_ref().is_some_and(|(_, info, _)| info.is_some()) {
-            self.result.broken.truncate(rejected_before);
+            self.result.fatal.truncate(rejected_before);
             return None;
         }
         let index = match found {
             Some((candidate, info, how)) => {
                 let needs_env = matches!(how, FoundVia::LibraryPath(_))
                     && !self.is_found_without_env(name, search_path, &candidate.path);
-                let index = self.add(name, &candidate, info, by, how);
+                let index = self.find_or_add(name, &candidate, info, by, how);
                 if let Some(object) = self.result.objects.get_mut(index.wrapping_sub(1)) {
-                    object.needs_env |= needs_env;
+                    object.needs_library_path |= needs_env;
                 }
                 Some(index)
             }
@@ -270,7 +270,7 @@ impl<'l, 'a> LinkMap<'l, 'a> {
 
     /// The object with a name that was searched before, or that is the interpreter's; the inner `None` if it was not found.
     #[allow(clippy::option_option)]
-    fn known_object(&mut self, by: usize, name: &str) -> Option<Option<usize>> {
+    fn find_or_add_known(&mut self, by: usize, name: &str) -> Option<Option<usize>> {
         if self.not_found.contains(name) {
             return Some(None);
         }
@@ -279,7 +279,7 @@ impl<'l, 'a> LinkMap<'l, 'a> {
         }
         let has_soname = |(_, info): &mut (Rc<Candidate>, &'a ElfInfo)| info.soname.as_deref() == Some(name);
         let (candidate, info) = self.unrequested_interpreter.take_if(has_soname)?;
-        Some(Some(self.add(name, &candidate, Some(info), by, FoundVia::Interp)))
+        Some(Some(self.find_or_add(name, &candidate, Some(info), by, FoundVia::Interp)))
     }
 
     /// The first file of this name in a search path that the loader does not skip.
@@ -291,22 +291,22 @@ impl<'l, 'a> LinkMap<'l, 'a> {
     ) -> Option<(Rc<Candidate>, Option<&'a ElfInfo>, FoundVia)> {
         search_path.dirs.iter().find_map(|dir| {
             let candidate = self.loader.lookup(&dir.directory, name)?;
-            let info = self.try_candidate(&candidate, by)?;
-            Some((candidate, info, dir.how.clone()))
+            let info = self.check_and_record(&candidate, by)?;
+            Some((candidate, info, dir.found_via.clone()))
         })
     }
 
     /// Whether the lookup of a name without the directories of `LD_LIBRARY_PATH` ends at the same file.
     fn is_found_without_env(&self, name: &str, search_path: &SearchPath, path: &UsrPath) -> bool {
-        let dirs = search_path.dirs.iter().filter(|dir| !matches!(dir.how, FoundVia::LibraryPath(_)));
+        let dirs = search_path.dirs.iter().filter(|dir| !matches!(dir.found_via, FoundVia::LibraryPath(_)));
         let mut candidates = dirs.filter_map(|dir| self.loader.lookup(&dir.directory, name));
         candidates
-            .find(|candidate| !matches!(self.verify(candidate), Compatibility::Skipped(_)))
+            .find(|candidate| !matches!(self.check_compatibility(candidate), Compatibility::Skipped(_)))
             .is_some_and(|candidate| candidate.path == *path)
     }
 
     /// Adds a file to the map, or finds it there: the loader recognizes a file by its inode.
-    fn add(
+    fn find_or_add(
         &mut self,
         name: &str,
         candidate: &Rc<Candidate>,
@@ -337,8 +337,8 @@ impl<'l, 'a> LinkMap<'l, 'a> {
             requested_name: name.to_owned(),
             links: candidate.links.clone(),
             needed_by: self.entries[by].path.clone(),
-            how,
-            needs_env: false,
+            found_via: how,
+            needs_library_path: false,
         });
         self.entries.push(MapEntry::new(&candidate.path, info, candidate.origin.clone(), Some(by)));
         index
