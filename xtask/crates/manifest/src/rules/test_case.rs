@@ -20,7 +20,7 @@ use usr::tree::{Node, NodeKind, UsrTree};
 ///
 /// - `bin/x`: an ELF file for the board. Words after the path are what it needs; `NAME@VERSION` is a symbol version that it
 ///   needs, `+VERSION` one that it defines, `?NAME` a `.note.dlopen` entry of priority `recommended`, `arm64` another
-/// machine.
+///   machine.
 /// - `lib/a -> b`: a symlink.
 /// - `lib/a = text`: a file with this text, `\n` for a line end.
 pub(crate) fn image(paths: &[&str]) -> UsrTree {
