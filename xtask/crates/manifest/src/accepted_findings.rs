@@ -22,7 +22,7 @@ const MAX_STEPS: usize = 100_000_000;
 pub struct AcceptedFinding {
     /// Kind of the findings.
     pub kind: FindingKind,
-    /// Pattern of the finding's path; see [`glob::is_match`].
+    /// Pattern of the finding's path; see [`glob::match_counting_steps`].
     pub path: String,
     /// Pattern of the manifest's path, or its file name, with or without `.manifest`; `None` for every manifest.
     pub manifest: Option<String>,
