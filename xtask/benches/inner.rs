@@ -15,10 +15,7 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use coreos_types::board::Board;
-use coreos_types::flavor::Flavor;
-use coreos_types::systemd_version::SystemdVersion;
-use coreos_types::vendor::Vendor;
+use coreos_types::{Board, Flavor, SystemdVersion, Vendor};
 use manifest::plan::bump::{BumpOptions, plan_bump};
 use manifest::plan::check_sources::check_sources;
 use manifest::plan::stage1_sources::Stage1Sources;
@@ -30,9 +27,7 @@ use pxe_image::{
 };
 use release_fixture::image_spec::{ImageSpec, NodeSpec};
 use release_fixture::pack;
-use usr::elf::DlopenPriority;
-use usr::ldso::DynamicLoader;
-use usr::tree::UsrTree;
+use usr::{DlopenPriority, DynamicLoader, UsrTree};
 use xtask::demo::example;
 use xtask::keyring::Keyring;
 
@@ -181,9 +176,7 @@ fn wide(programs: usize) -> ImageSpec {
 fn listing(tree: &UsrTree) -> Stage1Sources {
     let file = "stage1/usr_from_coreos/manifest-amd64-usr.d/wide.manifest".to_owned();
     let paths = tree.iter().filter(|(path, node)| {
-        node.kind != usr::tree::NodeKind::Directory
-            && !path.as_str().contains("0.so.1")
-            && path.parent().is_some()
+        node.kind != usr::NodeKind::Directory && !path.as_str().contains("0.so.1") && path.parent().is_some()
     });
     let lines: String = paths.map(|(path, _)| format!("{path}\n")).collect();
     let flavor = Flavor::from_dir_name("usr_from_coreos").unwrap();

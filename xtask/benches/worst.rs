@@ -13,8 +13,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use coreos_types::board::Board;
-use coreos_types::vendor::Vendor;
+use coreos_types::{Board, Vendor};
 use release_fixture::elf::ElfStub;
 use release_fixture::image_spec::{ImageSpec, NodeSpec};
 use release_fixture::pack;

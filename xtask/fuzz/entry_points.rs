@@ -5,9 +5,7 @@
 use std::io::{Cursor, Write};
 use std::sync::LazyLock;
 
-use coreos_types::board::Board;
-use coreos_types::systemd_version::SystemdVersion;
-use coreos_types::vendor::Vendors;
+use coreos_types::{Board, SystemdVersion, Vendors};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use manifest::common_mk::CommonMk;
@@ -16,12 +14,11 @@ use manifest::file::ManifestFile;
 use openpgp_policy::{Certificate, DetachedSignatures, TrustPolicy, Verification, VerificationResults};
 use pxe_image::{Digest, SignatureCheck, TempFileDir, VerifiedImage};
 use release_fixture::pack;
-use usr::elf;
-use usr::file_info;
-use usr::identity::{Identity, files_to_identify, parse_shell_assignments};
-use usr::path::UsrPath;
-use usr::published_lists::{parse_contents, systemd_version_from_packages};
-use usr::tree::UsrTree;
+use usr::{
+    UsrPath, UsrTree, elf, file_info,
+    identity::{Identity, files_to_identify, parse_shell_assignments},
+    published_lists::{parse_contents, systemd_version_from_packages},
+};
 
 /// A certificate and a signature among the fixtures.
 macro_rules! known {

@@ -10,9 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use toml_edit::{Document, Item, TableLike, Value};
 
 use crate::bounded_file;
-use coreos_types::board::Board;
-use coreos_types::calendar;
-use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::{Board, Error, Result, ResultExt, calendar};
 use manifest::accepted_findings::{ACCEPTED_FINDINGS_TOML, AcceptedFinding, AcceptedFindings};
 use manifest::finding::FindingKind;
 

@@ -17,9 +17,7 @@ use crate::bounded_file;
 use crate::cli::AdvisorySource;
 use crate::keyring::{Keyring, read_certificates};
 use crate::trusted_owners::TrustedOwners;
-use coreos_types::error::{Error, ErrorExt, Result, ResultExt};
-use coreos_types::shell;
-use coreos_types::vendor::{Vendor, Vendors};
+use coreos_types::{Error, ErrorExt, Result, ResultExt, Vendor, Vendors, shell};
 
 /// The settings of `[workspace.metadata.stage1]`, overridden by the `XTASK_*` variables.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -12,10 +12,7 @@ use crate::repo::Repo;
 use crate::report::invocation::Invocation;
 use crate::terminal::Term;
 use crate::verbose_log::log_tree;
-use coreos_types::board::Board;
-use coreos_types::error::{Error, Result, ResultExt};
-use coreos_types::release::Release;
-use coreos_types::vendor::{Vendor, Vendors};
+use coreos_types::{Board, Error, Release, Result, ResultExt, Vendor, Vendors};
 use manifest::common_mk::CommonMk;
 use manifest::plan::stage1_sources::Stage1Sources;
 

@@ -13,8 +13,7 @@ use xshell::{Shell, cmd};
 
 use crate::report::source_links::SourceLinks;
 use crate::signals::TempPath;
-use coreos_types::error::{Error, ErrorExt, Result, ResultExt};
-use coreos_types::shell::quote;
+use coreos_types::{Error, ErrorExt, Result, ResultExt, shell::quote};
 
 /// Configuration that overrides the repository's own.
 const OVERRIDES: [&str; 7] = [

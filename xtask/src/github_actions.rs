@@ -6,7 +6,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 
 use crate::report::{Report, markdown};
-use coreos_types::error::{Result, ResultExt};
+use coreos_types::{Result, ResultExt};
 
 /// Appends the report as Markdown to `$GITHUB_STEP_SUMMARY`, and the outputs to `$GITHUB_OUTPUT`, if set.
 pub(crate) fn append_summary_and_outputs(report: &Report) -> Result<()> {

@@ -4,11 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::http::Url;
-use coreos_types::board::Board;
-use coreos_types::channel::Channel;
-use coreos_types::error::{Error, Result};
-use coreos_types::release::Release;
-use coreos_types::vendor::{Vendor, Vendors};
+use coreos_types::{Board, Channel, Error, Release, Result, Vendor, Vendors};
 
 /// The directory of one release for one board, with the file name of the PXE image.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,8 +17,7 @@ use crate::smoketest::smoketest;
 use crate::terminal::{Term, Verbosity};
 use crate::trusted_owners;
 use crate::verbose_log;
-use coreos_types::error::{Error, Result};
-use coreos_types::shell::quote;
+use coreos_types::{Error, Result, shell::quote};
 
 /// Runs a command, prints its report, and returns the documented exit code.
 pub fn run(cli: &Cli) -> u8 {

@@ -14,7 +14,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::{emulate_default_handler, signal_name};
 
-use coreos_types::error::{Result, ResultExt};
+use coreos_types::{Result, ResultExt};
 
 /// Locked while the process must not end.
 static UNINTERRUPTED: Mutex<()> = Mutex::new(());

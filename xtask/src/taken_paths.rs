@@ -1,9 +1,9 @@
 //! The paths that the stage1 takes from an image.
 
-use coreos_types::board::Board;
+use coreos_types::Board;
 use manifest::plan::stage1_sources::Stage1Sources;
 use packages::package_changes::TakenPaths;
-use usr::tree::{NodeKind, UsrTree};
+use usr::{NodeKind, UsrTree};
 
 /// The files and links of an image that the manifests of a board take, each with the flavors that take it.
 pub(crate) fn taken_paths(sources: &Stage1Sources, board: Board, tree: &UsrTree) -> TakenPaths {

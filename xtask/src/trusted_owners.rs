@@ -17,8 +17,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use self::accounts::Accounts;
-use coreos_types::error::{Error, Result, ResultExt};
-use coreos_types::shell::quote;
+use coreos_types::{Error, Result, ResultExt, shell::quote};
 
 /// Depth of [`TrustedOwners::check_tree`], which includes the manifest directories of each flavor.
 const MAX_DEPTH: usize = 3;

@@ -15,9 +15,7 @@ use crate::context::Context;
 use crate::images::ImageSet;
 use crate::report::styled_text::{Style, StyledText};
 use crate::report::{Report, count_with_noun, sizes};
-use coreos_types::board::Board;
-use coreos_types::error::Result;
-use coreos_types::flavor::Flavor;
+use coreos_types::{Board, Flavor, Result};
 use manifest::suggestion::Suggestion;
 use manifest::unneeded::{UnneededCategory, UnneededLine, find_unneeded, possible_file_names};
 

@@ -4,7 +4,7 @@ use crate::http::{Client, ClientConfig, Event, redact};
 use crate::keyring::Keyring;
 use crate::repo::Repo;
 use crate::terminal::Term;
-use coreos_types::board::Board;
+use coreos_types::Board;
 use manifest::common_mk::CommonMk;
 use manifest::plan::stage1_sources::Stage1Sources;
 

@@ -10,8 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 
 use crate::trusted_owners::effective_uid;
-use coreos_types::error::{Error, Result, ResultExt};
-use coreos_types::shell::quote;
+use coreos_types::{Error, Result, ResultExt, shell::quote};
 use pxe_image::TempFileDir;
 
 const VARIABLE: &str = "XTASK_CACHE_DIR";

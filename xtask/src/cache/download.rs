@@ -10,7 +10,7 @@ use super::image_store::ImageStore;
 use super::partial::PartialDownload;
 use super::release_cache::{CachedImage, ReleaseCache};
 use crate::http::{self, MAX_IMAGE_LEN, ResumePoint};
-use coreos_types::error::{Error, ErrorKind, Result, ResultExt};
+use coreos_types::{Error, ErrorKind, Result, ResultExt};
 use pxe_image::{SignatureCheck, VerifiedImage};
 
 /// One attempt that resumes, one after the file changed meanwhile, one from the start after a bad signature.

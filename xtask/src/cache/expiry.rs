@@ -13,8 +13,7 @@ use super::dir::Cache;
 use super::image_store::ImageStore;
 use super::release_cache::read_origins;
 use crate::bounded_file;
-use coreos_types::error::{Result, ResultExt};
-use coreos_types::release::Release;
+use coreos_types::{Release, Result, ResultExt};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Time since the last use after which an image expires.

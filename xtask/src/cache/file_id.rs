@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
-use coreos_types::error::{Result, ResultExt};
+use coreos_types::{Result, ResultExt};
 
 /// Granularity of file timestamps: two writes within it may have equal times.
 const TIMESTAMP_GRANULARITY: Duration = Duration::from_millis(20);

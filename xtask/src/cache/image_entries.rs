@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use super::dir::Cache;
 use super::remove_old_entries::{is_missing, remove_old_entries};
 use crate::atomic_file;
-use coreos_types::error::{Result, ResultExt};
+use coreos_types::{Result, ResultExt};
 use pxe_image::Digest;
 
 /// The header and the longest path.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::dir::Cache;
 use crate::terminal::{Progress, Term};
-use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::{Error, Result, ResultExt};
 use openpgp_policy::DetachedSignatures;
 use pxe_image::{SignatureCheck, VerifiedImage};
 

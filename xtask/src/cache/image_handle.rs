@@ -15,13 +15,11 @@ use super::remove_old_entries::touch_entry;
 use super::tree_cache::{self, CacheInputs, CachedTree, TREES};
 use crate::atomic_file;
 use crate::signals::TempPath;
-use coreos_types::error::{Error, Result, ResultExt};
-use coreos_types::signer::Signer;
+use coreos_types::{Error, Result, ResultExt, Signer};
 use packages::PackageSet;
 use pxe_image::unverified_read::{Payload, read_unverified};
 use pxe_image::{Digest, VerifiedImage};
-use usr::path::UsrPath;
-use usr::tree::UsrTree;
+use usr::{UsrPath, UsrTree};
 
 /// Source, digest and signer of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]

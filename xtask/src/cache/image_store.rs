@@ -8,8 +8,7 @@ use super::tree_cache::{CacheInputs, CachedTree};
 use crate::http::{Client, MAX_LIST_LEN, MAX_SIGNATURE_LEN};
 use crate::keyring::{FetchFn, Keyring};
 use crate::terminal::Term;
-use coreos_types::error::{Error, Result};
-use coreos_types::signer::Signer;
+use coreos_types::{Error, Result, Signer};
 use openpgp_policy::{Certificate, DetachedSignatures, Verification};
 use pxe_image::{Digest, SignatureCheck};
 

@@ -8,10 +8,9 @@ use super::image_file::ImageFile;
 use super::image_store::ImageStore;
 use crate::keyring::Keyring;
 use crate::terminal::Term;
-use coreos_types::error::{Error, Result};
+use coreos_types::{Error, Result};
 use pxe_image::{Digest, SignatureCheck, UsrSquashfs};
-use usr::file_info::{FileInfo, FileInfoReader};
-use usr::path::UsrPath;
+use usr::{FileInfo, FileInfoReader, UsrPath};
 
 /// The files of one image. The image of a cached tree is opened, and its signature checked over all of its bytes, when
 /// the first file is read.

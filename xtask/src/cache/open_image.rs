@@ -12,11 +12,7 @@ use super::sig_file;
 use crate::http::{MAX_IMAGE_LEN, MAX_SIGNATURE_LEN};
 use crate::release_url::ReleaseUrl;
 use crate::terminal::Progress;
-use coreos_types::board::Board;
-use coreos_types::error::{Error, Result, ResultExt};
-use coreos_types::release::Release;
-use coreos_types::signer::Signer;
-use coreos_types::vendor::Vendor;
+use coreos_types::{Board, Error, Release, Result, ResultExt, Signer, Vendor};
 
 /// The image to open, with the directories that may have it.
 #[derive(Debug, Clone, PartialEq, Eq)]

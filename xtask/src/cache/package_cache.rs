@@ -6,11 +6,10 @@ use super::dir::Cache;
 use super::image_entries::ImageEntryKind;
 use crate::bounded_file;
 use crate::terminal::Term;
-use coreos_types::error::Result;
+use coreos_types::Result;
 use packages::{PackageSet, licenses_json};
 use pxe_image::{Digest, UsrSquashfs};
-use usr::path::UsrPath;
-use usr::tree::UsrTree;
+use usr::{UsrPath, UsrTree};
 
 pub(super) const PACKAGES: ImageEntryKind =
     ImageEntryKind { directory: "packages", format: "image-packages 1", max_len: 16 << 20 };

@@ -12,7 +12,7 @@ use crate::http::ResumePoint;
 use crate::signals::TempPath;
 use crate::terminal::Term;
 use crate::unsupported_lock::is_unsupported_lock;
-use coreos_types::error::{Error, ErrorKind, Result, ResultExt};
+use coreos_types::{Error, ErrorKind, Result, ResultExt};
 
 /// Larger than any state file, which has a length and a validator.
 const MAX_STATE: u64 = 16 << 10;

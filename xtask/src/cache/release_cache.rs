@@ -12,11 +12,7 @@ use crate::atomic_file;
 use crate::bounded_file;
 use crate::http::MAX_SIGNATURE_LEN;
 use crate::release_url::ReleaseUrl;
-use coreos_types::board::Board;
-use coreos_types::error::{Error, Result, ResultExt};
-use coreos_types::release::Release;
-use coreos_types::shell::quote;
-use coreos_types::vendor::Vendor;
+use coreos_types::{Board, Error, Release, Result, ResultExt, Vendor, shell::quote};
 use pxe_image::Digest;
 
 /// Larger than any list of origins, which has a few URLs.

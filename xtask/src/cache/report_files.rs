@@ -10,8 +10,7 @@ use super::remove_old_entries::{is_missing, remove_old_entries};
 use crate::atomic_file;
 use crate::bounded_file;
 use crate::report::{Report, html, json, markdown};
-use coreos_types::error::{Error, Result, ResultExt};
-use coreos_types::shell::quote;
+use coreos_types::{Error, Result, ResultExt, shell::quote};
 use pxe_image::Digest;
 
 /// The directory of the cache with the last run of each tree.

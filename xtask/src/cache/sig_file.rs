@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use crate::http::MAX_SIGNATURE_LEN;
-use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::{Error, Result, ResultExt};
 
 /// The path `FILE.sig` for `FILE`.
 pub(crate) fn sig_path(file: &Path) -> PathBuf {

@@ -17,9 +17,9 @@ use super::dir::Cache;
 use super::file_id::FileId;
 use super::image_entries::ImageEntryKind;
 use crate::bounded_file;
-use coreos_types::error::Result;
+use coreos_types::Result;
 use pxe_image::Digest;
-use usr::tree::UsrTree;
+use usr::UsrTree;
 
 /// The tree of a real image of 23,000 nodes takes 6 MiB.
 pub(super) const TREES: ImageEntryKind =

@@ -6,10 +6,10 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args, ValueEnum};
 
 use super::{AdvisorySource, ImageArgs, ReleaseSpec, parse_at_least};
-use coreos_types::systemd_version::SystemdVersion;
+use coreos_types::SystemdVersion;
 use manifest::rules::lint_and_fix::FixOptions;
 use packages::sbom::Format;
-use usr::elf::DlopenPriority;
+use usr::DlopenPriority;
 
 /// `bump-coreos`.
 #[derive(Debug, Clone, Args)]

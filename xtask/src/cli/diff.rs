@@ -7,7 +7,7 @@ use std::str::FromStr;
 use clap::Args;
 
 use super::ImageArgs;
-use coreos_types::release::Release;
+use coreos_types::Release;
 
 /// `diff`.
 #[derive(Debug, Clone, Args)]

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use coreos_types::board::Board;
-use coreos_types::channel_or_stream::ChannelOrStream;
+use coreos_types::{Board, ChannelOrStream};
 
 /// Where an image comes from and which keys are trusted.
 #[derive(Debug, Clone, PartialEq, Eq, Default, clap::Args)]

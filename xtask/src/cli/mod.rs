@@ -17,8 +17,7 @@ use std::str::FromStr;
 
 use clap::{ArgAction, Parser, Subcommand};
 
-use coreos_types::parse_error::ParseError;
-use coreos_types::release::Release;
+use coreos_types::{ParseError, Release};
 
 pub use crate::report::OutputFormat;
 pub use crate::terminal::ColorChoice as Color;

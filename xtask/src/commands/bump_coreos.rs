@@ -15,7 +15,7 @@ use crate::images::{ImageSet, fetch_latest_release};
 use crate::package_comparison::PackageComparison;
 use crate::report::Report;
 use crate::report::sizes::TreeState;
-use coreos_types::error::Result;
+use coreos_types::Result;
 use manifest::plan::bump::ImageTrees;
 use manifest::plan::stage1_sources::Stage1Sources;
 

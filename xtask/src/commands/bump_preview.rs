@@ -10,18 +10,15 @@ use crate::context::Context;
 use crate::images::{ReleaseLocations, fetch_latest_release, open_store};
 use crate::release_url::ReleaseUrl;
 use crate::report::Report;
-use coreos_types::board::Board;
-use coreos_types::error::{Error, ErrorKind, Result};
-use coreos_types::release::Release;
-use coreos_types::systemd_version::SystemdVersion;
-use coreos_types::vendor::Vendor;
+use coreos_types::{Board, Error, ErrorKind, Release, Result, SystemdVersion, Vendor};
 use manifest::plan::bump::{BumpOptions, plan_bump};
 use manifest::plan::edit_plan::EditPlan;
 use manifest::plan::systemd_version_to_pin::choose_systemd_version;
 use manifest::rules::lint_and_fix::FixOptions;
-use usr::identity;
-use usr::published_lists::{parse_contents, systemd_version_from_packages};
-use usr::tree::UsrTree;
+use usr::{
+    UsrTree, identity,
+    published_lists::{parse_contents, systemd_version_from_packages},
+};
 
 /// Plans a bump from file and package lists: which listed paths are removed, moved or renamed, and the version of
 /// systemd. Nothing is written.

@@ -14,10 +14,7 @@ use crate::repo::Repo;
 use crate::report::{Report, count_with_noun};
 use crate::terminal::Term;
 use crate::verbose_log;
-use coreos_types::calendar::rfc3339;
-use coreos_types::error::Result;
-use coreos_types::release::Release;
-use coreos_types::shell::quote;
+use coreos_types::{Release, Result, calendar::rfc3339, shell::quote};
 use manifest::common_mk::CommonMk;
 use pxe_image::Digest;
 

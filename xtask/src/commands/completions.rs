@@ -7,8 +7,7 @@ use clap_complete::Shell;
 use crate::cli;
 use crate::config::Config;
 use crate::report::Report;
-use coreos_types::board::Board;
-use coreos_types::channel::Channel;
+use coreos_types::{Board, Channel};
 
 /// Adds the script for `shell` to the report's output.
 pub(crate) fn completions(shell: Shell, report: &mut Report) {

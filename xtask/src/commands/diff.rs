@@ -9,7 +9,7 @@ use crate::images::ImageSet;
 use crate::package_comparison::PackageComparison;
 use crate::report::Report;
 use crate::report::image_diff::{ImageDiff, compare, render, to_json};
-use coreos_types::error::{Error, Result};
+use coreos_types::{Error, Result};
 
 /// Compares the images of two releases. With `--image`, the first half is of the first release.
 pub(crate) fn diff(context: &Context<'_>, flags: &Diff, report: &mut Report) -> Result<()> {

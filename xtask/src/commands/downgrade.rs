@@ -3,8 +3,7 @@
 use crate::cli::{BumpCoreos, ReleaseSpec};
 use crate::context::Context;
 use crate::report::Report;
-use coreos_types::error::{Error, Result};
-use coreos_types::release::Release;
+use coreos_types::{Error, Release, Result};
 
 /// Checks the release of a bump against the pinned one. A release that the user named by its number may be older.
 pub(super) fn check(

@@ -6,7 +6,7 @@ use crate::cli::EditManifest;
 use crate::context::Context;
 use crate::repo::transaction;
 use crate::report::Report;
-use coreos_types::error::Result;
+use coreos_types::Result;
 use manifest::plan::edit_plan::EditPlan;
 use manifest::plan::requested_edit::plan_edit;
 use manifest::suggestion::{ManifestEdit, Suggestion};

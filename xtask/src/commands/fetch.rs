@@ -8,7 +8,7 @@ use crate::cli::{Fetch, ReleaseSpec};
 use crate::context::Context;
 use crate::images::ImageSet;
 use crate::report::Report;
-use coreos_types::error::Result;
+use coreos_types::Result;
 
 /// Opens the image of every board, and prints its path in the cache.
 ///

@@ -8,12 +8,7 @@ use crate::context::Context;
 use crate::http::MAX_SIGNATURE_LEN;
 use crate::images::{ReleaseLocations, open_store};
 use crate::report::Report;
-use coreos_types::board::Board;
-use coreos_types::channel::Channel;
-use coreos_types::channel_or_stream::ChannelOrStream;
-use coreos_types::error::{Error, Result};
-use coreos_types::release::Release;
-use coreos_types::systemd_version::SystemdVersion;
+use coreos_types::{Board, Channel, ChannelOrStream, Error, Release, Result, SystemdVersion};
 use usr::published_lists::systemd_version_from_packages;
 
 /// Limit of the long-term streams that are listed, and so of the requests that a server can cause.

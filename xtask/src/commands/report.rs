@@ -8,7 +8,7 @@ use crate::cli::ReportArgs;
 use crate::context::Context;
 use crate::git;
 use crate::report::{OutputFormat, Report};
-use coreos_types::error::Result;
+use coreos_types::Result;
 
 /// Writes the report of the last run to a file, or prints it as Markdown, or with `--format json` as JSON.
 pub(crate) fn last_report(context: &Context<'_>, flags: &ReportArgs, report: &mut Report) -> Result<()> {

@@ -13,12 +13,9 @@ use crate::context::Context;
 use crate::images::{BoardImage, ImageSet};
 use crate::report::{ImageOrigin, Report};
 use crate::taken_paths::taken_paths;
-use coreos_types::board::Board;
-use coreos_types::error::{Error, Result, ResultExt};
-use coreos_types::flavor::Flavor;
+use coreos_types::{Board, Error, Flavor, Result, ResultExt};
 use packages::sbom::{BoardBom, FileContent, ImageSource, render};
-use usr::path::UsrPath;
-use usr::tree::NodeKind;
+use usr::{NodeKind, UsrPath};
 
 /// Prints one document for all boards and flavors of the tree, or writes it to a file.
 pub(crate) fn sbom(context: &Context<'_>, args: &Sbom, report: &mut Report) -> Result<()> {

@@ -7,7 +7,7 @@ use crate::repo::transaction;
 use crate::report::Report;
 use crate::report::invocation::Invocation;
 use crate::terminal::Term;
-use coreos_types::error::Result;
+use coreos_types::Result;
 use manifest::plan::edit_plan::EditPlan;
 use manifest::plan::sort_manifests::plan_sort;
 

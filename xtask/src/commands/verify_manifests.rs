@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::images::ImageSet;
 use crate::report::Report;
 use crate::report::sizes::TreeState;
-use coreos_types::error::Result;
+use coreos_types::Result;
 
 /// Checks every manifest of the tree.
 ///

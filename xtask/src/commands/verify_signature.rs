@@ -12,7 +12,7 @@ use openpgp_policy::{DetachedSignatures, SignatureResult, Verification, Verifica
 use crate::cli::VerifySignature;
 use crate::keyring::{FetchFn, Keyring};
 use crate::report::Report;
-use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::{Error, Result, ResultExt};
 
 /// Verifies a file's detached signature. `keyring` has the vendors' keys, or those of `--signing-key`; `fetch`
 /// downloads newer certificates, and is `None` under `--offline`.

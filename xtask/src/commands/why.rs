@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::images::ImageSet;
 use crate::report::styled_text::{Style, StyledText};
 use crate::report::{Report, why};
-use coreos_types::error::{Error, Result};
+use coreos_types::{Error, Result};
 use manifest::plan::bump::ImageTrees;
 
 /// Finds the reasons in the images of the pinned release.

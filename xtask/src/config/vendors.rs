@@ -6,10 +6,7 @@ use toml_edit::{Item, TableLike};
 
 use super::{parse_string, parse_strings};
 use crate::http::Url;
-use coreos_types::board::Board;
-use coreos_types::channel::Channel;
-use coreos_types::error::{Error, Result};
-use coreos_types::vendor::{Vendor, Vendors};
+use coreos_types::{Board, Channel, Error, Result, Vendor, Vendors};
 use openpgp_policy::Fingerprint;
 
 /// The keys of a vendor's table, each with an example for hints.

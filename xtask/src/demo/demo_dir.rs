@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::example;
 use crate::signals::TempPath;
 use crate::trusted_owners::effective_uid;
-use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::{Error, Result, ResultExt};
 
 /// The directory with a copy of the example's tree, its signing key, and a cache.
 #[derive(Debug)]

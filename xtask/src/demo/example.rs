@@ -2,9 +2,7 @@
 //!
 //! The example is built in, so that it does not depend on this repository's own stage1.
 
-use coreos_types::board::Board;
-use coreos_types::parse_error::ParseError;
-use coreos_types::vendor::Vendor;
+use coreos_types::{Board, ParseError, Vendor};
 use release_fixture::image_spec::ImageSpec;
 use release_fixture::infer_from_paths::with_inferred_files;
 

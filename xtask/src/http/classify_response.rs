@@ -4,7 +4,7 @@ use ureq::Body;
 use ureq::http::{HeaderMap, Response};
 
 use super::error::{CHECK_URL, OTHER_MIRROR, RequestResult};
-use coreos_types::error::Error;
+use coreos_types::Error;
 
 /// The point at which an earlier download of the same entity stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use super::public_address::{PublicHostResolver, is_private_host};
 use super::request_transport::{Deadline, RequestConnector};
 use super::tls::{self, CaBundle};
 use super::url::Url;
-use coreos_types::error::{Error, Result};
+use coreos_types::{Error, Result};
 
 /// Redirects that are followed; curl follows 50, browsers 20.
 const MAX_REDIRECTS: usize = 10;

@@ -11,7 +11,7 @@ use super::error::{RequestError, RequestResult};
 use super::request_transport::Deadline;
 use super::url::Url;
 use crate::terminal::Progress;
-use coreos_types::error::{Error, Result, error_from_read};
+use coreos_types::{Error, Result, error::error_from_read};
 
 /// A file that is being downloaded.
 pub struct Download<'c> {

@@ -8,8 +8,7 @@ use ureq::Timeout;
 
 use super::public_address::ResolveError;
 use super::url::Url;
-use coreos_types::error::Error;
-use coreos_types::vendor::Vendor;
+use coreos_types::{Error, Vendor};
 
 /// URL and proxy of a request, for messages.
 pub(super) struct Route {

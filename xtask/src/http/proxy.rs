@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use ureq::Proxy;
 
 use super::url::{Url, redact};
-use coreos_types::error::{Error, Result};
+use coreos_types::{Error, Result};
 
 /// The proxy variables of the environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 
-use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::{Error, Result, ResultExt};
 
 /// Bundles of distributions: Debian, Fedora, openSUSE, Alpine and Arch, older Red Hat.
 const BUNDLES: [&str; 5] = [

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
-use coreos_types::error::{Error, Result};
+use coreos_types::{Error, Result};
 
 /// A parsed `http` or `https` URL without a fragment. [`fmt::Display`] leaves out the value of the query, which may
 /// be a secret.

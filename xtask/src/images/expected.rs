@@ -3,9 +3,7 @@
 use crate::cache::ImageHandle;
 use crate::cli::ImageArgs;
 use crate::context::Context;
-use coreos_types::board::Board;
-use coreos_types::error::{Error, Result};
-use coreos_types::release::Release;
+use coreos_types::{Board, Error, Release, Result};
 use usr::identity::{self, Identity};
 
 /// The requested image.

@@ -7,11 +7,7 @@ use crate::context::Context;
 use crate::http::{ClientConfig, Url};
 use crate::release_url::ReleaseUrl;
 use crate::verbose_log::{log_keys, logging_http_client};
-use coreos_types::board::Board;
-use coreos_types::channel::Channel;
-use coreos_types::error::{Error, Result};
-use coreos_types::release::Release;
-use coreos_types::vendor::{Vendor, Vendors};
+use coreos_types::{Board, Channel, Error, Release, Result, Vendor, Vendors};
 use manifest::suggestion::Suggestion;
 
 /// Opens the image store of a command that works on a tree.

@@ -10,10 +10,7 @@ use crate::cache::{ImageHandle, ImageStore, ReleaseRequest};
 use crate::cli::ImageArgs;
 use crate::context::Context;
 use crate::release_url::ReleaseUrl;
-use coreos_types::board::Board;
-use coreos_types::channel::Channel;
-use coreos_types::error::Result;
-use coreos_types::release::Release;
+use coreos_types::{Board, Channel, Release, Result};
 
 /// Opens the images of all boards, in parallel. All must be on one channel, that of the first board: an image that was
 /// found on another channel is requested from that one.

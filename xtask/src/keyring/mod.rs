@@ -15,8 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::atomic_file;
 use crate::bounded_file;
-use coreos_types::error::{Error, Result, ResultExt};
-use coreos_types::vendor::Vendor;
+use coreos_types::{Error, Result, ResultExt, Vendor};
 
 use openpgp_policy::{Certificate, DetachedSignatures, Pin, TrustPolicy, Verification};
 

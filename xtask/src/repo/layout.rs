@@ -5,10 +5,7 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use coreos_types::board::Board;
-use coreos_types::error::{Error, Result, ResultExt};
-use coreos_types::flavor::Flavor;
-use coreos_types::shell::quote;
+use coreos_types::{Board, Error, Flavor, Result, ResultExt, shell::quote};
 use manifest::plan::stage1_sources::COMMON_MK;
 
 /// Largest manifest in bytes; rkt's largest has 4 KiB.

@@ -11,10 +11,7 @@ use super::layout::{
     manifest_directories, relative_in_tree, visible_entries,
 };
 use crate::bounded_file;
-use coreos_types::board::Board;
-use coreos_types::error::{Error, Result, ResultExt};
-use coreos_types::flavor::Flavor;
-use coreos_types::shell::quote;
+use coreos_types::{Board, Error, Flavor, Result, ResultExt, shell::quote};
 use manifest::common_mk::{CommonMk, IncludedFiles};
 use manifest::plan::stage1_sources::{COMMON_MK, ManifestRef};
 

@@ -8,8 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use self::transaction::TreeLock;
-use coreos_types::error::{Error, ErrorExt, Result, ResultExt};
-use coreos_types::shell::quote;
+use coreos_types::{Error, ErrorExt, Result, ResultExt, shell::quote};
 use manifest::plan::stage1_sources::{COMMON_MK, Stage1Sources};
 
 /// An rkt-style tree on disk.

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 
 use super::*;
-use coreos_types::board::Board;
+use coreos_types::Board;
 
 struct Fixture(tempfile::TempDir);
 

@@ -2,14 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use coreos_types::board::Board;
+use coreos_types::Board;
 use manifest::finding::{Fix, FixKind};
 use manifest::plan::bump::ImageTrees;
 use manifest::plan::stage1_sources::Stage1Sources;
-use usr::file_info::FileInfo;
-use usr::lossless_text;
-use usr::path::UsrPath;
-use usr::tree::{NodeKind, UsrTree};
+use usr::{FileInfo, NodeKind, UsrPath, UsrTree, lossless_text};
 
 /// Most edges of a drawing; more are not legible.
 pub(super) const MAX_EDGES: usize = 60;
@@ -83,10 +80,9 @@ fn direct_dependencies(tree: &UsrTree, line: &str) -> Vec<(String, String)> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use coreos_types::flavor::Flavor;
+    use coreos_types::Flavor;
     use manifest::plan::stage1_sources::ManifestRef;
-    use usr::elf::ElfInfo;
-    use usr::tree::Node;
+    use usr::{ElfInfo, Node};
 
     #[test]
     fn soname_and_symlink_are_edges() {

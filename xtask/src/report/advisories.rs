@@ -6,8 +6,7 @@ use serde_json::{Value, json};
 
 use super::join_first_names;
 use super::styled_text::{Style, StyledText};
-use coreos_types::flavor::Flavor;
-use coreos_types::release::Release;
+use coreos_types::{Flavor, Release};
 use packages::release_notes::RelevantFix;
 
 /// The security fixes between two releases, as far as they are known.

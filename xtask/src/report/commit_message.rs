@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use super::{Report, short_manifest_name};
-use coreos_types::signer::Signer;
+use coreos_types::Signer;
 use manifest::finding::{Fix, FixKind};
 use usr::lossless_text;
 

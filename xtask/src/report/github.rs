@@ -80,7 +80,7 @@ mod tests {
 
     use super::*;
     use crate::report::fixtures;
-    use coreos_types::error::Error;
+    use coreos_types::Error;
 
     #[test]
     fn findings_then_the_summary() {

@@ -7,12 +7,9 @@ use serde_json::{Value, json};
 use super::count_with_noun;
 use super::sizes::{format_bytes, format_size_change};
 use super::styled_text::{Style, StyledText};
-use coreos_types::board::Board;
+use coreos_types::Board;
 use manifest::plan::stage1_sources::Stage1Sources;
-use usr::file_info::FileInfo;
-use usr::ldso::DynamicLoader;
-use usr::path::UsrPath;
-use usr::tree::{Node, NodeKind, UsrTree};
+use usr::{DynamicLoader, FileInfo, Node, NodeKind, UsrPath, UsrTree};
 
 /// Differences on one board.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,9 +168,9 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
-    use coreos_types::flavor::Flavor;
+    use coreos_types::Flavor;
     use manifest::plan::stage1_sources::ManifestRef;
-    use usr::elf::ElfInfo;
+    use usr::ElfInfo;
 
     fn image(files: &[(&str, u64, &[&str])], links: &[(&str, &str)]) -> UsrTree {
         let mut tree = UsrTree::new();

@@ -1,7 +1,9 @@
 //! The command line of a run, so that the commands in its hints repeat its options.
 
-use coreos_types::release::Release;
-use coreos_types::shell::{quote, quote_path};
+use coreos_types::{
+    Release,
+    shell::{quote, quote_path},
+};
 use manifest::suggestion::{ManifestEdit, Suggestion};
 
 /// The parts of a command line that a hint repeats.

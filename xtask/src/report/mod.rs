@@ -31,12 +31,7 @@ use std::collections::BTreeMap;
 
 use invocation::Invocation;
 
-use coreos_types::board::Board;
-use coreos_types::channel::Channel;
-use coreos_types::error::{Error, ErrorKind};
-use coreos_types::release::Release;
-use coreos_types::signer::Signer;
-use coreos_types::systemd_version::SystemdVersion;
+use coreos_types::{Board, Channel, Error, ErrorKind, Release, Signer, SystemdVersion};
 use manifest::finding::{Finding, Fix, Severity};
 use manifest::plan::edit_plan::EditPlan;
 use packages::package_changes::PackageChange;

@@ -74,9 +74,9 @@ pub(crate) fn to_json(changes: &[PackageChange]) -> Value {
 mod tests {
     use std::collections::BTreeSet;
 
-    use coreos_types::flavor::Flavor;
+    use coreos_types::Flavor;
     use expect_test::expect;
-    use usr::path::UsrPath;
+    use usr::UsrPath;
 
     use super::*;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use coreos_types::board::Board;
+use coreos_types::Board;
 use manifest::finding::{Finding, FindingKind, Severity};
 use manifest::suggestion::Suggestion;
 
@@ -275,7 +275,7 @@ mod tests {
     fn same_advice_in_two_flavors_is_one_suggestion() {
         let coreos = finding(FindingKind::Advice, "e", &["e"], Suggestion::RunFix);
         let kvm = Finding {
-            flavor: coreos_types::flavor::Flavor::from_dir_name("usr_from_kvm").unwrap(),
+            flavor: coreos_types::Flavor::from_dir_name("usr_from_kvm").unwrap(),
             ..coreos.clone()
         };
         let report = Report { findings: vec![coreos, kvm], ..Report::default() };

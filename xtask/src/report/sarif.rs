@@ -228,7 +228,7 @@ fn invocation(report: &Report) -> Value {
 mod tests {
     use super::*;
     use crate::report::fixtures;
-    use coreos_types::error::Error;
+    use coreos_types::Error;
 
     fn run(report: &Report) -> Value {
         document(report)["runs"][0].clone()

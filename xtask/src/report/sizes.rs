@@ -3,14 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Report;
-use coreos_types::board::Board;
-use coreos_types::flavor::Flavor;
+use coreos_types::{Board, Flavor};
 use manifest::finding::Fix;
 use manifest::plan::bump::ImageTrees;
 use manifest::plan::stage1_sources::Stage1Sources;
-use usr::lossless_text;
-use usr::path::UsrPath;
-use usr::tree::{NodeKind, UsrTree};
+use usr::{NodeKind, UsrPath, UsrTree, lossless_text};
 
 /// The paths of one manifest on one board.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -242,8 +239,7 @@ pub(super) fn format_size_change(before: Option<u64>, after: Option<u64>) -> Str
 mod tests {
     use super::*;
     use manifest::plan::stage1_sources::ManifestRef;
-    use usr::file_info::FileInfo;
-    use usr::tree::Node;
+    use usr::{FileInfo, Node};
 
     fn tree(files: &[(&str, u64)], links: &[(&str, &str)]) -> UsrTree {
         let mut tree = UsrTree::new();

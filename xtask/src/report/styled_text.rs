@@ -30,8 +30,8 @@ pub enum Style {
     Advice,
 }
 
-/// Text in pieces, each with its [`Style`]. Control characters are escaped ([`lossless_text::readable`]), except
-/// in pieces that were added verbatim.
+/// Text in pieces, each with its [`Style`]. Control characters are escaped by
+/// [`lossless_text::escape_for_terminal`], except in pieces that were added verbatim.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StyledText {
     pieces: Vec<(Style, String)>,

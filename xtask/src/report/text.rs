@@ -6,7 +6,7 @@ use super::problem_groups::{Problem, group_by_hint};
 use super::styled_text::{Style, StyledText, wrap};
 use super::summary::summary;
 use super::{Check, CheckOutcome, Report, join_first_names};
-use coreos_types::error::Error;
+use coreos_types::Error;
 use manifest::finding::{Finding, FindingKind, Severity};
 
 /// Layout options.

@@ -6,8 +6,7 @@ use super::build::{Build, FailureCause};
 use super::check_log::CheckLog;
 use crate::context::Context;
 use crate::images::ImageSet;
-use coreos_types::error::{Error, Result};
-use coreos_types::shell::quote;
+use coreos_types::{Error, Result, shell::quote};
 use manifest::suggestion::Suggestion;
 
 /// Builds from verified images; returns whether that succeeded. A failure that no change of the tree can fix is also

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use super::no_follow;
 use crate::trusted_owners::effective_uid;
-use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::{Error, Result, ResultExt};
 
 /// Directories that are searched for programs, whatever the caller's environment.
 pub(super) const STANDARD_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -7,10 +7,10 @@ use super::RootfsUnderTest;
 use super::check_log::{self, CheckLog};
 use crate::report::Report;
 use crate::smoketest::loader_run::{self, LinkOutcome, LinkResult, LinkResults, LoaderRunner};
-use coreos_types::error::{Error, Result};
+use coreos_types::{Error, Result};
 use manifest::finding::{Finding, Severity};
 use manifest::suggestion::Suggestion;
-use usr::path::UsrPath;
+use usr::UsrPath;
 
 /// Runs the loader on every file: one check for each that links, one for each problem, and a sum. `static_check`
 /// has the findings of the manifests, where these were checked for this root filesystem; the problem of an accepted one is

@@ -26,9 +26,7 @@ use crate::smoketest::build::Build;
 use crate::smoketest::rootfs::Rootfs;
 use crate::trusted_owners::TrustedOwners;
 use check_log::CheckLog;
-use coreos_types::board::Board;
-use coreos_types::error::{Error, ErrorExt, Result};
-use coreos_types::flavor::Flavor;
+use coreos_types::{Board, Error, ErrorExt, Flavor, Result};
 use manifest::finding::Severity;
 use manifest::suggestion::Suggestion;
 

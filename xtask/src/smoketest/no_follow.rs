@@ -4,8 +4,7 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use coreos_types::error::{Error, Result, ResultExt};
-use coreos_types::shell::quote;
+use coreos_types::{Error, Result, ResultExt, shell::quote};
 
 /// Creates a directory below `tree`, with its parents. A link is not followed: it may point anywhere.
 ///

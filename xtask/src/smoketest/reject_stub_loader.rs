@@ -5,7 +5,7 @@ use std::io::Read;
 
 use super::RootfsUnderTest;
 use crate::context::Context;
-use coreos_types::error::{Error, Result};
+use coreos_types::{Error, Result};
 
 /// Rejects a root filesystem with a stub as loader: its programs can be neither linked nor run.
 pub(super) fn reject_stub_loader(context: &Context<'_>, tested: &RootfsUnderTest) -> Result<()> {
@@ -27,7 +27,7 @@ fn is_stub(header: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use coreos_types::board::Board;
+    use coreos_types::Board;
     use release_fixture::elf::ElfStub;
 
     use super::*;

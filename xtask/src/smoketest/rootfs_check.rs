@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::RootfsUnderTest;
 use super::check_log::{self, CheckLog};
 use crate::smoketest::rootfs::compare;
-use coreos_types::error::Result;
+use coreos_types::Result;
 use manifest::suggestion::Suggestion;
-use usr::path::UsrPath;
-use usr::tree::{NodeKind, ResolutionEnd};
+use usr::{NodeKind, ResolutionEnd, UsrPath};
 
 /// The manifest of each listed path.
 type ManifestByPath = BTreeMap<UsrPath, String>;

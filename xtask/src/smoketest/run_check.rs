@@ -9,8 +9,7 @@ use super::{host, no_follow};
 use crate::cli::Smoketest;
 use crate::context::Context;
 use crate::smoketest::boot::{Boot, BootOutcome, diagnosis::MissingItem, namespaces, rkt, vm};
-use coreos_types::error::{Error, Result};
-use coreos_types::systemd_version::SystemdVersion;
+use coreos_types::{Error, Result, SystemdVersion};
 use manifest::suggestion::Suggestion;
 use usr::ldso::{MissingSymlink, UnreachableLibrary};
 

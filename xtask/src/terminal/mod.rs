@@ -17,7 +17,7 @@ use crate::report::styled_text::{Style, StyledText};
 use crate::report::text::Layout;
 use crate::report::{OutputFormat, Report, github, json, sarif, text};
 use crate::signals;
-use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::{Error, Result, ResultExt};
 
 /// The amount of output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]

@@ -13,7 +13,7 @@ use crate::report::styled_text::{Style, StyledText};
 use crate::report::{CheckOutcome, Report, count_with_noun, sizes};
 use crate::smoketest::smoketest;
 use crate::trusted_owners::TrustedOwners;
-use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::{Error, Result, ResultExt};
 use manifest::finding::Severity;
 use manifest::unneeded::{UnneededCategory, UnneededLine};
 

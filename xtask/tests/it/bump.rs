@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use coreos_types::board::Board;
-use coreos_types::flavor::Flavor;
+use coreos_types::{Board, Flavor};
 use manifest::finding::{Finding, FixKind};
 use manifest::plan::bump::{BumpOptions, BumpPlan, plan_bump};
 use manifest::plan::edit_plan::EditPlan;
@@ -11,7 +10,7 @@ use manifest::plan::stage1_sources::{COMMON_MK, Stage1Sources};
 use manifest::rules::lint_and_fix::FixOptions;
 use manifest::selection::ManifestRef;
 use release_fixture::image_spec::ImageSpec;
-use usr::elf::DlopenPriority;
+use usr::DlopenPriority;
 use xtask::demo::example;
 
 const BASH: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/bash.manifest";

@@ -9,12 +9,10 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 
-use coreos_types::error::{ErrorKind, Result};
-use coreos_types::vendor::Vendor;
+use coreos_types::{ErrorKind, Result, Vendor};
 use release_fixture::certificate::TestCertificate;
 use release_fixture::server::Misbehavior;
-use usr::file_info::FileInfo;
-use usr::path::UsrPath;
+use usr::{FileInfo, UsrPath};
 use xtask::cache::ImageHandle;
 
 use self::site::{CacheSite, accept_any, signature_path, wait_for_mtime_step};

@@ -7,8 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use coreos_types::board::Board;
-use coreos_types::vendor::Vendor;
+use coreos_types::{Board, Vendor};
 use release_fixture::certificate::TestCertificate;
 use release_fixture::image_spec::ImageSpec;
 use release_fixture::server::Server;

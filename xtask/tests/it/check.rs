@@ -5,10 +5,7 @@ mod remedies;
 
 use std::collections::BTreeMap;
 
-use coreos_types::board::Board;
-use coreos_types::channel::Channel;
-use coreos_types::systemd_version::SystemdVersion;
-use coreos_types::vendor::Vendor;
+use coreos_types::{Board, Channel, SystemdVersion, Vendor};
 use expect_test::{Expect, expect};
 use manifest::common_mk::CommonMk;
 use manifest::finding::Finding;
@@ -17,7 +14,7 @@ use manifest::plan::check_sources::check_sources;
 use manifest::rules::lint_and_fix::FixOptions;
 use release_fixture::elf::ElfStub;
 use release_fixture::image_spec::ImageSpec;
-use usr::elf::DlopenPriority;
+use usr::DlopenPriority;
 use xtask::demo::example;
 use xtask::report::invocation::Invocation;
 

@@ -1,16 +1,16 @@
 //! Fixtures of the release factory: ELF stubs, images, sites and certificates match their descriptions.
 
-use coreos_types::board::Board;
-use coreos_types::vendor::{Vendor, Vendors};
+use coreos_types::{Board, Vendor, Vendors};
 use pxe_image::{SignatureCheck, TempFileDir, VerifiedImage};
 use release_fixture::certificate::TestCertificate;
 use release_fixture::elf::ElfStub;
 use release_fixture::image_spec::ImageSpec;
 use release_fixture::pack;
 use release_fixture::site::{Site, add_signed_release};
-use usr::elf::{self, DlopenPriority};
-use usr::file_info::FileInfo;
-use usr::identity::{self, Identity};
+use usr::{
+    DlopenPriority, FileInfo, elf,
+    identity::{self, Identity},
+};
 
 fn image(brand: &'static Vendor, board: Board) -> ImageSpec {
     let image = ImageSpec::new(brand, board, &"1032.0.0".parse().unwrap(), "229");

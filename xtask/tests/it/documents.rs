@@ -1,6 +1,6 @@
 //! Validation of the JSON document of each command, run on the guide's tree and images, with the schema.
 
-use coreos_types::board::Board;
+use coreos_types::Board;
 use release_fixture::elf::ElfStub;
 use serde_json::Value;
 

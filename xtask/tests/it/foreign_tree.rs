@@ -3,8 +3,7 @@
 
 use std::process::{Command, Output};
 
-use coreos_types::board::Board;
-use coreos_types::vendor::Vendor;
+use coreos_types::{Board, Vendor};
 use release_fixture::certificate::TestCertificate;
 use release_fixture::image_spec::ImageSpec;
 use release_fixture::server::{Misbehavior, Server};

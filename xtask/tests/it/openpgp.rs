@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use coreos_types::error::{Error, ErrorKind, Result};
+use coreos_types::{Error, ErrorKind, Result};
 use expect_test::expect;
 use openpgp_policy::{Certificate, DetachedSignatures, Pin, SHA1_CUTOFF, TrustPolicy};
 use regex::Regex;

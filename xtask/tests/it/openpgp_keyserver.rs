@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use coreos_types::error::{Error, ErrorKind, Result};
+use coreos_types::{Error, ErrorKind, Result};
 use openpgp_policy::{Certificate, DetachedSignatures, Pin, TrustPolicy, VerificationResults};
 use release_fixture::server::Server;
 use tempfile::TempDir;

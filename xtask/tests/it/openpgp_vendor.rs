@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use coreos_types::vendor::{Vendor, Vendors};
+use coreos_types::{Vendor, Vendors};
 use openpgp_policy::{
     COREOS_FINGERPRINT, Certificate, DetachedSignatures, FLATCAR_FINGERPRINT, Pin, SignatureStatus,
     TrustPolicy, Verification,

@@ -6,9 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use coreos_types::board::Board;
-use coreos_types::flavor::Flavor;
-use coreos_types::signer::Signer;
+use coreos_types::{Board, Flavor, Signer};
 use manifest::finding::{Finding, FindingKind, Fix, FixKind, Severity};
 use manifest::plan::edit_plan::{EditPlan, FileEdit};
 use manifest::suggestion::Suggestion;

@@ -1,7 +1,6 @@
 //! A vendor of the configuration: its names, server, keys and boards, from a bump to `releases`.
 
-use coreos_types::board::Board;
-use coreos_types::vendor::Vendor;
+use coreos_types::{Board, Vendor};
 use release_fixture::certificate::TestCertificate;
 use release_fixture::server::Server;
 use release_fixture::site::{Site, add_signed_release};
@@ -106,7 +105,7 @@ fn tree_moves_to_an_own_vendor_and_back() {
         &own.config.vendors,
     )
     .unwrap();
-    pins.set_vendor(Vendor::COREOS, Some(coreos_types::channel::Channel::Alpha)).unwrap();
+    pins.set_vendor(Vendor::COREOS, Some(coreos_types::Channel::Alpha)).unwrap();
     assert_eq!(pins.url_as_written(), before);
     assert_eq!(pins.url(Board::Amd64).unwrap().matches("1032.0.0").count(), 1);
 }

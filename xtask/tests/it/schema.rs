@@ -1,9 +1,6 @@
 //! Validation with `docs/report.schema.json`: documents of the tool are valid, and altered documents are not.
 
-use coreos_types::board::Board;
-use coreos_types::error::Error;
-use coreos_types::flavor::Flavor;
-use coreos_types::signer::Signer;
+use coreos_types::{Board, Error, Flavor, Signer};
 use manifest::finding::{Finding, FindingKind, Fix, FixKind, Severity};
 use manifest::plan::edit_plan::{EditPlan, FileEdit};
 use manifest::suggestion::Suggestion;

@@ -1,11 +1,11 @@
 //! Vocabulary of the other crates.
 //!
-//! - [`release`], [`channel`], [`channel_or_stream`], [`board`]: the words of release servers.
-//! - [`flavor`], [`systemd_version`]: what the sources of a stage1 name.
-//! - [`parse_error`]: the error of a word that is none of these.
-//! - [`vendor`]: who publishes images, with file names, servers and pinned keys.
-//! - [`error`]: the [`Error`](error::Error) that stops a command, with its causes and a hint.
-//! - [`signer`]: the signer of a file.
+//! - [`Release`], [`Channel`], [`ChannelOrStream`], [`Board`]: the words of release servers.
+//! - [`Flavor`], [`SystemdVersion`]: what the sources of a stage1 name.
+//! - [`ParseError`]: the error of a word that is none of these.
+//! - [`Vendor`]: who publishes images, with file names, servers and pinned keys.
+//! - [`error`]: the [`Error`] that stops a command, with its causes and a hint.
+//! - [`Signer`]: the signer of a file.
 //! - [`calendar`]: Unix seconds as RFC 3339.
 //! - [`shell`]: quoting for commands that are printed.
 //!
@@ -14,15 +14,26 @@
 #[macro_use]
 mod word_enum;
 
-pub mod board;
+mod board;
 pub mod calendar;
-pub mod channel;
-pub mod channel_or_stream;
+mod channel;
+mod channel_or_stream;
 pub mod error;
-pub mod flavor;
-pub mod parse_error;
-pub mod release;
+mod flavor;
+mod parse_error;
+mod release;
 pub mod shell;
-pub mod signer;
-pub mod systemd_version;
-pub mod vendor;
+mod signer;
+mod systemd_version;
+mod vendor;
+
+pub use self::board::Board;
+pub use self::channel::Channel;
+pub use self::channel_or_stream::ChannelOrStream;
+pub use self::error::{Error, ErrorExt, ErrorKind, Result, ResultExt};
+pub use self::flavor::Flavor;
+pub use self::parse_error::ParseError;
+pub use self::release::Release;
+pub use self::signer::Signer;
+pub use self::systemd_version::SystemdVersion;
+pub use self::vendor::{Vendor, Vendors};

@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::finding::{Finding, FindingKind, FindingSite};
 use crate::selection::ManifestSet;
 use crate::suggestion::Suggestion;
-use coreos_types::board::Board;
-use coreos_types::flavor::Flavor;
+use coreos_types::{Board, Flavor};
 use usr::glob;
 
 /// The file of a tree that lists its accepted findings.

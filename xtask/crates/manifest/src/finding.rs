@@ -1,9 +1,7 @@
 //! Findings and fixes, each with its reason.
 
 use super::suggestion::Suggestion;
-use coreos_types::board::Board;
-use coreos_types::flavor::Flavor;
-use coreos_types::word_enum;
+use coreos_types::{Board, Flavor, word_enum};
 
 word_enum! {
     /// The kinds of findings. The words are those in JSON.

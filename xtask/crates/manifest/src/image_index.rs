@@ -5,10 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::library_name::{LibraryName, NameKind};
 use super::unsatisfied_dependencies::DependencyCache;
-use usr::file_info::FileInfo;
-use usr::name_index::NameIndex;
-use usr::path::UsrPath;
-use usr::tree::{NodeKind, ResolutionEnd, UsrTree};
+use usr::{FileInfo, NodeKind, ResolutionEnd, UsrPath, UsrTree, name_index::NameIndex};
 
 /// The class of a path's directory: a replacement is searched among paths of the same class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,7 @@
 use super::image_index::ImageIndex;
 use super::library_name::{LibraryName, NameKind};
 use super::selection::Selection;
-use usr::file_info::FileInfo;
-use usr::path::UsrPath;
+use usr::{FileInfo, UsrPath};
 
 /// A file, and the libraries that the file may load with dlopen(3).
 struct KnownDlopen {

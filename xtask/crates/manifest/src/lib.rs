@@ -8,7 +8,7 @@
 //! - [`rules`]: the checks and fixes; [`finding`] and [`suggestion`] are their results.
 //! - [`plan`]: the plan of a bump, of an edit and of sorting, from sources to sources.
 //!
-//! The crate does no I/O: the caller reads the sources and writes the plan, and [`usr::tree::UsrTree`] reads files of
+//! The crate does no I/O: the caller reads the sources and writes the plan, and [`usr::UsrTree`] reads files of
 //! the image.
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "unit tests make files and take the time"))]
 

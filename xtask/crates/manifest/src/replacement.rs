@@ -6,8 +6,7 @@ use super::exactly_one;
 use super::file::ManifestFile;
 use super::image_index::{ImageIndex, PathClass};
 use super::library_name::{LibraryName, NameKind, strip_trailing_version};
-use usr::path::UsrPath;
-use usr::tree::NodeKind;
+use usr::{NodeKind, UsrPath};
 
 /// What became of a listed path, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]

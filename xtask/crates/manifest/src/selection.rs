@@ -5,12 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound::{Included, Unbounded};
 
 use super::file::ManifestFile;
-use coreos_types::board::Board;
-use coreos_types::flavor::Flavor;
-use usr::elf::ElfInfo;
-use usr::file_info::FileInfo;
-use usr::path::UsrPath;
-use usr::tree::{NodeKind, UsrTree};
+use coreos_types::{Board, Flavor};
+use usr::{ElfInfo, FileInfo, NodeKind, UsrPath, UsrTree};
 
 /// A file of a manifest directory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

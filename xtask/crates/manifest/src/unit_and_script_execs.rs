@@ -5,10 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::selection::Selection;
 use super::shebang;
 use super::unit_file::{self, UnitCommand};
-use usr::file_info::FileInfo;
-use usr::identity;
-use usr::path::UsrPath;
-use usr::tree::{NodeKind, ResolutionEnd, UsrTree};
+use usr::{FileInfo, NodeKind, ResolutionEnd, UsrPath, UsrTree, identity};
 
 /// The search path for program names (systemd.exec(5), env(1)).
 const SEARCH_PATH: [&str; 4] = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use coreos_types::systemd_version::SystemdVersion;
-use usr::path::UsrPath;
+use coreos_types::SystemdVersion;
+use usr::UsrPath;
 
 /// Characters between words.
 const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];

@@ -2,9 +2,10 @@
 
 use super::exactly_one;
 use super::selection::Selection;
-use usr::known_execs::{KnownExec, known_execs};
-use usr::path::UsrPath;
-use usr::tree::UsrTree;
+use usr::{
+    UsrPath, UsrTree,
+    known_execs::{KnownExec, known_execs},
+};
 
 /// The programs of the table that the image has and the selection does not: the selected program that starts one, the
 /// row of the table, and every symlink on the path, then the program.

@@ -11,14 +11,11 @@ use crate::selection::{Location, Selection};
 use crate::unit_and_script_execs;
 use crate::unlisted_execs::started_by;
 use crate::unsatisfied_dependencies::loaders_with_without_env;
-use coreos_types::board::Board;
-use coreos_types::error::Result;
-use coreos_types::flavor::Flavor;
-use coreos_types::word_enum;
-use usr::file_info::{FileInfo, is_loader_name, is_systemd_program};
-use usr::ldso::DynamicLoader;
-use usr::path::UsrPath;
-use usr::tree::{Node, NodeKind, UsrTree};
+use coreos_types::{Board, Flavor, Result, word_enum};
+use usr::{
+    DynamicLoader, FileInfo, Node, NodeKind, UsrPath, UsrTree,
+    file_info::{is_loader_name, is_systemd_program},
+};
 
 word_enum! {
     /// The kinds of unneeded paths, the surest first. The words are those in JSON.

@@ -11,9 +11,7 @@ use super::selection::{Location, Selection};
 use super::unlisted_execs;
 pub use selection_vs_image::DifferentProvider;
 use selection_vs_image::Loaders;
-use usr::elf::DlopenPriority;
-use usr::ldso::{DynamicLoader, FoundVia};
-use usr::path::UsrPath;
+use usr::{DlopenPriority, DynamicLoader, UsrPath, ldso::FoundVia};
 
 /// Errors of the dynamic loader for all programs and libraries of a selection.
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use coreos_types::error::{Error, Result};
+use coreos_types::{Error, Result};
 use pgp::packet::SignatureType;
 use pgp::types::Tag;
 

@@ -1,7 +1,7 @@
 //! Certificate files: armored with text around the blocks, binary, or in another format that the error names.
 
 use super::armor;
-use coreos_types::error::{Error, Result};
+use coreos_types::{Error, Result};
 
 /// The packets of a certificate file: of every public key block if it is armored, with any text around the blocks,
 /// as `gpg --import` reads them; otherwise the bytes themselves.

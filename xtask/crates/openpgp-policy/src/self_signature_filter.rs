@@ -8,7 +8,7 @@
 use super::certificate::{Certificate, Component};
 use super::key::Key;
 use super::signature::SignaturePacket;
-use coreos_types::error::{Error, Result};
+use coreos_types::{Error, Result};
 use pgp::packet::SignatureType;
 
 /// The self-signatures on one component: the primary key, a user ID or a subkey.

@@ -6,7 +6,7 @@ use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::SignatureType;
 use pgp::types::{Mpi, SignatureBytes, Tag};
 
-use coreos_types::error::{Error, Result};
+use coreos_types::{Error, Result};
 
 use super::armor;
 use super::hash::Hash;

@@ -3,8 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use coreos_types::error::{Error, Result};
-use coreos_types::vendor::{Vendor, Vendors};
+use coreos_types::{Error, Result, Vendor, Vendors};
 
 use super::Certificate;
 

@@ -1,13 +1,11 @@
 //! The verification results of the signatures of a file, and their messages.
 
-use coreos_types::error::{Error, Result};
-use coreos_types::signer::Signer;
+use coreos_types::{Error, Result, Signer, calendar::rfc3339};
 
 use super::certificate::Certificate;
 use super::key::Key;
 use super::trust_policy::TrustPolicy;
 use super::violation::Violation;
-use coreos_types::calendar::rfc3339;
 
 /// The outcome for every signature of a `.sig`, in its order.
 #[derive(Debug, Clone)]

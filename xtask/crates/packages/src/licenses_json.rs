@@ -4,11 +4,10 @@ use std::fmt;
 use std::io::{self, Read};
 
 use bzip2::read::MultiBzDecoder;
-use coreos_types::error::{Error, Result};
+use coreos_types::{Error, Result};
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::Value;
-use usr::path::UsrPath;
-use usr::tree::{ResolutionEnd, UsrTree};
+use usr::{ResolutionEnd, UsrPath, UsrTree};
 
 use crate::package::MAX_PACKAGES;
 use crate::{Package, PackageSet};
@@ -128,8 +127,7 @@ mod tests {
 
     use bzip2::Compression;
     use bzip2::write::BzEncoder;
-    use usr::file_info::FileInfo;
-    use usr::tree::{Node, NodeKind};
+    use usr::{FileInfo, Node, NodeKind};
 
     use super::*;
     use crate::package::short_name;

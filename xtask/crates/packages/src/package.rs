@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use usr::path::UsrPath;
-use usr::tree::MAX_NODES;
+use usr::{UsrPath, tree::MAX_NODES};
 
 /// One package of an image.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]

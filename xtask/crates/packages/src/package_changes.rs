@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use coreos_types::flavor::Flavor;
-use usr::path::UsrPath;
+use coreos_types::Flavor;
+use usr::UsrPath;
 
 use crate::{Package, PackageSet};
 

@@ -7,9 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use coreos_types::error::{Error, Result};
-use coreos_types::flavor::Flavor;
-use coreos_types::release::Release;
+use coreos_types::{Error, Flavor, Release, Result};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use coreos_types::release::Release;
+use coreos_types::Release;
 use packages::release_notes::ReleaseNotes;
 
 /// Compares the counts of each pair of releases of a file; returns their number.

@@ -11,7 +11,7 @@ use backhand::compression::CompressionAction;
 
 use super::decompressor::DATA_DECOMPRESSOR;
 use super::tables::{FileLayout, StoredBlock, Tables, broken_squashfs, error_text};
-use coreos_types::error::{Result, catch_panic};
+use coreos_types::{Result, error::catch_panic};
 
 /// Reader of file contents; each thread has its own.
 pub(super) struct BlockReader<'a> {

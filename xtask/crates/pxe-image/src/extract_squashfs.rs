@@ -13,7 +13,7 @@ use super::gzip::GzipReader;
 use super::inflate_limits::InflateLimits;
 use super::newc_header::{self, Header};
 use super::temp_file::TempFileDir;
-use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::{Error, Result, ResultExt};
 
 /// The member that is the image's `/usr`.
 const MEMBER: &str = "usr.squashfs";

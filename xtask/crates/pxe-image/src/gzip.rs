@@ -7,7 +7,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 use super::broadcast::ChunkReceiver;
 use super::inflate_limits::InflateLimits;
-use coreos_types::error::Error;
+use coreos_types::Error;
 
 /// The first bytes of each gzip member (RFC 1952, 2.3.1).
 const MAGIC: [u8; 2] = [0x1f, 0x8b];

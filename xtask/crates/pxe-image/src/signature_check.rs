@@ -1,8 +1,7 @@
 //! The check of a signature over the bytes of a file, or its absence under `--unsigned`.
 
 use super::digest::Digest;
-use coreos_types::error::Result;
-use coreos_types::signer::Signer;
+use coreos_types::{Result, Signer};
 use openpgp_policy::Verification;
 
 /// The signature check of a file.

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 
 use super::decompressor::TABLE_BLOCK;
 use super::tables::broken_squashfs;
-use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::{Error, Result, ResultExt};
 
 /// The nodes of one image; a real one has about 20,000.
 pub(super) const MAX_NODES: u32 = usr::tree::MAX_NODES as u32;

@@ -14,10 +14,8 @@ use backhand::v4::inode::{Inode, InodeInner};
 
 use super::decompressor;
 use super::superblock::{self, MAX_NODES};
-use coreos_types::error::{Error, Result, ResultExt, catch_panic};
-use usr::lossless_text;
-use usr::path::UsrPath;
-use usr::tree::{Node, NodeKind, UsrTree};
+use coreos_types::{Error, Result, ResultExt, error::catch_panic};
+use usr::{Node, NodeKind, UsrPath, UsrTree, lossless_text};
 
 /// The depth of nested directories; with the shortest names that is `PATH_MAX`.
 const MAX_DEPTH: usize = 2048;

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use coreos_types::error::{Result, ResultExt};
+use coreos_types::{Result, ResultExt};
 use rustix::fs::OFlags;
 
 /// A directory for temporary files without a name.

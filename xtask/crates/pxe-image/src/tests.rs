@@ -11,12 +11,10 @@ use expect_test::expect;
 use super::unverified_read::read_unverified;
 use super::{Digest, Payload, SignatureCheck};
 use super::{InflateLimits, TempFileDir, UsrSquashfs};
-use coreos_types::board::Board;
-use coreos_types::error::Result;
+use coreos_types::{Board, Result};
 use openpgp_policy::{Certificate, DetachedSignatures, Pin, SHA1_CUTOFF, TrustPolicy, Verification};
 use release_fixture::elf::ElfStub;
-use usr::path::UsrPath;
-use usr::tree::{Node, NodeKind};
+use usr::{Node, NodeKind, UsrPath};
 
 fn squashfs(compressor: Compressor, files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut writer = FilesystemWriter::default();

@@ -10,8 +10,7 @@ use super::extract_squashfs::extract_squashfs;
 use super::inflate_limits::InflateLimits;
 use super::signature_check::SignatureCheck;
 use super::temp_file::TempFileDir;
-use coreos_types::error::error_from_read;
-use coreos_types::error::{Error, Result};
+use coreos_types::{Error, Result, error::error_from_read};
 
 /// The outcome of reading a whole file. Nothing of it is trusted before the signature is checked.
 pub struct UnverifiedRead {

@@ -9,10 +9,11 @@ use std::thread;
 use super::block_reader::BlockReader;
 use super::tables::{self, FileLayout, Tables};
 use super::unverified_read::join;
-use coreos_types::error::{Error, Result, ResultExt};
-use usr::file_info::{self, FileInfo, FileInfoReader, ReadBudget};
-use usr::path::UsrPath;
-use usr::tree::UsrTree;
+use coreos_types::{Error, Result, ResultExt};
+use usr::{
+    FileInfo, FileInfoReader, UsrPath, UsrTree,
+    file_info::{self, ReadBudget},
+};
 
 /// The minimum in bytes for reading in several threads: fewer bytes are read faster than a thread starts.
 const MIN_PARALLEL_BYTES: u64 = 2 << 20;

@@ -9,8 +9,7 @@ use super::signature_check::SignatureCheck;
 use super::temp_file::TempFileDir;
 use super::unverified_read::{Payload, read_unverified};
 use super::usr_squashfs::UsrSquashfs;
-use coreos_types::error::{Error, Result};
-use coreos_types::signer::Signer;
+use coreos_types::{Error, Result, Signer};
 
 /// An image that was read once, and verified during that read. [`VerifiedImage::read_and_verify`] is its only constructor.
 #[derive(Debug)]

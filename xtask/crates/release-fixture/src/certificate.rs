@@ -19,7 +19,7 @@ use pgp::types::{
     PlainSecretParams, PublicParams, SecretParams, SigningKey, Tag, Timestamp,
 };
 
-use coreos_types::error::{Result, ResultExt};
+use coreos_types::{Result, ResultExt};
 
 /// The creation time of the keys and of their bindings: 2016-01-01 00:00 UTC.
 pub const KEYS_CREATED_AT: u32 = 1_451_606_400;

@@ -3,8 +3,11 @@
 //! One `PT_LOAD` maps the whole file at address 0, so that each address is a file offset. A stub has no section headers: the
 //! loader reads none.
 
-use coreos_types::board::Board;
-use usr::elf::{DlopenNote, DlopenPriority, ElfInfo, Filtee, FilterKind, VersionNeed};
+use coreos_types::Board;
+use usr::{
+    DlopenPriority, ElfInfo,
+    elf::{DlopenNote, Filtee, FilterKind, VersionNeed},
+};
 
 mod encoding;
 mod versions_and_notes;

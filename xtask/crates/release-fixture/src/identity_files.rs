@@ -1,8 +1,6 @@
 //! The files in an image that name its vendor, board and release, as CoreOS and Flatcar write them.
 
-use coreos_types::board::Board;
-use coreos_types::release::Release;
-use coreos_types::vendor::Vendor;
+use coreos_types::{Board, Release, Vendor};
 
 /// The first CoreOS release with the board in its os-release (March 2017).
 const BOARD_IN_OS_RELEASE_SINCE: u32 = 1353;

@@ -5,12 +5,8 @@ use std::collections::BTreeMap;
 use super::elf::ElfStub;
 use super::identity_files::identity_files;
 use super::licenses_json;
-use coreos_types::board::Board;
-use coreos_types::release::Release;
-use coreos_types::vendor::Vendor;
-use usr::file_info;
-use usr::path::UsrPath;
-use usr::tree::{Node, NodeKind, UsrTree};
+use coreos_types::{Board, Release, Vendor};
+use usr::{Node, NodeKind, UsrPath, UsrTree, file_info};
 
 /// One image. Paths are relative to `/usr`; no path goes through a directory symlink (`lib` on amd64).
 #[derive(Debug, Clone)]

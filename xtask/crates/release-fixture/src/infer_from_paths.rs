@@ -120,8 +120,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::image_spec::NodeSpec;
     use super::*;
-    use coreos_types::board::Board;
-    use coreos_types::vendor::Vendor;
+    use coreos_types::{Board, Vendor};
 
     #[test]
     fn types_are_inferred_from_names() {

@@ -7,7 +7,7 @@ use std::io::Write;
 use bzip2::Compression;
 use bzip2::write::BzEncoder;
 use serde_json::json;
-use usr::path::UsrPath;
+use usr::UsrPath;
 
 /// The file below `/usr`.
 pub(super) const PATH: &str = "share/licenses/licenses.json.bz2";

@@ -10,7 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::image_spec::{ImageSpec, NodeSpec};
-use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::{Error, Result, ResultExt};
 
 /// The time of every file, so that the same description gives the same bytes: 2016-04-29 01:29 UTC.
 const FILE_MTIME: u32 = 1_461_893_340;

@@ -14,7 +14,7 @@ use self::exchange::Exchange;
 pub use self::misbehavior::Misbehavior;
 pub use self::request::Request;
 use super::site::Site;
-use coreos_types::error::{Result, ResultExt};
+use coreos_types::{Result, ResultExt};
 
 mod exchange;
 mod misbehavior;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::certificate::TestCertificate;
 use super::image_spec::ImageSpec;
 use super::{metadata_files, pack};
-use coreos_types::error::Result;
+use coreos_types::Result;
 
 /// The files of a release server by their path below the server's root, `amd64-usr/1032.0.0/version.txt`.
 pub type Site = BTreeMap<String, Vec<u8>>;

@@ -9,7 +9,7 @@ use super::elf::{self, ElfInfo};
 use super::known_execs::known_execs;
 use super::lossless_text;
 use super::path::UsrPath;
-use coreos_types::error::{Error, Result};
+use coreos_types::{Error, Result};
 
 /// Reads files of an image for a [`UsrTree`](super::tree::UsrTree), once each.
 pub trait FileInfoReader: Send + Sync {

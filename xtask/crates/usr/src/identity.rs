@@ -5,10 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::file_info::{FileInfo, is_loader_name, is_systemd_program};
 use super::path::UsrPath;
 use super::tree::UsrTree;
-use coreos_types::board::Board;
-use coreos_types::release::Release;
-use coreos_types::systemd_version::SystemdVersion;
-use coreos_types::vendor::{Vendor, Vendors};
+use coreos_types::{Board, Release, SystemdVersion, Vendor, Vendors};
 
 /// The vendor, release and board of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

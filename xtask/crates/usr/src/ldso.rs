@@ -23,7 +23,7 @@ use std::rc::Rc;
 use super::file_info::FileInfo;
 use super::path::UsrPath;
 use super::tree::{ResolutionEnd, UsrTree};
-use coreos_types::board::Board;
+use coreos_types::Board;
 pub use load_result::{FoundVia, LoadResult, NeededEntry, NotFound, Object, Rejected, UndefinedVersion};
 use search_dir::{Directory, SearchDir};
 pub use unreachable_library::{MissingSymlink, UnreachableLibrary};

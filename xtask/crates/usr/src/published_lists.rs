@@ -8,8 +8,7 @@
 use super::file_info::FileInfo;
 use super::path::UsrPath;
 use super::tree::{Node, NodeKind, UsrTree};
-use coreos_types::error::{Error, Result};
-use coreos_types::systemd_version::SystemdVersion;
+use coreos_types::{Error, Result, SystemdVersion};
 
 /// The files and directories, and the bytes of their paths; a real list has a fifth of both.
 const MAX_NODES: usize = 150_000;

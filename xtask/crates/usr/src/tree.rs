@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use super::elf::ElfInfo;
 use super::file_info::{FileInfo, FileInfoReader};
 use super::path::UsrPath;
-use coreos_types::error::{Error, Result};
+use coreos_types::{Error, Result};
 use resolve::{Cursor, Resolver};
 
 /// Every node of an image, by its path relative to `/usr`. The root directory itself is not a node.

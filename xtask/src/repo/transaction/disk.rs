@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::Path;
 
-use coreos_types::error::{Result, ResultExt};
+use coreos_types::{Result, ResultExt};
 
 /// The file system; in tests, one whose calls can fail.
 #[derive(Debug, Default)]

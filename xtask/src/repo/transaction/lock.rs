@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::trusted_owners::TrustedOwners;
 use crate::unsupported_lock::is_unsupported_lock;
-use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::{Error, Result, ResultExt};
 
 /// Longest wait for another run, which holds the lock only while it writes a few small files.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);

@@ -18,7 +18,7 @@ pub(crate) use self::lock::TreeLock;
 use self::staging::Staging;
 use super::Repo;
 use crate::signals;
-use coreos_types::error::{Error, Result};
+use coreos_types::{Error, Result};
 use manifest::plan::edit_plan::EditPlan;
 
 /// Writes every file of the plan, or none. Signals are deferred until the transaction has ended.

@@ -16,8 +16,7 @@ use crate::bounded_file;
 use crate::git;
 use crate::repo::layout;
 use crate::trusted_owners::TrustedOwners;
-use coreos_types::error::{Error, Result, ResultExt};
-use coreos_types::shell::quote;
+use coreos_types::{Error, Result, ResultExt, shell::quote};
 
 /// The directory's name at the root of the tree.
 const STAGING_DIR: &str = ".xtask-staging";

@@ -8,8 +8,7 @@ use std::path::Path;
 
 use super::journal::is_allowed_path;
 use crate::repo::layout;
-use coreos_types::error::{Error, Result, ResultExt};
-use coreos_types::shell::quote;
+use coreos_types::{Error, Result, ResultExt, shell::quote};
 use manifest::plan::edit_plan::{EditPlan, FileEdit};
 
 /// A file to replace.

@@ -108,7 +108,7 @@ fn columns(needs: &[DependencyEdge]) -> Vec<Vec<&str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use coreos_types::board::Board;
+    use coreos_types::Board;
 
     fn need(from: &str, to: &str) -> DependencyEdge {
         DependencyEdge { board: Board::Amd64, from: from.into(), to: to.into(), name: "x".into() }

@@ -3,7 +3,7 @@ use expect_test::expect;
 use super::*;
 use crate::report::fixtures;
 use packages::package_changes::PackageChange;
-use usr::path::UsrPath;
+use usr::UsrPath;
 
 #[test]
 fn bump_as_body_of_a_pull_request() {

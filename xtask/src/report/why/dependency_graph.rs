@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Edge, ManifestLine, UnresolvedName};
-use coreos_types::board::Board;
+use coreos_types::Board;
 use manifest::plan::stage1_sources::Stage1Sources;
 use manifest::selection::Location;
 use manifest::{unit_and_script_execs::find_exec_references, unlisted_execs};
-use usr::elf::DlopenNote;
-use usr::file_info::FileInfo;
-use usr::ldso::{DynamicLoader, FoundVia, LoadResult};
-use usr::path::UsrPath;
-use usr::tree::UsrTree;
+use usr::{
+    DynamicLoader, FileInfo, UsrPath, UsrTree,
+    elf::DlopenNote,
+    ldso::{FoundVia, LoadResult},
+};
 
 /// The dependency graph of the listed files of a board.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -8,11 +8,10 @@ use std::sync::Arc;
 
 use self::dependency_graph::DependencyGraph;
 pub(crate) use self::render::{dot, mermaid, render_tree, to_json};
-use coreos_types::board::Board;
+use coreos_types::Board;
 use manifest::plan::bump::ImageTrees;
 use manifest::plan::stage1_sources::Stage1Sources;
-use usr::path::UsrPath;
-use usr::tree::{Node, NodeKind, ResolutionEnd, UsrTree};
+use usr::{Node, NodeKind, ResolutionEnd, UsrPath, UsrTree};
 
 /// The answer, one per board.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

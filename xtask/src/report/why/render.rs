@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{AbsentPath, BoardAnswer, Edge, ManifestLine, WhyAnswer};
 use crate::report::styled_text::{Style, StyledText};
-use usr::path::UsrPath;
+use usr::UsrPath;
 
 /// A tree: where the file is listed, and its dependents, transitively. `(*)` marks a file that was shown above.
 pub(crate) fn render_tree(why: &WhyAnswer) -> StyledText {

@@ -4,11 +4,9 @@
 use expect_test::{Expect, expect};
 
 use super::*;
-use coreos_types::flavor::Flavor;
+use coreos_types::Flavor;
 use manifest::plan::stage1_sources::ManifestRef;
-use usr::elf::{DlopenNote, DlopenPriority, ElfInfo};
-use usr::file_info::FileInfo;
-use usr::tree::Node;
+use usr::{DlopenPriority, ElfInfo, FileInfo, Node, elf::DlopenNote};
 
 const FILE: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest";
 

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use crate::smoketest::no_follow;
-use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::{Error, Result, ResultExt};
 
 /// Longest line in bytes; the rest of a longer one is another line.
 const MAX_LINE_LEN: u64 = 4096;

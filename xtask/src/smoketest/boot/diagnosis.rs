@@ -4,10 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::smoketest::loader_run::pid1_check;
 use crate::smoketest::rootfs::Rootfs;
-use coreos_types::board::Board;
-use coreos_types::systemd_version::SystemdVersion;
-use usr::ldso::UnreachableLibrary;
-use usr::path::UsrPath;
+use coreos_types::{Board, SystemdVersion};
+use usr::{UsrPath, ldso::UnreachableLibrary};
 
 /// A file or unit that is missing in the root filesystem, or that was not found there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

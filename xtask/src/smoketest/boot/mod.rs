@@ -20,8 +20,7 @@ use self::console::ConsoleLog;
 use super::host::{is_root, missing_programs_reason};
 use super::no_follow;
 use super::rootfs::Rootfs;
-use coreos_types::error::{Result, ResultExt};
-use coreos_types::systemd_version::SystemdVersion;
+use coreos_types::{Result, ResultExt, SystemdVersion};
 
 /// One boot of a root filesystem.
 #[derive(Debug, Clone, Copy)]

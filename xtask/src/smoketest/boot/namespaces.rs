@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use super::{Boot, BootOutcome, Supervisor, overlay};
 use crate::smoketest::rootfs::SYSTEMD_PATHS;
-use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::{Error, Result, ResultExt};
 
 /// The text of the supervisor.
 const SUPERVISOR: &str = concat!(include_str!("supervise.sh"), include_str!("supervisor.sh"));

@@ -1,6 +1,6 @@
 //! The files that are put over a root filesystem for its boot: the unit of an app, and settings of the journal.
 
-use coreos_types::systemd_version::SystemdVersion;
+use coreos_types::SystemdVersion;
 
 /// The unit that is started instead of a default target.
 pub const APP_UNIT: &str = "xtask-smoketest.service";

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::{Boot, BootOutcome, console, nonce, overlay};
 use crate::smoketest::host;
 use crate::smoketest::rootfs::SYSTEMD_PATHS;
-use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::{Error, Result, ResultExt};
 
 /// The variable with the path of the kernel, if no kernel is installed in the usual places.
 pub const KERNEL_VARIABLE: &str = "XTASK_VM_KERNEL";

@@ -4,9 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{Build, FLAVORS_OPTION, join_flavors, read_build_file};
-use coreos_types::board::Board;
-use coreos_types::error::{Error, Result};
-use coreos_types::shell::quote;
+use coreos_types::{Board, Error, Result, shell::quote};
 
 /// GNU make 4.3 and later add no space to an empty variable with `+=`. rkt makes a space that way and separates the
 /// flavors by it; a variable on the command line stays as it is.
@@ -82,8 +80,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::fs;
 
-    use coreos_types::flavor::Flavor;
-    use coreos_types::systemd_version::SystemdVersion;
+    use coreos_types::{Flavor, SystemdVersion};
 
     use super::*;
 

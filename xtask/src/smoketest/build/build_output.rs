@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::{Build, read_build_file};
-use coreos_types::board::Board;
-use coreos_types::flavor::Flavor;
+use coreos_types::{Board, Flavor};
 
 /// The directory with the files that rkt's build took from the image for the root filesystem at `path`, which is
 /// `BUILDDIR/aci-for-FLAVOR-flavor/rootfs`.

@@ -8,8 +8,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::smoketest::no_follow;
-use coreos_types::error::{Error, Result, ResultExt};
-use coreos_types::shell::quote;
+use coreos_types::{Error, Result, ResultExt, shell::quote};
 
 /// Supervised commands that have run, and the log of their output.
 #[derive(Debug)]

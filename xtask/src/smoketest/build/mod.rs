@@ -18,10 +18,7 @@ use super::no_follow;
 use crate::bounded_file;
 use crate::images::ImageSet;
 use crate::trusted_owners::TrustedOwners;
-use coreos_types::board::Board;
-use coreos_types::error::{Error, Result};
-use coreos_types::flavor::Flavor;
-use coreos_types::systemd_version::SystemdVersion;
+use coreos_types::{Board, Error, Flavor, Result, SystemdVersion};
 
 pub(super) use self::build_output::find_image_rootfs;
 pub(super) use self::failure::FailureCause;

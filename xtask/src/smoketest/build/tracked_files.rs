@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
 use crate::smoketest::no_follow;
-use coreos_types::error::{Result, ResultExt};
+use coreos_types::{Result, ResultExt};
 
 /// Size limit of files that are restored.
 const MAX_FILE_LEN: u64 = 1 << 20;

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::smoketest::sandbox::ProgramEnd;
-use usr::path::UsrPath;
+use usr::UsrPath;
 
 /// Longest check of one root filesystem.
 const MAX_CHECK_TIME: Duration = Duration::from_secs(180);

@@ -19,11 +19,8 @@ pub use self::loader_health::LoaderFailure;
 use self::loader_health::LoaderHealth;
 pub use self::runner::LoaderRunner;
 use super::rootfs::Rootfs;
-use coreos_types::error::{Error, Result};
-use usr::elf::DlopenPriority;
-use usr::file_info::FileInfo;
-use usr::ldso;
-use usr::path::UsrPath;
+use coreos_types::{Error, Result};
+use usr::{DlopenPriority, FileInfo, UsrPath, ldso};
 
 /// The outcome of a link check.
 #[derive(Debug, Clone)]

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use super::{Checker, SearchMode};
 use crate::smoketest::rootfs::{Rootfs, SYSTEMD_PATHS};
-use coreos_types::error::Result;
-use usr::ldso::{self, MissingSymlink, UnreachableLibrary};
-use usr::path::UsrPath;
+use coreos_types::Result;
+use usr::{
+    UsrPath,
+    ldso::{self, MissingSymlink, UnreachableLibrary},
+};
 
 /// Whether a file becomes process 1.
 pub(super) fn is_pid1(rootfs: &Rootfs, file: &UsrPath) -> bool {
@@ -60,10 +62,8 @@ mod tests {
     use super::super::LoaderRunner;
     use super::super::loader_health::LoaderHealth;
     use super::*;
-    use coreos_types::board::Board;
-    use usr::elf::ElfInfo;
-    use usr::file_info::FileInfo;
-    use usr::tree::{Node, NodeKind, UsrTree};
+    use coreos_types::Board;
+    use usr::{ElfInfo, FileInfo, Node, NodeKind, UsrTree};
 
     /// Debian's systemd, without the link that its RUNPATH goes through.
     fn rootfs() -> Rootfs {

@@ -10,8 +10,8 @@ use super::{LIBRARY_PATH, SearchMode};
 use crate::smoketest::host::find_program;
 use crate::smoketest::rootfs::{self, Rootfs};
 use crate::smoketest::sandbox::Sandbox;
-use coreos_types::error::Result;
-use usr::path::UsrPath;
+use coreos_types::Result;
+use usr::UsrPath;
 
 /// A method of running the loader.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,10 +6,9 @@ use std::path::Path;
 
 use super::Rootfs;
 use crate::smoketest::host::is_root;
-use coreos_types::error::{ErrorExt, Result, ResultExt};
+use coreos_types::{ErrorExt, Result, ResultExt};
 use pxe_image::UsrSquashfs;
-use usr::path::UsrPath;
-use usr::tree::{Node, NodeKind};
+use usr::{Node, NodeKind, UsrPath};
 
 /// Paths that differ from the image, each with how it differs.
 pub type Differences = BTreeMap<UsrPath, String>;
@@ -88,8 +87,8 @@ mod tests {
     use expect_test::expect;
 
     use super::*;
-    use coreos_types::board::Board;
-    use usr::file_info::FileInfo;
+    use coreos_types::Board;
+    use usr::FileInfo;
 
     /// Creates the files that tests/fixtures/squashfs/make.sh packs.
     fn rootfs(home: &Path) -> Rootfs {

@@ -11,13 +11,13 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::bounded_file;
-use coreos_types::board::Board;
-use coreos_types::error::{Error, ErrorExt, Result, ResultExt};
-use usr::elf::ElfInfo;
-use usr::file_info::{self, FileInfo, ReadBudget};
-use usr::lossless_text;
-use usr::path::UsrPath;
-use usr::tree::{MAX_NODES, Node, NodeKind, UsrTree};
+use coreos_types::{Board, Error, ErrorExt, Result, ResultExt};
+use usr::{
+    ElfInfo, FileInfo, Node, NodeKind, UsrPath, UsrTree,
+    file_info::{self, ReadBudget},
+    lossless_text,
+    tree::MAX_NODES,
+};
 
 /// A root filesystem on disk.
 #[derive(Debug, Clone)]

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use self::user_map::{SANDBOX_UID, UserMap};
 use super::host::{STANDARD_PATH, missing_programs_reason};
-use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::{Error, Result, ResultExt};
 
 /// Longest run of one program.
 pub const MAX_RUN_TIME: Duration = Duration::from_secs(10);

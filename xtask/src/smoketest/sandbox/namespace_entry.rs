@@ -20,7 +20,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid};
 
 use super::Sandbox;
 use super::user_map::{SANDBOX_UID, UserMap};
-use coreos_types::error::{Error, Result, ResultExt};
+use coreos_types::{Error, Result, ResultExt};
 
 /// The first argument of this entry point.
 const COMMAND: &str = "__sandbox";

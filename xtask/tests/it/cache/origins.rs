@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use coreos_types::error::{Error, Result};
+use coreos_types::{Error, Result};
 use release_fixture::certificate::TestCertificate;
 use xtask::cache::ImageHandle;
 

@@ -4,10 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use coreos_types::board::Board;
-use coreos_types::error::Result;
-use coreos_types::release::Release;
-use coreos_types::vendor::Vendor;
+use coreos_types::{Board, Release, Result, Vendor};
 use release_fixture::certificate::TestCertificate;
 use release_fixture::server::Server;
 use release_fixture::site;

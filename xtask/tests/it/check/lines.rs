@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use coreos_types::board::Board;
+use coreos_types::Board;
 use expect_test::{Expect, expect};
 use manifest::plan::check_sources::check_sources;
 use release_fixture::elf::ElfStub;
 use release_fixture::image_spec::ImageSpec;
-use usr::elf::DlopenPriority;
+use usr::DlopenPriority;
 use xtask::demo::example;
 
 use super::request;

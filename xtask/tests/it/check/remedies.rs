@@ -1,10 +1,10 @@
 //! Commands in hints that fix a finding.
 
-use coreos_types::board::Board;
+use coreos_types::Board;
 use expect_test::{Expect, expect};
 use release_fixture::elf::ElfStub;
 use release_fixture::image_spec::ImageSpec;
-use usr::elf::DlopenPriority;
+use usr::DlopenPriority;
 use xtask::report::invocation::Invocation;
 
 use super::findings;

@@ -7,8 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use coreos_types::board::Board;
-use coreos_types::vendor::Vendor;
+use coreos_types::{Board, Vendor};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use release_fixture::image_spec::ImageSpec;

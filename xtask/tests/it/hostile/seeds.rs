@@ -4,15 +4,14 @@ use std::io::{Cursor, Write};
 
 use backhand::compression::Compressor;
 use backhand::{FilesystemCompressor, FilesystemWriter, NodeHeader};
-use coreos_types::board::Board;
-use coreos_types::vendor::Vendor;
+use coreos_types::{Board, Vendor};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use release_fixture::certificate::TestCertificate;
 use release_fixture::elf::ElfStub;
 use release_fixture::image_spec::ImageSpec;
 use release_fixture::pack;
-use usr::elf::DlopenPriority;
+use usr::DlopenPriority;
 
 use super::entry_points;
 

@@ -10,8 +10,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use coreos_types::board::Board;
-use coreos_types::flavor::Flavor;
+use coreos_types::{Board, Flavor};
 use manifest::finding::Severity;
 use manifest::plan::bump::{BumpOptions, BumpPlan, plan_bump};
 use manifest::plan::stage1_sources::{ManifestRef, Stage1Sources};

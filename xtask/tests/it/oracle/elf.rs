@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use usr::elf::{self, ElfInfo, FilterKind};
-use usr::file_info::{self, FileInfo};
-use usr::path::UsrPath;
+use usr::{
+    ElfInfo, FileInfo, UsrPath,
+    elf::{self, FilterKind},
+    file_info,
+};
 
 use super::output;
 use super::release::{Release, read_tree};

@@ -6,11 +6,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use coreos_types::board::Board;
-use usr::file_info::FileInfo;
-use usr::ldso::{DynamicLoader, LoadResult};
-use usr::path::UsrPath;
-use usr::tree::UsrTree;
+use coreos_types::Board;
+use usr::{DynamicLoader, FileInfo, UsrPath, UsrTree, ldso::LoadResult};
 
 use super::release::{Release, read_tree};
 

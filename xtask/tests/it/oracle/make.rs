@@ -2,10 +2,7 @@
 
 use std::fs;
 
-use coreos_types::board::Board;
-use coreos_types::channel::Channel;
-use coreos_types::systemd_version::SystemdVersion;
-use coreos_types::vendor::Vendor;
+use coreos_types::{Board, Channel, SystemdVersion, Vendor};
 use manifest::common_mk::CommonMk;
 
 use super::output;

@@ -6,10 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use usr::file_info;
-use usr::lossless_text;
-use usr::path::UsrPath;
-use usr::tree::{Node, NodeKind, UsrTree};
+use usr::{Node, NodeKind, UsrPath, UsrTree, file_info, lossless_text};
 
 use super::output;
 use crate::e2e::releases;

@@ -10,7 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use pxe_image::{SignatureCheck, TempFileDir, VerifiedImage};
 use release_fixture::pack;
-use usr::tree::{NodeKind, UsrTree};
+use usr::{NodeKind, UsrTree};
 
 use super::output;
 
@@ -38,7 +38,7 @@ fn list_with_unsquashfs(image: &Path) -> BTreeMap<String, String> {
 
 /// Mode, and size or target, of each path of a tree.
 fn list(tree: &UsrTree) -> BTreeMap<String, String> {
-    let entry = |node: &usr::tree::Node| match &node.kind {
+    let entry = |node: &usr::Node| match &node.kind {
         NodeKind::File { size, .. } => format!("-{} {size}", letters(node.mode)),
         NodeKind::Directory => format!("d{}", letters(node.mode)),
         NodeKind::Symlink(target) => format!("l{} {target}", letters(node.mode)),

@@ -6,9 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use coreos_types::systemd_version::SystemdVersion;
+use coreos_types::SystemdVersion;
 use manifest::{shebang, unit_file};
-use usr::path::UsrPath;
+use usr::UsrPath;
 
 use crate::chance::Chance;
 

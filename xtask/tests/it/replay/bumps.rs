@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use coreos_types::board::Board;
+use coreos_types::Board;
 use expect_test::expect;
 use manifest::sort_order::compare_en_us;
 

@@ -1,7 +1,6 @@
 //! A bump of a CoreOS tree to a current Flatcar release.
 
-use coreos_types::board::Board;
-use coreos_types::vendor::Vendor;
+use coreos_types::{Board, Vendor};
 use expect_test::expect;
 use release_fixture::elf::ElfStub;
 use release_fixture::image_spec::ImageSpec;

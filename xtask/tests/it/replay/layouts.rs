@@ -3,7 +3,7 @@
 use expect_test::expect;
 
 use super::row::Row;
-use coreos_types::board::Board;
+use coreos_types::Board;
 
 #[test]
 fn arm64_libraries_and_systemd_differ_in_directory() {

@@ -3,7 +3,7 @@
 use expect_test::expect;
 
 use super::row::Row;
-use coreos_types::board::Board;
+use coreos_types::Board;
 use release_fixture::elf::ElfStub;
 
 #[test]

@@ -3,8 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use coreos_types::board::Board;
-use coreos_types::vendor::Vendor;
+use coreos_types::{Board, Vendor};
 use release_fixture::image_spec::ImageSpec;
 use release_fixture::infer_from_paths::with_inferred_files;
 use xtask::demo::example::FILES;

@@ -1,7 +1,7 @@
 //! Library search of the image's loader: several copies, private libraries, filters, processor levels, and programs
 //! that other programs start.
 
-use coreos_types::board::Board;
+use coreos_types::Board;
 use expect_test::expect;
 use release_fixture::elf::ElfStub;
 use release_fixture::image_spec::NodeSpec;

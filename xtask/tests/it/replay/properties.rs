@@ -3,17 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use coreos_types::board::Board;
+use coreos_types::Board;
 use manifest::finding::{Finding, Severity};
 use manifest::plan::bump::BumpPlan;
 use manifest::plan::requested_edit::plan_edit;
 use manifest::plan::stage1_sources::COMMON_MK;
 use manifest::suggestion::Suggestion;
-use usr::elf::DlopenPriority;
-use usr::file_info::FileInfo;
-use usr::ldso::DynamicLoader;
-use usr::path::UsrPath;
-use usr::tree::{NodeKind, UsrTree};
+use usr::{DlopenPriority, DynamicLoader, FileInfo, NodeKind, UsrPath, UsrTree};
 
 use super::row::{Row, lines};
 

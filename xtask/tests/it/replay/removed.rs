@@ -1,9 +1,9 @@
 //! Removed paths and redundant lines (category D of the history).
 
-use coreos_types::board::Board;
+use coreos_types::Board;
 use expect_test::expect;
 use release_fixture::elf::ElfStub;
-use usr::elf::DlopenPriority;
+use usr::DlopenPriority;
 
 use super::row::Row;
 

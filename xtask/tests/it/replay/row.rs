@@ -4,12 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
-use coreos_types::board::Board;
-use coreos_types::channel::Channel;
-use coreos_types::error::Result;
-use coreos_types::flavor::Flavor;
-use coreos_types::release::Release;
-use coreos_types::vendor::Vendor;
+use coreos_types::{Board, Channel, Flavor, Release, Result, Vendor};
 use expect_test::Expect;
 use manifest::finding::{Finding, FindingKind, Fix, Severity};
 use manifest::plan::bump::{BumpOptions, BumpPlan};
@@ -18,10 +13,7 @@ use manifest::rules::lint_and_fix::FixOptions;
 use release_fixture::elf::ElfStub;
 
 use release_fixture::image_spec::ImageSpec;
-use usr::elf::DlopenPriority;
-use usr::file_info::{FileInfo, FileInfoReader};
-use usr::path::UsrPath;
-use usr::tree::{Node, NodeKind, ResolutionEnd, UsrTree};
+use usr::{DlopenPriority, FileInfo, FileInfoReader, Node, NodeKind, ResolutionEnd, UsrPath, UsrTree};
 
 /// A test case under construction.
 pub(super) struct Row {

@@ -1,9 +1,9 @@
 //! Dependencies other than `DT_NEEDED`: symbol versions, dlopen notes, units, directories, machines.
 
-use coreos_types::board::Board;
+use coreos_types::Board;
 use expect_test::expect;
 use release_fixture::elf::ElfStub;
-use usr::elf::DlopenPriority;
+use usr::DlopenPriority;
 
 use super::row::Row;
 

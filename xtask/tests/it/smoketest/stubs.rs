@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use coreos_types::board::Board;
+use coreos_types::Board;
 use release_fixture::elf::ElfStub;
 
 use crate::scene::{SYSTEMD, Scene};

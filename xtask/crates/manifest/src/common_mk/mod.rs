@@ -13,12 +13,7 @@ use self::expand::{ExpandError, Variables};
 pub use self::hidden_assignment::IncludedFiles;
 use self::hidden_assignment::{HiddenAssignment, find_hidden_assignment};
 use self::makefile::{Assignment, Makefile, OpaqueStatementKind, Operator};
-use coreos_types::board::Board;
-use coreos_types::channel::Channel;
-use coreos_types::error::{Error, Result};
-use coreos_types::release::Release;
-use coreos_types::systemd_version::SystemdVersion;
-use coreos_types::vendor::{Vendor, Vendors};
+use coreos_types::{Board, Channel, Error, Release, Result, SystemdVersion, Vendor, Vendors};
 
 /// The path of the file, relative to the tree.
 pub const COMMON_MK: &str = "stage1/usr_from_coreos/coreos-common.mk";

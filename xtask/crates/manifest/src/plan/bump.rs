@@ -11,14 +11,8 @@ use crate::rules::add_library_candidates;
 use crate::rules::lint_and_fix::{FixOptions, ManifestEditors, fix, lint};
 use crate::rules::pins::{self, PinTargets};
 use crate::selection::ManifestSet;
-use coreos_types::board::Board;
-use coreos_types::channel::Channel;
-use coreos_types::error::{Error, Result};
-use coreos_types::release::Release;
-use coreos_types::systemd_version::SystemdVersion;
-use coreos_types::vendor::Vendor;
-use usr::identity;
-use usr::tree::UsrTree;
+use coreos_types::{Board, Channel, Error, Release, Result, SystemdVersion, Vendor};
+use usr::{UsrTree, identity};
 
 /// The images of a run, by board.
 pub type ImageTrees<'a> = BTreeMap<Board, &'a UsrTree>;

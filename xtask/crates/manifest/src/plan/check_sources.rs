@@ -7,7 +7,7 @@ use super::stage1_sources::Stage1Sources;
 use crate::finding::{Finding, Severity};
 use crate::rules::lint_and_fix::FixOptions;
 use crate::rules::pins;
-use coreos_types::error::Result;
+use coreos_types::Result;
 
 /// Checks the sources against the images of the pinned release, without changes.
 ///

@@ -4,10 +4,8 @@ use super::stage1_sources::Stage1Sources;
 use crate::editor::ManifestEditor;
 use crate::finding::{Fix, FixKind};
 use crate::suggestion::ManifestEdit;
-use coreos_types::error::{Error, Result};
-use coreos_types::shell::quote_path;
-use usr::lossless_text;
-use usr::path::UsrPath;
+use coreos_types::{Error, Result, shell::quote_path};
+use usr::{UsrPath, lossless_text};
 
 /// Edits one manifest. Returns the new sources and each changed line with its reason. Adding a listed line changes
 /// nothing.
@@ -102,8 +100,7 @@ fn find_manifest<'s>(sources: &'s Stage1Sources, file: &str) -> Result<&'s str> 
 mod tests {
     use super::*;
     use crate::plan::stage1_sources::ManifestRef;
-    use coreos_types::board::Board;
-    use coreos_types::flavor::Flavor;
+    use coreos_types::{Board, Flavor};
 
     const FILE: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/a.manifest";
     const LINK: &str = "stage1/usr_from_kvm/manifest-amd64-usr.d/a.manifest";

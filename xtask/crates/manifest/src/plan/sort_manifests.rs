@@ -64,8 +64,7 @@ fn changed_lines(file: &str, before: &ManifestFile, after: &ManifestFile, order:
 mod tests {
     use super::*;
     use crate::plan::stage1_sources::ManifestRef;
-    use coreos_types::board::Board;
-    use coreos_types::flavor::Flavor;
+    use coreos_types::{Board, Flavor};
 
     #[test]
     fn changed_line_has_reason_and_symlink_is_skipped() {

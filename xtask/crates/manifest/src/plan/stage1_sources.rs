@@ -8,10 +8,8 @@ use crate::common_mk::{CommonMk, IncludedFiles};
 use crate::file::ManifestFile;
 pub use crate::selection::ManifestRef;
 use crate::selection::{ManifestSet, Manifests, Selection};
-use coreos_types::board::Board;
-use coreos_types::error::Result;
-use coreos_types::vendor::Vendors;
-use usr::tree::UsrTree;
+use coreos_types::{Board, Result, Vendors};
+use usr::UsrTree;
 
 /// The contents of the files, and the manifests of each board and flavor.
 #[derive(Debug, Clone, PartialEq, Eq)]

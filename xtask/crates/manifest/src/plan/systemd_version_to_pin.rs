@@ -1,8 +1,6 @@
 //! The systemd version to pin: detected in the images, or set with `--systemd`.
 
-use coreos_types::board::Board;
-use coreos_types::error::{Error, Result};
-use coreos_types::systemd_version::SystemdVersion;
+use coreos_types::{Board, Error, Result, SystemdVersion};
 
 /// The version for all boards, because the sources pin only one. `detected` has the version of each image, or why it is
 /// unknown. `requested` is used if a version is unknown or the versions differ from each other; it cannot override a

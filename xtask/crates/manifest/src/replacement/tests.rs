@@ -2,8 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use usr::file_info::FileInfo;
-use usr::tree::{Node, UsrTree};
+use usr::{FileInfo, Node, UsrTree};
 
 /// An image of these paths: `a -> b` is a symlink, `a = text` is a file that is not ELF, the rest are ELF files.
 fn image(paths: &[&str]) -> UsrTree {

@@ -8,8 +8,7 @@ use super::needs_unlisted::{Addition, add_until_complete};
 use crate::finding::FindingKind;
 use crate::selection::Selection;
 use crate::suggestion::Suggestion;
-use usr::path::UsrPath;
-use usr::tree::{NodeKind, ResolutionEnd};
+use usr::{NodeKind, ResolutionEnd, UsrPath};
 
 /// Reports listed symlinks that dangle in the built tree, except those that a dependency reports already.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {

@@ -8,8 +8,7 @@ use crate::selection::{Location, Selection};
 use crate::suggestion::Suggestion;
 use crate::unit_and_script_execs::ExecReference;
 use crate::unsatisfied_dependencies::loaders_with_without_env;
-use usr::file_info::is_systemd_program;
-use usr::path::UsrPath;
+use usr::{UsrPath, file_info::is_systemd_program};
 
 /// The reverse dependency graph of a selection, computed on first use.
 pub(super) struct Dependents<'a, 's> {

@@ -3,7 +3,7 @@
 
 use super::lint_state::{Lint, join};
 use crate::unsatisfied_dependencies::{DifferentProvider, different_providers};
-use usr::path::UsrPath;
+use usr::UsrPath;
 
 /// Reports libraries of which the image's loader takes a different provider than the listed one.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {

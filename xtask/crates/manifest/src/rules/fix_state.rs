@@ -8,7 +8,7 @@ use crate::image_index::ImageIndex;
 use crate::library_name::{LibraryName, NameKind};
 use crate::selection::{ManifestSet, Selection};
 use crate::unsatisfied_dependencies::MinDlopenPriority;
-use usr::path::UsrPath;
+use usr::UsrPath;
 
 /// Options of the fixes.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,7 @@
 use super::lint_state::Lint;
 use crate::finding::{FindingKind, Severity};
 use crate::suggestion::Suggestion;
-use usr::path::UsrPath;
+use usr::UsrPath;
 
 const PROGRAM: &str = "/systemd/systemd-journald";
 const UNIT: &str = "/systemd/system/systemd-journald.service";

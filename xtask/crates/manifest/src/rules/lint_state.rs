@@ -9,7 +9,7 @@ use crate::selection::{Location, ManifestSet, Selection};
 use crate::suggestion::Suggestion;
 use crate::unit_and_script_execs::UnlistedExecutable;
 use crate::unsatisfied_dependencies::{MinDlopenPriority, UnsatisfiedDependencies};
-use usr::path::UsrPath;
+use usr::UsrPath;
 
 /// One flavor under check.
 pub(super) struct Lint<'a, 's> {

@@ -7,8 +7,7 @@ use super::lint_state::Lint;
 use crate::finding::FindingKind;
 use crate::replacement::looks_like_file;
 use crate::suggestion::Suggestion;
-use usr::path::UsrPath;
-use usr::tree::{Node, NodeKind};
+use usr::{Node, NodeKind, UsrPath};
 
 /// Limit of the files that a suggestion lists in place of their directory.
 const MAX_ADDED: usize = 100;

@@ -12,7 +12,7 @@ use crate::image_index::ImageIndex;
 use crate::library_name::LibraryName;
 use crate::selection::Location;
 use crate::suggestion::Suggestion;
-use usr::path::UsrPath;
+use usr::UsrPath;
 
 /// Message for a comment.
 const COMMENT: &str = "a manifest cannot have comments: the build reads every line as a path";

@@ -15,7 +15,7 @@ use crate::replacement::{
 };
 use crate::selection::Location;
 use crate::suggestion::Suggestion;
-use usr::path::UsrPath;
+use usr::UsrPath;
 
 /// Most missing entries of one manifest that are reported one by one; a real image has a few at once.
 const MAX_REPORTED: usize = 1000;

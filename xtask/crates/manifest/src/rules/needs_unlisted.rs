@@ -12,7 +12,7 @@ use crate::library_name::{LibraryName, NameKind};
 use crate::selection::Selection;
 use crate::suggestion::Suggestion;
 use crate::unsatisfied_dependencies::{DependencyKind, UnresolvedDependency, UnsatisfiedDependencies};
-use usr::path::UsrPath;
+use usr::UsrPath;
 
 /// Reports each dependency that the image has and the flavor does not list.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {

@@ -5,8 +5,7 @@ use std::collections::HashSet;
 
 use super::lint_state::{Lint, join};
 use crate::known_dlopens;
-use usr::elf::{DlopenNote, DlopenPriority};
-use usr::path::UsrPath;
+use usr::{DlopenPriority, UsrPath, elf::DlopenNote};
 
 /// Reports the libraries, unless the option excludes all `.note.dlopen` entries.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {

@@ -2,7 +2,7 @@
 
 use super::lint_state::{Lint, join};
 use crate::unlisted_execs;
-use usr::path::UsrPath;
+use usr::UsrPath;
 
 /// Reports the programs of the table.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {

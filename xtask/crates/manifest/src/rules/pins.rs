@@ -3,13 +3,7 @@
 use crate::common_mk::{CommonMk, RELEASE, SYSTEMD, URL};
 use crate::finding::{Finding, FindingKind, FindingSite};
 use crate::suggestion::Suggestion;
-use coreos_types::board::Board;
-use coreos_types::channel::Channel;
-use coreos_types::error::Result;
-use coreos_types::flavor::Flavor;
-use coreos_types::release::Release;
-use coreos_types::systemd_version::SystemdVersion;
-use coreos_types::vendor::Vendor;
+use coreos_types::{Board, Channel, Flavor, Release, Result, SystemdVersion, Vendor};
 use usr::lossless_text;
 
 /// The values to pin.

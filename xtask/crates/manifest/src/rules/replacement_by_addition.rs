@@ -10,7 +10,7 @@ use crate::image_index::ImageIndex;
 use crate::known_dlopens::is_loaded_by_name;
 use crate::library_name::{LibraryName, NameKind, strip_trailing_version};
 use crate::replacement::MAX_LIBRARIES;
-use usr::path::UsrPath;
+use usr::UsrPath;
 
 /// Renames missing libraries to their replacements among the added files.
 ///

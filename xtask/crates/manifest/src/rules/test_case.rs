@@ -9,12 +9,12 @@ use crate::editor::ManifestEditor;
 use crate::file::ManifestFile;
 use crate::image_index::ImageIndex;
 use crate::selection::{ManifestRef, ManifestSet};
-use coreos_types::board::Board;
-use coreos_types::flavor::Flavor;
-use usr::elf::{DlopenNote, DlopenPriority, ElfInfo, VersionNeed};
-use usr::file_info::{FileInfo, inspect};
-use usr::path::UsrPath;
-use usr::tree::{Node, NodeKind, UsrTree};
+use coreos_types::{Board, Flavor};
+use usr::{
+    DlopenPriority, ElfInfo, FileInfo, Node, NodeKind, UsrPath, UsrTree,
+    elf::{DlopenNote, VersionNeed},
+    file_info::inspect,
+};
 
 /// Creates an image from one path per line:
 ///

@@ -2,7 +2,7 @@
 
 use super::lint_state::{Lint, subject_and_verb};
 use crate::finding::FindingKind;
-use usr::file_info::FileInfo;
+use usr::FileInfo;
 
 /// `e_machine` of eBPF objects, which are for every board (`EM_BPF`).
 const EM_BPF: u16 = 247;

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use usr::tree::Node;
+use usr::Node;
 
 /// The programs of files, `path: text`, `path -> target` for a symlink; each as `referrer: candidates`.
 fn references(files: &[&str]) -> Vec<String> {

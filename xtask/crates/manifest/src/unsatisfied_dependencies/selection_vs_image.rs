@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::{UnresolvedDependency, UnsatisfiedDependencies, loaders_with_without_env};
 use crate::selection::Selection;
-use usr::ldso::{
-    DynamicLoader, FoundVia, LoadResult, NeededEntry, NotFound, Object, Rejected, UndefinedVersion,
+use usr::{
+    DynamicLoader, UsrPath,
+    ldso::{FoundVia, LoadResult, NeededEntry, NotFound, Object, Rejected, UndefinedVersion},
 };
-use usr::path::UsrPath;
 
 /// The loaders of a selection and of its image, with `LD_LIBRARY_PATH` and without.
 ///

@@ -1,8 +1,8 @@
 //! CycloneDX 1.6 in JSON (ECMA-424 and <https://cyclonedx.org/docs/1.6/json/>).
 
-use coreos_types::flavor::Flavor;
+use coreos_types::Flavor;
 use serde_json::{Value, json};
-use usr::path::UsrPath;
+use usr::UsrPath;
 
 use super::{BoardBom, FileContent, ImageSource, newest_signature_time, package_url, parse_digest};
 use crate::Package;

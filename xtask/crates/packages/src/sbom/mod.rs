@@ -5,13 +5,10 @@ mod spdx;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use coreos_types::board::Board;
-use coreos_types::flavor::Flavor;
-use coreos_types::release::Release;
-use coreos_types::signer::Signer;
+use coreos_types::{Board, Flavor, Release, Signer};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
-use usr::path::UsrPath;
+use usr::UsrPath;
 
 use crate::{Package, PackageSet};
 

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use serde_json::{Value, json};
 
-use coreos_types::flavor::Flavor;
-use usr::path::UsrPath;
+use coreos_types::Flavor;
+use usr::UsrPath;
 
 use super::{BoardBom, FileContent, ImageSource, newest_signature_time, package_url, parse_digest};
 use crate::Package;

@@ -1,7 +1,7 @@
 //! Facts about architectures: interpreter paths and `$PLATFORM`.
 
 use crate::elf::ElfInfo;
-use coreos_types::board::Board;
+use coreos_types::Board;
 
 /// The `PT_INTERP` paths of glibc's loader for a machine, as in its ABI list.
 pub(super) fn interpreter_paths(info: &ElfInfo) -> &'static [&'static str] {

@@ -10,7 +10,7 @@ use crate::elf::{ElfInfo, Filtee, FilterKind, VersionNeed};
 use crate::file_info::FileInfo;
 use crate::path::UsrPath;
 use crate::tree::{Node, NodeKind, UsrTree};
-use coreos_types::board::Board;
+use coreos_types::Board;
 
 /// An image a line a node: `PATH -> TARGET`, or `PATH elf KEY=VALUE…` with the keys `needed`, `soname`, `rpath`,
 /// `runpath`, `filter`, `auxiliary`, `interp`, `dirs`, `needs` (`LIBRARY:VERSION`, `?` behind a weak one), `defs`,

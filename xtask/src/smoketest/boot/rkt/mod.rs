@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Boot, BootOutcome, ConsoleLog, Supervisor};
 use crate::smoketest::no_follow;
-use coreos_types::error::{Result, ResultExt};
+use coreos_types::{Result, ResultExt};
 
 /// The text of the supervisor.
 const SUPERVISOR: &str = concat!(include_str!("../supervise.sh"), include_str!("supervisor.sh"));

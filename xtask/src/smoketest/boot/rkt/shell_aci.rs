@@ -10,11 +10,8 @@ use serde_json::json;
 
 use crate::smoketest::rootfs::{self, Rootfs};
 use crate::smoketest::{host, no_follow};
-use coreos_types::board::Board;
-use coreos_types::error::{Result, ResultExt};
-use usr::ldso::DynamicLoader;
-use usr::path::UsrPath;
-use usr::tree::NodeKind;
+use coreos_types::{Board, Result, ResultExt};
+use usr::{DynamicLoader, NodeKind, UsrPath};
 
 /// Writes the image to `path`. A dependency of the shell that the root filesystem does not
 /// have is missing in the image too: the run then fails with its name.

@@ -3,7 +3,7 @@
 use super::super::DynamicLoader;
 use super::{LOADER, image, load, render};
 use crate::path::UsrPath;
-use coreos_types::board::Board;
+use coreos_types::Board;
 
 /// The objects behind the interpreter, `NAME = PATH`, and what went wrong.
 fn loads(text: &str, root: &str) -> Vec<String> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::{DynamicLoader, MissingSymlink, UnreachableLibrary};
 use super::{LOADER, image, load, render};
 use crate::path::UsrPath;
-use coreos_types::board::Board;
+use coreos_types::Board;
 
 #[test]
 fn malformed_loader_stops_programs_but_not_libraries() {
