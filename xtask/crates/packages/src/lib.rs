@@ -5,8 +5,8 @@
 //!
 //! - [`Package`] and [`PackageSet`]: the packages and the paths that they own.
 //! - [`licenses_json`]: reads `licenses.json.bz2`, bounded; [`package_list`] reads the list of packages.
-//! - [`changes`]: the packages that differ between two releases; those with a file in the stage1 are first.
-//! - [`advisories`]: security fixes in the vendor's release notes. They are not signed, so they are a hint.
+//! - [`package_changes`]: the packages that differ between two releases; those with a file in the stage1 are first.
+//! - [`release_notes`]: security fixes in the vendor's release notes. They are not signed, so they are a hint.
 //! - [`sbom`]: the bill of materials of a flavor as SPDX 2.3 or CycloneDX 1.6; the same input gives the same bytes.
 //!
 //! The crate does no I/O: the program passes the input as bytes and writes the output.
