@@ -21,7 +21,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Reads the identity from the files of [`identity_files`].
+    /// Reads the identity from the files of [`files_to_identify`].
     ///
     /// The board is `COREOS_BOARD` (or the variable of another vendor) of os-release, else `COREOS_RELEASE_BOARD` of
     /// `share/coreos/release`, else the machine of the loaders and of systemd.

@@ -18,8 +18,8 @@ const MAX_ENTRIES: usize = 1 << 16;
 /// `PATH_MAX` of Linux: a longer name cannot be opened.
 const MAX_NAME: usize = 4096;
 
-/// See [`super::parse()`]. An error can also mean that a part of the file was not read: see
-/// [`PartialFile::requested_range`].
+/// See [`super::parse_headers`]. An error can also mean that a part of the file was not read: see
+/// [`PartialFile::missed_windows`].
 pub(super) fn parse(file: &PartialFile) -> Result<ElfInfo, String> {
     let size = file.len().unwrap_or_default();
     match file.read_bytes_at(0, size.min(5)) {
