@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use coreos_types::{Board, Flavor, SystemdVersion, Vendor};
 use manifest::plan::bump::{BumpOptions, plan_bump};
-use manifest::plan::check_sources::check_sources;
+use manifest::plan::check_stage1_sources::check_stage1_sources;
 use manifest::plan::stage1_sources::Stage1Sources;
 use manifest::rules::lint_and_fix::FixOptions;
 use manifest::selection::ManifestRef;
@@ -152,7 +152,7 @@ fn planning(bench: &Bench, lines: usize) {
         systemd: Some(SystemdVersion(229)),
         fix_options: FixOptions { min_dlopen_priority: level, drop_missing: false, by_names_only: false },
     };
-    bench.run(&format!("check, {lines} lines"), || check_sources(&sources, &request, &trees).unwrap());
+    bench.run(&format!("check, {lines} lines"), || check_stage1_sources(&sources, &request, &trees).unwrap());
     bench.run(&format!("check and fix, {lines} lines"), || plan_bump(&sources, &request, &trees).unwrap());
 }
 

@@ -4,7 +4,7 @@
 //! comment here is a help text: its first paragraph is what `-h` prints, all of it what `--help` prints.
 
 mod cache;
-mod commands;
+mod command_args;
 mod diff;
 mod given_args;
 mod help_layout;
@@ -22,7 +22,7 @@ use coreos_types::{ParseError, Release};
 pub use crate::report::OutputFormat;
 pub use crate::terminal::ColorChoice as Color;
 pub use cache::{CacheAction, CacheArgs};
-pub use commands::{
+pub use command_args::{
     BumpCoreos, Completions, Demo, DlopenLevel, EditManifest, Fetch, FixArgs, Releases, ReportArgs, Sbom,
     Smoketest, SortManifests, VerifyManifests, VerifySignature, Why,
 };

@@ -7,8 +7,8 @@ use crate::context::Context;
 use crate::repo::transaction;
 use crate::report::Report;
 use coreos_types::Result;
+use manifest::plan::edit_manifest::plan_edit;
 use manifest::plan::edit_plan::EditPlan;
-use manifest::plan::requested_edit::plan_edit;
 use manifest::suggestion::{ManifestEdit, Suggestion};
 
 /// Edits one manifest of the tree.

@@ -12,7 +12,7 @@ use coreos_types::{Board, Result, Vendor};
 use manifest::accepted_findings::AcceptedFinding;
 use manifest::finding::FindingKind;
 use manifest::plan::bump::{BumpOptions, BumpPlan, plan_bump};
-use manifest::plan::check_sources::check_sources;
+use manifest::plan::check_stage1_sources::check_stage1_sources;
 use manifest::plan::edit_plan::EditPlan;
 use manifest::plan::stage1_sources::Stage1Sources;
 use manifest::rules::lint_and_fix::FixOptions;
@@ -48,7 +48,7 @@ pub(crate) fn check_manifests(
     report.release = Some((options.release.clone(), options.release.clone()));
     report.systemd = Some((context.pins.systemd(), context.pins.systemd()));
     let trees = images.trees();
-    report.findings = check_sources(&context.sources, &options, &trees)?;
+    report.findings = check_stage1_sources(&context.sources, &options, &trees)?;
     set_aside_accepted(context, &images.boards(), options.fix_options, report);
     let state = TreeState { sources: &context.sources, trees: &trees };
     fill_sizes_and_dependents(state, state, report);

@@ -197,7 +197,7 @@ impl Client {
         public_host: Option<String>,
     ) -> RequestResult<Received> {
         let proxy = self.config.proxies.for_url(&url)?;
-        let forwarded = proxy.as_ref().and_then(|proxy| proxy.forwarding_origin(&url));
+        let forwarded = proxy.as_ref().and_then(|proxy| proxy.forward_proxy_origin(&url));
         let tunnel = proxy.as_ref().filter(|_| forwarded.is_none()).map(|server| &server.proxy);
         let mut config = configure_agent(limits, tunnel);
         if url.is_https()

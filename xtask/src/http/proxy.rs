@@ -122,7 +122,7 @@ impl ProxyVariable {
 impl ProxyServer {
     /// The origin of the proxy that forwards a request for `url`; `None` if the proxy is used as a tunnel (`CONNECT`,
     /// SOCKS).
-    pub(super) fn forwarding_origin(&self, url: &Url) -> Option<String> {
+    pub(super) fn forward_proxy_origin(&self, url: &Url) -> Option<String> {
         self.http_scheme.filter(|_| !url.is_https()).map(|scheme| format!("{scheme}://{}", self.authority))
     }
 

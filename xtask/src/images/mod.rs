@@ -1,6 +1,6 @@
 //! The images of a run, one per board: opened, verified, and compared with the request.
 
-mod expected;
+mod expected_identity;
 mod locations;
 mod remote;
 
@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::report::ImageOrigin;
 use crate::terminal::Term;
 use coreos_types::{Board, Channel, Error, Release, Result, Signer};
-use expected::ExpectedImage;
+use expected_identity::ExpectedImage;
 pub(crate) use locations::{ReleaseLocations, open_store};
 use manifest::plan::bump::ImageTrees;
 use packages::PackageSet;

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use super::expected::ExpectedImage;
+use super::expected_identity::ExpectedImage;
 use super::locations::{ReleaseLocations, open_store};
 use super::{BoardImage, ImageSet, map_parallel};
 use crate::cache::{ImageHandle, ImageStore, ReleaseRequest};

@@ -10,7 +10,7 @@ use expect_test::{Expect, expect};
 use manifest::common_mk::CommonMk;
 use manifest::finding::Finding;
 use manifest::plan::bump::{BumpOptions, plan_bump};
-use manifest::plan::check_sources::check_sources;
+use manifest::plan::check_stage1_sources::check_stage1_sources;
 use manifest::rules::lint_and_fix::FixOptions;
 use release_fixture::elf::ElfStub;
 use release_fixture::image_spec::ImageSpec;
@@ -56,7 +56,7 @@ fn findings(
     }
     let tree = change(example::image_before().unwrap()).tree();
     let request = request(level, None);
-    check_sources(&sources, &request, &BTreeMap::from([(Board::Amd64, &tree)])).unwrap()
+    check_stage1_sources(&sources, &request, &BTreeMap::from([(Board::Amd64, &tree)])).unwrap()
 }
 
 /// Options for the pinned release, with the channel that it was found on.
@@ -88,14 +88,14 @@ fn pins_that_differ_from_the_image_are_reported() {
         pins.set_systemd(pinned).unwrap();
         sources.common_mk = pins.as_bytes().to_vec();
         let options = BumpOptions { vendor, ..request(None, channel) };
-        let findings = check_sources(&sources, &options, &trees).unwrap();
+        let findings = check_stage1_sources(&sources, &options, &trees).unwrap();
         actual += &format!("{} finding\n", findings.len());
         for f in findings {
             actual += &format!("{}:{} {} {}\n", f.file, f.line.unwrap(), f.severity.id(), f.path);
             actual += &format!("  {}\n  {}\n", f.message, Invocation::default().hint(&f.suggestion));
         }
         let fixed = plan_bump(&sources, &options, &trees).unwrap();
-        assert_eq!(check_sources(&fixed.after, &options, &trees).unwrap(), []);
+        assert_eq!(check_stage1_sources(&fixed.after, &options, &trees).unwrap(), []);
     }
     expect![[r#"
         0 finding

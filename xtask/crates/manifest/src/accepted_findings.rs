@@ -95,14 +95,14 @@ impl AcceptedFindings {
         let mut flavors = flavors.iter().filter(|flavor| flavor.files.contains(file));
         flavors.any(|ManifestSet { board, flavor, .. }| {
             let site = FindingSite { board: *board, flavor, file, line: None };
-            self.valid.iter().any(|entry| match self.is_exhausted() {
+            self.valid.iter().any(|entry| match self.exceeds_max_steps() {
                 true => entry.kind == kind,
                 false => entry.matches(kind, site, path, &self.steps),
             })
         })
     }
 
-    fn is_exhausted(&self) -> bool {
+    fn exceeds_max_steps(&self) -> bool {
         self.steps.load(Ordering::Relaxed) > MAX_STEPS
     }
 
@@ -118,7 +118,7 @@ impl AcceptedFindings {
         for finding in &findings {
             let is_match = |entry: &AcceptedFinding| {
                 let site = finding.site();
-                !self.is_exhausted() && entry.matches(finding.kind, site, &finding.path, &self.steps)
+                !self.exceeds_max_steps() && entry.matches(finding.kind, site, &finding.path, &self.steps)
             };
             let matching = self.valid.iter().enumerate();
             let mut matching = matching.filter(|(_, entry)| is_match(entry)).peekable();
@@ -132,7 +132,7 @@ impl AcceptedFindings {
         let unused =
             unused.filter(|(at, entry)| !used.contains(at) && can_match(entry)).map(|(_, entry)| entry);
         let mut unused: Vec<_> = unused.collect();
-        if self.is_exhausted() {
+        if self.exceeds_max_steps() {
             unused.clear();
             open = findings;
             accepted.clear();
@@ -142,7 +142,7 @@ impl AcceptedFindings {
     }
 
     fn warnings(&self, unused: &[&AcceptedFinding]) -> Vec<Finding> {
-        let exhausted = self.valid.first().filter(|_| self.is_exhausted()).map(|first| {
+        let exhausted = self.valid.first().filter(|_| self.exceeds_max_steps()).map(|first| {
             let why = "the comparison of all patterns with all findings takes too long: nothing is accepted";
             (first, why.to_owned())
         });

@@ -13,11 +13,11 @@
 mod armor;
 mod certificate;
 mod certificate_file;
+mod forged_self_signatures;
 mod hash;
 mod key;
 mod key_validity;
 mod packet;
-mod self_signature_filter;
 mod signature;
 mod signature_rules;
 mod subpacket;

@@ -53,7 +53,7 @@ pub fn render(report: &Report) -> String {
         ("Provenance".to_owned(), provenance_section(report)),
     ];
     sections.iter().for_each(|(heading, section)| push(heading, section));
-    body.push_str(&diff_section(report));
+    body.push_str(&patch_section(report));
     let style = format!("\n{}{}", include_str!("page.css"), treemap_style);
     let script = format!("\n{}", include_str!("page.js"));
     format!(
@@ -152,7 +152,7 @@ fn folded(title: &str, content: &str) -> String {
     }
 }
 
-fn diff_section(report: &Report) -> String {
+fn patch_section(report: &Report) -> String {
     let mut out = String::new();
     for edit in &report.plan.edits {
         for (number, line) in edit.diff().lines().enumerate() {

@@ -32,8 +32,8 @@ pub(crate) fn render(report: &Report) -> String {
     let mut out = heading(report);
     for section in [
         error_section(report),
-        titled("", &rootfs_sizes_summary(report)),
-        titled("", &packages_and_advisories_summary(report)),
+        titled("", &rootfs_sizes_headlines(report)),
+        titled("", &packages_and_advisories_headlines(report)),
         titled("### Problems\n\n", &problems),
         checks_section(report),
         folded("Suggestions", &suggestions),
@@ -49,7 +49,7 @@ pub(crate) fn render(report: &Report) -> String {
         out.push_str(&section);
     }
     let mut out = lossless_text::escape_for_terminal(&out).into_owned();
-    let diff = diff_section(report);
+    let diff = patch_section(report);
     let diff = lossless_text::escape_for_terminal(&diff);
     if out.chars().count() + diff.chars().count() <= MAX_CHARS {
         out.push_str(&diff);
@@ -75,7 +75,7 @@ fn error_section(report: &Report) -> String {
 }
 
 /// One line per flavor: its size and the difference.
-fn rootfs_sizes_summary(report: &Report) -> String {
+fn rootfs_sizes_headlines(report: &Report) -> String {
     let mut out = String::new();
     for (board, flavor, Total { before, after }) in rootfs_totals(report) {
         let difference = match &report.no_sizes_before {
@@ -92,7 +92,7 @@ fn rootfs_sizes_summary(report: &Report) -> String {
 }
 
 /// Packages and security fixes, one line each.
-fn packages_and_advisories_summary(report: &Report) -> String {
+fn packages_and_advisories_headlines(report: &Report) -> String {
     let changes = report.package_changes.as_deref().unwrap_or_default();
     let name = |change: &&PackageChange| {
         let name = code_span(change.name.rsplit('/').next().unwrap_or(&change.name));
@@ -215,7 +215,7 @@ fn provenance_section(report: &Report) -> String {
     folded("Provenance", &report.images.iter().map(image).collect::<String>())
 }
 
-fn diff_section(report: &Report) -> String {
+fn patch_section(report: &Report) -> String {
     if report.plan.is_empty() {
         return String::new();
     }

@@ -128,7 +128,7 @@ const UNIFIED_ONLY_SINCE: u32 = 256;
 const EXIT_UNSUPPORTED: i32 = 75;
 
 /// A script that runs something in namespaces of this machine, as root, and removes all of it afterwards.
-struct Supervisor<'a> {
+struct SupervisorScript<'a> {
     boot: &'a Boot<'a>,
     /// The text, which begins with that of `supervise.sh`.
     script: &'static str,
@@ -139,14 +139,14 @@ struct Supervisor<'a> {
     cgroup: String,
 }
 
-impl Supervisor<'_> {
+impl SupervisorScript<'_> {
     /// Runs once for each hierarchy that the systemd works with, until this machine supports one. The name of each
     /// cgroup ends with `suffix`.
     fn try_hierarchies(
         boot: &Boot<'_>,
         script: &'static str,
         suffix: &str,
-        run: impl Fn(&Supervisor<'_>) -> Result<BootOutcome>,
+        run: impl Fn(&SupervisorScript<'_>) -> Result<BootOutcome>,
     ) -> Result<BootOutcome> {
         if let Some(reason) = unsupported_reason() {
             return Ok(BootOutcome::Unsupported(reason));
@@ -160,7 +160,7 @@ impl Supervisor<'_> {
         for hierarchy in hierarchies {
             let nonce = nonce();
             let cgroup = format!("xtask-smoketest-{nonce}{suffix}");
-            match run(&Supervisor { boot, script, hierarchy, nonce, cgroup })? {
+            match run(&SupervisorScript { boot, script, hierarchy, nonce, cgroup })? {
                 BootOutcome::Unsupported(reason) => reasons.push(reason),
                 outcome => return Ok(outcome),
             }

@@ -6,7 +6,7 @@
 
 use std::process::{Command, Stdio};
 
-use super::{Boot, BootOutcome, Supervisor, overlay};
+use super::{Boot, BootOutcome, SupervisorScript, overlay};
 use crate::smoketest::rootfs::SYSTEMD_PATHS;
 use coreos_types::{Error, Result, ResultExt};
 
@@ -21,7 +21,7 @@ const FIRST_UID: u32 = 0x6FFF_0000;
 /// # Errors
 /// An error on the host; a failed boot is an outcome.
 pub fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
-    Supervisor::try_hierarchies(boot, SUPERVISOR, "", |supervisor| match boot.essentials_failure() {
+    SupervisorScript::try_hierarchies(boot, SUPERVISOR, "", |supervisor| match boot.essentials_failure() {
         Some(outcome) => Ok(outcome),
         None => boot_once(supervisor),
     })
@@ -52,7 +52,7 @@ fn why_no_user_namespace() -> Result<Option<String>> {
     }
 }
 
-fn boot_once(supervisor: &Supervisor<'_>) -> Result<BootOutcome> {
+fn boot_once(supervisor: &SupervisorScript<'_>) -> Result<BootOutcome> {
     let boot = supervisor.boot;
     let no_namespace = why_no_user_namespace()?;
     let usr = |paths: &[&str]| {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use coreos_types::Board;
 use expect_test::{Expect, expect};
-use manifest::plan::check_sources::check_sources;
+use manifest::plan::check_stage1_sources::check_stage1_sources;
 use release_fixture::elf::ElfStub;
 use release_fixture::image_spec::ImageSpec;
 use usr::DlopenPriority;
@@ -20,7 +20,8 @@ fn finds(added: &str, change: impl FnOnce(ImageSpec) -> ImageSpec, expected: &Ex
     sources.manifests.get_mut(SYSTEMD).unwrap().extend(added.bytes());
     let tree = change(example::image_before().unwrap()).tree();
     let request = request(Some(DlopenPriority::Required), None);
-    let findings = check_sources(&sources, &request, &BTreeMap::from([(Board::Amd64, &tree)])).unwrap();
+    let findings =
+        check_stage1_sources(&sources, &request, &BTreeMap::from([(Board::Amd64, &tree)])).unwrap();
     let actual = findings.iter().map(|f| {
         assert_eq!(f.file, SYSTEMD);
         format!("{} {} {}: {}\n", f.line.unwrap(), f.severity.id(), f.kind.id(), f.message)

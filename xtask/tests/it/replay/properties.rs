@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use coreos_types::Board;
 use manifest::finding::{Finding, Severity};
 use manifest::plan::bump::BumpPlan;
-use manifest::plan::requested_edit::plan_edit;
+use manifest::plan::edit_manifest::plan_edit;
 use manifest::plan::stage1_sources::COMMON_MK;
 use manifest::suggestion::Suggestion;
 use usr::{DlopenPriority, DynamicLoader, FileInfo, NodeKind, UsrPath, UsrTree};
@@ -17,7 +17,7 @@ impl Row {
     /// Asserts that a finding is fixable if and only if the fixes remove it, that a tree without problems is not
     /// changed, and that `--fix` is suggested only for fixable findings.
     pub(super) fn assert_fixable(&self, trees: &BTreeMap<Board, UsrTree>, plan: &BumpPlan) {
-        let before = self.check_sources(self.sources(), trees);
+        let before = self.check_stage1_sources(self.sources(), trees);
         let remaining: BTreeSet<_> = plan.findings.iter().map(key).collect();
         for finding in before.iter().filter(|finding| finding.file != COMMON_MK) {
             assert_eq!(finding.fixable, !remaining.contains(&key(finding)), "{finding:#?}");
@@ -31,7 +31,7 @@ impl Row {
 
     /// Asserts that lines removed by suggestions have no other dependents: no new error follows.
     pub(super) fn assert_removals(&self, trees: &BTreeMap<Board, UsrTree>, plan: &BumpPlan) {
-        let known: BTreeSet<_> = self.check_sources(&plan.after, trees).iter().map(key).collect();
+        let known: BTreeSet<_> = self.check_stage1_sources(&plan.after, trees).iter().map(key).collect();
         for finding in &plan.findings {
             let Suggestion::EditManifest(edits) = &finding.suggestion else { continue };
             let mut sources = plan.after.clone();
@@ -43,7 +43,7 @@ impl Row {
                 let text: String = remaining_lines.flat_map(|line| [line, "\n"]).collect();
                 sources.manifests.insert(edit.file.clone(), text.into_bytes());
             }
-            let new: Vec<Finding> = self.check_sources(&sources, trees);
+            let new: Vec<Finding> = self.check_stage1_sources(&sources, trees);
             let new: Vec<&Finding> = new.iter().filter(|one| !known.contains(&key(one))).collect();
             let new: Vec<&&Finding> = new.iter().filter(|one| one.severity == Severity::Error).collect();
             assert!(new.is_empty(), "the suggestion {edits:#?} of {finding:#?} breaks {new:#?}");
@@ -55,7 +55,7 @@ impl Row {
     /// Applies the suggestion of each finding as the hint's command would, and asserts that the finding is gone, that no
     /// added line is a directory, and that no removed file works.
     pub(super) fn assert_suggestions(&self, trees: &BTreeMap<Board, UsrTree>, plan: &BumpPlan) {
-        let before = self.check_sources(self.sources(), trees);
+        let before = self.check_stage1_sources(self.sources(), trees);
         let found = before.iter().map(|one| (self.sources(), one));
         let left = plan.findings.iter().map(|one| (&plan.after, one));
         for (sources, finding) in found.chain(left).filter(|(_, finding)| finding.file != COMMON_MK) {
@@ -75,7 +75,7 @@ impl Row {
                 }
             }
             assert_ne!(edited, *sources, "{finding:#?} changes nothing");
-            let again = self.check_sources(&edited, trees);
+            let again = self.check_stage1_sources(&edited, trees);
             assert!(!again.iter().any(|one| key(one) == key(finding)), "{finding:#?} stays after {edits:#?}");
         }
     }

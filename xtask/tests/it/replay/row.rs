@@ -210,13 +210,13 @@ impl Row {
         &self.sources
     }
 
-    pub(super) fn check_sources(
+    pub(super) fn check_stage1_sources(
         &self,
         sources: &Stage1Sources,
         trees: &BTreeMap<Board, UsrTree>,
     ) -> Vec<Finding> {
         let trees = trees.iter().map(|(board, tree)| (*board, tree)).collect();
-        manifest::plan::check_sources::check_sources(sources, &self.options(), &trees)
+        manifest::plan::check_stage1_sources::check_stage1_sources(sources, &self.options(), &trees)
             .unwrap_or_else(|error| panic!("{error}"))
     }
 

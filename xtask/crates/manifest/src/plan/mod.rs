@@ -1,9 +1,9 @@
 //! Plans: from the sources of a tree to the sources after a bump, an edit or sorting, and the difference.
 
 pub mod bump;
-pub mod check_sources;
+pub mod check_stage1_sources;
+pub mod edit_manifest;
 pub mod edit_plan;
-pub mod requested_edit;
 pub mod sort_manifests;
 pub mod stage1_sources;
 pub mod systemd_version_to_pin;

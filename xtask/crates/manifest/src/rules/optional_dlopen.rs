@@ -11,7 +11,7 @@ use usr::{DlopenPriority, UsrPath, elf::DlopenNote};
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
     if let Some(min_priority) = lint.min_dlopen_priority {
         check_table(lint);
-        check_notes(lint, min_priority);
+        check_notes_below(lint, min_priority);
     }
 }
 
@@ -27,7 +27,7 @@ fn check_table(lint: &mut Lint<'_, '_>) {
     }
 }
 
-fn check_notes(lint: &mut Lint<'_, '_>, min_priority: DlopenPriority) {
+fn check_notes_below(lint: &mut Lint<'_, '_>, min_priority: DlopenPriority) {
     let (selection, index) = (lint.selection, lint.index);
     let selected_names: HashSet<&str> = selection.paths.iter().map(UsrPath::name).collect();
     let is_selected =

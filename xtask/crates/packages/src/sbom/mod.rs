@@ -1,7 +1,7 @@
 //! Bill of materials of the flavors: their files and packages, the images that these are from, and the licences.
 
-mod cyclonedx;
-mod spdx;
+mod cyclonedx_document;
+mod spdx_document;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -71,8 +71,8 @@ pub struct BoardBom<'a> {
 /// The creation time is that of the newest signature of an image, or the start of 1970 without any.
 pub fn render(boards: &[BoardBom<'_>], tool_version: &str, format: Format) -> String {
     let document: Value = match format {
-        Format::Spdx => spdx::document(boards, tool_version),
-        Format::CycloneDx => cyclonedx::document(boards, tool_version),
+        Format::Spdx => spdx_document::document(boards, tool_version),
+        Format::CycloneDx => cyclonedx_document::document(boards, tool_version),
     };
     format!("{document:#}\n")
 }

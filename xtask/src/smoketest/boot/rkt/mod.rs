@@ -9,7 +9,7 @@ mod shell_aci;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Boot, BootOutcome, ConsoleLog, Supervisor};
+use super::{Boot, BootOutcome, ConsoleLog, SupervisorScript};
 use crate::smoketest::no_follow;
 use coreos_types::{Result, ResultExt};
 
@@ -23,10 +23,12 @@ const SUPERVISOR: &str = concat!(include_str!("../supervise.sh"), include_str!("
 /// # Errors
 /// An error on the host; a failed run is an outcome.
 pub fn run(boot: &Boot<'_>, rkt: &Path, app: Option<&str>) -> Result<BootOutcome> {
-    Supervisor::try_hierarchies(boot, SUPERVISOR, ".service", |supervisor| run_once(supervisor, rkt, app))
+    SupervisorScript::try_hierarchies(boot, SUPERVISOR, ".service", |supervisor| {
+        run_once(supervisor, rkt, app)
+    })
 }
 
-fn run_once(supervisor: &Supervisor<'_>, rkt: &Path, app: Option<&str>) -> Result<BootOutcome> {
+fn run_once(supervisor: &SupervisorScript<'_>, rkt: &Path, app: Option<&str>) -> Result<BootOutcome> {
     let boot = supervisor.boot;
     let image = match app {
         Some(app) => fs::canonicalize(app).unwrap_or_else(|_| PathBuf::from(app)),

@@ -13,7 +13,7 @@ use coreos_types::Result;
 ///
 /// # Errors
 /// As [`super::bump::plan_bump`].
-pub fn check_sources(
+pub fn check_stage1_sources(
     sources: &Stage1Sources,
     options: &BumpOptions,
     trees: &ImageTrees<'_>,
