@@ -6,7 +6,7 @@ use coreos_types::Board;
 use manifest::finding::{Fix, FixKind};
 use manifest::plan::bump::ImageTrees;
 use manifest::plan::stage1_sources::Stage1Sources;
-use usr::{FileInfo, NodeKind, UsrPath, UsrTree, lossless_text};
+use usr::{NodeKind, UsrPath, UsrTree, lossless_text};
 
 /// Most edges of a drawing; more are not legible.
 pub(super) const MAX_EDGES: usize = 60;
@@ -67,12 +67,10 @@ fn direct_dependencies(tree: &UsrTree, line: &str) -> Vec<(String, String)> {
             let name = target.rsplit('/').next().unwrap_or(target);
             vec![("link".to_owned(), name.to_owned())]
         }
-        _ => match tree.read_file_info(place.as_str()) {
-            Some(FileInfo::Elf(elf)) => {
-                elf.needed.iter().map(|needed| (needed.clone(), needed.clone())).collect()
-            }
-            _ => Vec::new(),
-        },
+        _ => tree
+            .read_elf_info(&place)
+            .map(|elf| elf.needed.iter().map(|needed| (needed.clone(), needed.clone())).collect())
+            .unwrap_or_default(),
     }
 }
 
@@ -82,7 +80,7 @@ mod tests {
     use super::*;
     use coreos_types::Flavor;
     use manifest::plan::stage1_sources::ManifestRef;
-    use usr::{ElfInfo, Node};
+    use usr::{ElfInfo, FileInfo, Node};
 
     #[test]
     fn soname_and_symlink_are_edges() {

@@ -9,7 +9,7 @@ use super::sizes::{format_bytes, format_size_change};
 use super::styled_text::{Style, StyledText};
 use coreos_types::Board;
 use manifest::plan::stage1_sources::Stage1Sources;
-use usr::{DynamicLoader, FileInfo, Node, NodeKind, UsrPath, UsrTree};
+use usr::{DynamicLoader, Node, NodeKind, UsrPath, UsrTree};
 
 /// Differences on one board.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,10 +94,7 @@ fn summarize(node: &Node) -> NodeSummary {
 }
 
 fn needed_names(tree: &UsrTree, path: &UsrPath) -> BTreeSet<String> {
-    match tree.read_file_info(path.as_str()) {
-        Some(FileInfo::Elf(elf)) => elf.needed.iter().cloned().collect(),
-        _ => BTreeSet::new(),
-    }
+    tree.read_elf_info(path).map(|elf| elf.needed.iter().cloned().collect()).unwrap_or_default()
 }
 
 /// Text like `git diff --stat`: one line per path, then the numbers.
@@ -170,7 +167,7 @@ mod tests {
     use super::*;
     use coreos_types::Flavor;
     use manifest::plan::stage1_sources::ManifestRef;
-    use usr::ElfInfo;
+    use usr::{ElfInfo, FileInfo};
 
     fn image(files: &[(&str, u64, &[&str])], links: &[(&str, &str)]) -> UsrTree {
         let mut tree = UsrTree::new();

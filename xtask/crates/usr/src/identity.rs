@@ -87,7 +87,7 @@ pub fn systemd_version(tree: &UsrTree) -> Result<SystemdVersion, String> {
             found.insert((number, path.to_string()));
         }
         if is_systemd_program(path.as_str())
-            && let Some(FileInfo::Elf(info)) = tree.read_file_info(path.as_str())
+            && let Some(info) = tree.read_elf_info(path)
             && let Some(number) = info.systemd_version.as_deref().and_then(leading_number)
         {
             found.insert((number, path.to_string()));
@@ -145,10 +145,8 @@ fn parse_board(vendor: &Vendor, name: &str) -> Option<Board> {
 
 fn most_frequent_elf_board(tree: &UsrTree, vendors: &Vendors) -> Option<Board> {
     let files = files_to_identify(tree, vendors);
-    let machines = files.iter().filter_map(|path| match tree.read_file_info(path.as_str()) {
-        Some(FileInfo::Elf(info)) if info.is_64 => Some(info.machine),
-        _ => None,
-    });
+    let machines = files.iter().filter_map(|path| tree.read_elf_info(path));
+    let machines = machines.filter(|info| info.is_64).map(|info| info.machine);
     let mut counts: BTreeMap<u16, usize> = BTreeMap::new();
     machines.for_each(|machine| *counts.entry(machine).or_default() += 1);
     let (&machine, _) = counts.iter().max_by_key(|(_, count)| **count)?;

@@ -20,7 +20,6 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::file_info::FileInfo;
 use super::path::UsrPath;
 use super::tree::{ResolutionEnd, UsrTree};
 use coreos_types::Board;
@@ -91,12 +90,12 @@ impl<'a> DynamicLoader<'a> {
     pub fn load(&self, root: &UsrPath) -> LoadResult {
         let resolved = self.tree.resolve(root);
         let ResolutionEnd::Node(path) = resolved.end else { return LoadResult::default() };
-        let mut result = match self.tree.read_file_info(path.as_str()) {
-            Some(FileInfo::Elf(info)) => {
+        let mut result = match self.tree.read_elf_info(&path) {
+            Some(info) => {
                 self.charge(LOOKUPS_PER_LOAD);
                 link_map::LinkMap::new(self, &path, info).load()
             }
-            _ => LoadResult::default(),
+            None => LoadResult::default(),
         };
         result.root = Some((resolved.links, path));
         result
@@ -104,7 +103,7 @@ impl<'a> DynamicLoader<'a> {
 
     /// The object that `dlopen(name)` in `by` finds (dlopen(3)) if no other library is loaded; `None` if there is none.
     pub fn resolve_dlopen(&self, by: &UsrPath, name: &str) -> Option<Object> {
-        let Some(FileInfo::Elf(info)) = self.tree.read_file_info(by.as_str()) else { return None };
+        let info = self.tree.read_elf_info(by)?;
         self.charge(LOOKUPS_PER_LOAD);
         if self.is_exhausted() {
             return None;

@@ -103,7 +103,7 @@ impl Rootfs {
 
     /// The ELF properties of a file, if it is a valid ELF file.
     pub fn elf(&self, file: &UsrPath) -> Option<&ElfInfo> {
-        elf_info(&self.tree, file)
+        self.tree.read_elf_info(file)
     }
 }
 
@@ -158,17 +158,10 @@ fn read_node(file: &Path, path: &UsrPath, limits: &ReadBudget) -> Result<Node> {
     Ok(Node { mode: u16::try_from(metadata.permissions().mode() & 0o7777).unwrap_or_default(), kind })
 }
 
-fn elf_info<'a>(tree: &'a UsrTree, file: &UsrPath) -> Option<&'a ElfInfo> {
-    match tree.read_file_info(file.as_str()) {
-        Some(FileInfo::Elf(info)) => Some(info),
-        _ => None,
-    }
-}
-
 /// The board of most of the ELF files.
 fn majority_board(tree: &UsrTree) -> Option<Board> {
     let machines: Vec<u16> =
-        tree.iter().filter_map(|(path, _)| Some(elf_info(tree, path)?.machine)).collect();
+        tree.iter().filter_map(|(path, _)| Some(tree.read_elf_info(path)?.machine)).collect();
     let count = |board: &Board| machines.iter().filter(|machine| **machine == board.elf_machine()).count();
     Board::ALL.into_iter().max_by_key(count).filter(|board| count(board) > 0)
 }

@@ -88,7 +88,10 @@ impl FileEdit {
                     _ => &[('-', &old[op.old_range()]), ('+', &new[op.new_range()])],
                 };
                 for (sign, lines) in parts {
-                    lines.iter().for_each(|line| out.extend([&sign.to_string(), line.as_str()]));
+                    for line in *lines {
+                        out.push(*sign);
+                        out.push_str(line);
+                    }
                 }
             }
         }
