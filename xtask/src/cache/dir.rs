@@ -108,7 +108,7 @@ impl Cache {
         match fs::metadata(&self.root) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(self.root.clone()),
             Err(error) => Err(error)
-                .with_context(|| format!("cannot examine the cache {}", self.root.display()))
+                .with_path("cannot examine the cache", &self.root)
                 .map_err(|error: Error| error.with_hint(own_directory_hint())),
             Ok(found) if !found.is_dir() => {
                 Err(Error::failed(format!("the cache {} is not a directory", self.root.display()))
@@ -127,7 +127,7 @@ impl Cache {
 fn create_private_subdirectory(root: &Path) -> Result<PathBuf> {
     let path = root.join(format!("coreos-xtask-{}", effective_uid()));
     create_private_dir(&path)?;
-    let found = fs::symlink_metadata(&path).with_context(|| format!("cannot examine {}", path.display()))?;
+    let found = fs::symlink_metadata(&path).with_path("cannot examine", &path)?;
     if found.is_dir() && found.uid() == effective_uid() && found.mode() & 0o022 == 0 {
         return Ok(path);
     }
@@ -141,7 +141,7 @@ pub(super) fn create_private_dir(path: &Path) -> Result<()> {
         .recursive(true)
         .mode(0o700)
         .create(path)
-        .with_context(|| format!("cannot create the cache directory {}", path.display()))
+        .with_path("cannot create the cache directory", path)
         .map_err(|error| error.with_hint(own_directory_hint()))
 }
 

@@ -53,7 +53,7 @@ impl ImageEntryKind {
             return Ok(());
         }
         let file = self.path(cache, image)?;
-        atomic_file::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+        atomic_file::write(&file, text).with_path("cannot write", &file)?;
         remove_old_entries(&cache.create_dir(self.directory)?, |file| {
             read_image_path(file).is_some_and(|image| is_missing(&image))
         });

@@ -12,7 +12,7 @@ use super::sig_file;
 use crate::http::{MAX_IMAGE_LEN, MAX_SIGNATURE_LEN};
 use crate::release_url::ReleaseUrl;
 use crate::terminal::Progress;
-use coreos_types::{Board, Error, Release, Result, ResultExt, Signer, Vendor};
+use coreos_types::{Board, Error, ErrorExt, Release, Result, ResultExt, Signer, Vendor};
 
 /// The image to open, with the directories that may have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,13 +35,8 @@ impl ImageStore<'_> {
     /// The image or its signature cannot be read, or is not valid; refused where the signature is missing.
     pub fn open_local(&self, image: &Path, signature: Option<&Path>, unsigned: bool) -> Result<ImageHandle> {
         let sig_path = signature.map_or_else(|| sig_file::sig_path(image), Path::to_owned);
-        let path = image
-            .canonicalize()
-            .with_context(|| format!("cannot find the image {}", image.display()))
-            .map_err(|error| {
-                let hint = "check the path; without --image the image is downloaded: cargo xtask fetch";
-                error.with_hint(hint)
-            })?;
+        let hint = "check the path; without --image the image is downloaded: cargo xtask fetch";
+        let path = image.canonicalize().with_path("cannot find the image", image).with_hint(hint)?;
         if !path.is_file() {
             return Err(Error::failed(format!("{} is not a file: expected a PXE image", image.display()))
                 .with_hint("pass the .cpio.gz itself: --image FILE"));

@@ -82,7 +82,7 @@ impl PartialDownload {
             let total = resume.total.map(|total| total.to_string()).unwrap_or_default();
             format!("{total}\n{}\n", resume.validator)
         });
-        fs::write(&self.state, text).with_context(|| format!("cannot write {}", self.state.display()))
+        fs::write(&self.state, text).with_path("cannot write", &self.state)
     }
 
     pub(super) fn path(&self) -> &Path {

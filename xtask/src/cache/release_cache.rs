@@ -127,7 +127,7 @@ fn write_origins(image: &Path, mut known: Vec<String>, url: &str) -> Result<()> 
 }
 
 fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let done = atomic_file::write(path, bytes).with_context(|| format!("cannot write {}", path.display()));
+    let done = atomic_file::write(path, bytes).with_path("cannot write", path);
     done.map_err(|error: Error| match path.is_dir() {
         true => error.with_hint(format!("rm -r -- {}", quote(&path.display().to_string()))),
         false => error,

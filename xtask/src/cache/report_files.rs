@@ -92,7 +92,7 @@ pub(crate) fn write_text(path: &Path, text: &str) -> Result<()> {
         Ok(metadata) if !metadata.is_file() => fs::write(target, text),
         _ => atomic_file::write(target, text),
     };
-    done.with_context(|| format!("cannot write {}", path.display()))
+    done.with_path("cannot write", path)
 }
 
 /// Stores a run ([`FileFormat::render_all`]) in the cache, instead of the last one of the same tree, and removes those of trees
@@ -102,13 +102,13 @@ pub(crate) fn write_text(path: &Path, text: &str) -> Result<()> {
 /// The cache cannot be written; the run itself is not affected.
 pub(crate) fn store(cache: &Path, tree: &Path, texts: &[String; 3]) -> Result<()> {
     let directory = run_dir(cache, tree);
-    fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
+    fs::create_dir_all(&directory).with_path("cannot create", &directory)?;
     let files =
         FileFormat::ALL.map(FileFormat::file_name).into_iter().zip(texts.iter().map(String::as_bytes));
     for (name, bytes) in files.chain([(TREE, tree.as_os_str().as_encoded_bytes())]) {
         let path = directory.join(name);
         // A reader, and a concurrent run, see the complete new report or the old one.
-        atomic_file::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+        atomic_file::write(&path, bytes).with_path("cannot write", &path)?;
     }
     remove_old_entries(&cache.join(RUNS), |run| {
         bounded_file::read(&run.join(TREE), libc::PATH_MAX as u64)
@@ -130,7 +130,7 @@ pub(crate) fn load(cache: &Path, tree: &Path, format: FileFormat) -> Result<Stri
                 .with_hint("cargo xtask verify-manifests"));
         }
         Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(corrupt_error(&path)),
-        text => text.with_context(|| format!("cannot read {}", path.display()))?,
+        text => text.with_path("cannot read", &path)?,
     };
     // A truncated file does not have the end of its format.
     let is_whole = match format {

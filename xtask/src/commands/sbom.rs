@@ -32,7 +32,7 @@ pub(crate) fn sbom(context: &Context<'_>, args: &Sbom, report: &mut Report) -> R
     images.store_trees();
     match &args.output {
         Some(path) => {
-            atomic_file::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+            atomic_file::write(path, text).with_path("cannot write", path)?;
             report.output.push(path.display().to_string());
         }
         None => {
