@@ -1,6 +1,7 @@
 //! The parts of an ELF file for the dynamic loader (System V gABI, "Dynamic Linking"; LSB, "Symbol Versioning").
 
 mod dlopen_note;
+mod headers;
 mod parse;
 pub(crate) mod partial_file;
 
@@ -61,13 +62,13 @@ pub struct Filtee {
     pub position: usize,
 }
 
-/// The two kinds of filters.
+/// The two kinds of filters, with their tags in the dynamic section.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FilterKind {
     /// `DT_FILTER`: the loader stops if the library is missing.
-    Filter,
+    Filter = 0x7fff_ffff,
     /// `DT_AUXILIARY`: the library is optional.
-    Auxiliary,
+    Auxiliary = 0x7fff_fffd,
 }
 
 /// One needed version of one library.

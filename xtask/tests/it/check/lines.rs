@@ -99,7 +99,7 @@ fn truncated_elf_file_is_reported() {
         "",
         |image| image.text("bin/mount", "\u{7f}ELF\u{2}\u{1}\u{1}"),
         &expect![[r#"
-            3 error wrong-machine: bin/mount has an ELF magic and is not a valid ELF file: Invalid ELF header size or alignment
+            3 error wrong-machine: bin/mount has an ELF magic and is not a valid ELF file: it ends after 7 bytes, inside its ELF header
         "#]],
     );
 }

@@ -1,6 +1,7 @@
 //! The tables of symbol versions (LSB core, "Symbol Versioning") and the note of libraries for dlopen(3).
 
-use object::elf;
+use elf::abi;
+use elf::hash::sysv_hash;
 
 use super::encoding::{add_string, nul_terminated, u16s, u32s};
 use super::{DlopenNote, VersionNeed};
@@ -12,10 +13,10 @@ const NT_FDO_DLOPEN: u32 = 0x407c_0c0a;
 pub(super) fn verdef(names: &[String], strings: &mut Vec<u8>) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (index, name) in names.iter().enumerate() {
-        let flags = if index == 0 { elf::VER_FLG_BASE.0 } else { 0 };
+        let flags = if index == 0 { abi::VER_FLG_BASE } else { 0 };
         let next = if index + 1 == names.len() { 0 } else { 28 };
         bytes.extend(u16s(&[1, flags, index as u16 + 1, 1]));
-        bytes.extend(u32s(&[elf::hash(name.as_bytes()), 20, next, add_string(strings, name) as u32, 0]));
+        bytes.extend(u32s(&[sysv_hash(name.as_bytes()), 20, next, add_string(strings, name) as u32, 0]));
     }
     bytes
 }
@@ -27,8 +28,8 @@ pub(super) fn verneed(needs: &[VersionNeed], strings: &mut Vec<u8>) -> Vec<u8> {
         let next = if index + 1 == needs.len() { 0 } else { 32 };
         bytes.extend(u16s(&[1, 1]));
         bytes.extend(u32s(&[add_string(strings, &need.library) as u32, 16, next]));
-        bytes.extend(u32s(&[elf::hash(need.version.as_bytes())]));
-        bytes.extend(u16s(&[if need.weak { elf::VER_FLG_WEAK.0 } else { 0 }, index as u16 + 2]));
+        bytes.extend(u32s(&[sysv_hash(need.version.as_bytes())]));
+        bytes.extend(u16s(&[if need.weak { abi::VER_FLG_WEAK } else { 0 }, index as u16 + 2]));
         bytes.extend(u32s(&[add_string(strings, &need.version) as u32, 0]));
     }
     bytes

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use object::elf;
+use elf::abi;
 
+use super::ElfInfo;
 use super::encoding::{add_string, nul_terminated, u16s, u32s};
 use super::versions_and_notes::{dlopen_note, verdef, verneed};
-use super::{ElfInfo, FilterKind};
 
 /// Writes the file.
 pub(super) fn encode_elf(info: &ElfInfo) -> Vec<u8> {
@@ -17,16 +17,16 @@ pub(super) fn encode_elf(info: &ElfInfo) -> Vec<u8> {
         .sum::<u64>();
     // The headers are written last.
     writer.file.resize((writer.elf_header_size() + count * writer.program_header_size()) as usize, 0);
-    let mut segments = vec![(elf::PT_LOAD, 0..0)];
+    let mut segments = vec![(abi::PT_LOAD, 0..0)];
     if let Some(loader) = &info.interp {
-        segments.push((elf::PT_INTERP, writer.append(&nul_terminated(loader))));
+        segments.push((abi::PT_INTERP, writer.append(&nul_terminated(loader))));
     }
     if !info.dlopen_notes.is_empty() {
-        segments.push((elf::PT_NOTE, writer.append(&dlopen_note(&info.dlopen_notes))));
+        segments.push((abi::PT_NOTE, writer.append(&dlopen_note(&info.dlopen_notes))));
     }
     writer.append(&loader_and_systemd_strings(info));
     if info.has_dynamic_section {
-        segments.push((elf::PT_DYNAMIC, writer.append_dynamic()));
+        segments.push((abi::PT_DYNAMIC, writer.append_dynamic()));
     }
     segments[0].1.end = writer.file.len() as u64;
     let headers = segments.iter().flat_map(|(kind, place)| writer.program_header(*kind, place));
@@ -79,8 +79,8 @@ impl Writer<'_> {
         let mut strings = vec![0];
         let mut entries = string_and_flag_entries(self.info, &mut strings);
         for (tag, number, bytes, count) in [
-            (elf::DT_VERDEF, elf::DT_VERDEFNUM, verdef(definitions, &mut strings), definitions.len()),
-            (elf::DT_VERNEED, elf::DT_VERNEEDNUM, verneed(needs, &mut strings), needs.len()),
+            (abi::DT_VERDEF, abi::DT_VERDEFNUM, verdef(definitions, &mut strings), definitions.len()),
+            (abi::DT_VERNEED, abi::DT_VERNEEDNUM, verneed(needs, &mut strings), needs.len()),
         ] {
             if count > 0 {
                 entries.extend([(tag, self.append(&bytes).start), (number, count as u64)]);
@@ -90,28 +90,28 @@ impl Writer<'_> {
         let symbols = self.append(&vec![0; symbol_size]);
         let names = self.append(&strings);
         entries.extend([
-            (elf::DT_STRTAB, names.start),
-            (elf::DT_STRSZ, names.end - names.start),
-            (elf::DT_SYMTAB, symbols.start),
-            (elf::DT_SYMENT, symbol_size as u64),
-            (elf::DT_NULL, 0),
+            (abi::DT_STRTAB, names.start),
+            (abi::DT_STRSZ, names.end - names.start),
+            (abi::DT_SYMTAB, symbols.start),
+            (abi::DT_SYMENT, symbol_size as u64),
+            (abi::DT_NULL, 0),
         ]);
         let words: Vec<u8> =
-            entries.into_iter().flat_map(|(tag, value)| self.words(&[tag.0 as u64, value])).collect();
+            entries.into_iter().flat_map(|(tag, value)| self.words(&[tag as u64, value])).collect();
         self.append(&words)
     }
 
     fn elf_header(&self, segment_count: u64) -> Vec<u8> {
-        let class = if self.info.is_64 { elf::ELFCLASS64 } else { elf::ELFCLASS32 };
-        let mut ident = [elf::ELFMAG, [class.0, elf::ELFDATA2LSB.0, 1, 0]].concat();
+        let class = if self.info.is_64 { abi::ELFCLASS64 } else { abi::ELFCLASS32 };
+        let mut ident = [abi::ELFMAGIC, [class, abi::ELFDATA2LSB, 1, 0]].concat();
         ident.resize(16, 0);
         // A program without a loader is a fixed executable, anything else can be anywhere.
-        let kind = if self.info.has_dynamic_section { elf::ET_DYN } else { elf::ET_EXEC };
+        let kind = if self.info.has_dynamic_section { abi::ET_DYN } else { abi::ET_EXEC };
         let sizes = [self.elf_header_size(), self.program_header_size(), segment_count, 0, 0, 0]
             .map(|size| size as u16);
         [
             ident,
-            u16s(&[kind.0, self.info.machine]),
+            u16s(&[kind, self.info.machine]),
             u32s(&[1]),
             self.words(&[0, self.elf_header_size(), 0]),
             u32s(&[0]),
@@ -120,16 +120,16 @@ impl Writer<'_> {
         .concat()
     }
 
-    fn program_header(&self, kind: elf::ProgramType, place: &Range<u64>) -> Vec<u8> {
+    fn program_header(&self, kind: u32, place: &Range<u64>) -> Vec<u8> {
         let align = match kind {
-            elf::PT_LOAD => 4096,
-            elf::PT_NOTE => 4,
+            abi::PT_LOAD => 4096,
+            abi::PT_NOTE => 4,
             _ => 8,
         };
         let (at, size) = (place.start, place.end - place.start);
         let places = self.words(&[at, at, at, size, size]);
         // The flags are before the places in a 64-bit file, and after them in a 32-bit file.
-        let (kind, flags, align) = (u32s(&[kind.0]), u32s(&[elf::PF_R.0]), self.words(&[align]));
+        let (kind, flags, align) = (u32s(&[kind]), u32s(&[abi::PF_R]), self.words(&[align]));
         if self.info.is_64 {
             [kind, flags, places, align].concat()
         } else {
@@ -139,21 +139,20 @@ impl Writer<'_> {
 }
 
 /// The entries of the dynamic section whose values are strings, and the flags.
-fn string_and_flag_entries(info: &ElfInfo, strings: &mut Vec<u8>) -> Vec<(elf::DynamicTag, u64)> {
+fn string_and_flag_entries(info: &ElfInfo, strings: &mut Vec<u8>) -> Vec<(i64, u64)> {
     let mut entries = Vec::new();
     for position in 0..=info.needed.len() {
         for filter in info.filters.iter().filter(|filter| filter.position == position) {
-            let tag = if filter.kind == FilterKind::Filter { elf::DT_FILTER } else { elf::DT_AUXILIARY };
-            entries.push((tag, add_string(strings, &filter.name)));
+            entries.push((filter.kind as i64, add_string(strings, &filter.name)));
         }
         let needed = info.needed.get(position);
-        entries.extend(needed.map(|soname| (elf::DT_NEEDED, add_string(strings, soname))));
+        entries.extend(needed.map(|soname| (abi::DT_NEEDED, add_string(strings, soname))));
     }
-    entries.extend(info.soname.iter().map(|soname| (elf::DT_SONAME, add_string(strings, soname))));
+    entries.extend(info.soname.iter().map(|soname| (abi::DT_SONAME, add_string(strings, soname))));
     let rpath = Some(&info.rpath).filter(|directories| !directories.is_empty());
-    for (tag, directories) in [(elf::DT_RPATH, rpath), (elf::DT_RUNPATH, info.runpath.as_ref())] {
+    for (tag, directories) in [(abi::DT_RPATH, rpath), (abi::DT_RUNPATH, info.runpath.as_ref())] {
         entries.extend(directories.map(|directories| (tag, add_string(strings, &directories.join(":")))));
     }
-    entries.extend(info.nodeflib.then_some((elf::DT_FLAGS_1, elf::DF_1_NODEFLIB.0)));
+    entries.extend(info.nodeflib.then_some((abi::DT_FLAGS_1, abi::DF_1_NODEFLIB as u64)));
     entries
 }

@@ -1,14 +1,14 @@
 //! `.note.dlopen`: the libraries that a file declares to load with dlopen(3).
 
-use object::endian::Endianness;
-use object::read::elf::{FileHeader, NoteIterator, ProgramHeader, SectionHeader};
+use elf::abi;
+use elf::note::{Note, NoteIterator};
 
-use super::partial_file::PartialFile;
+use super::headers::Headers;
 use super::{DlopenNote, DlopenPriority};
 
 /// The note's owner and type (systemd `docs/ELF_DLOPEN_METADATA.md`).
-const OWNER: &[u8] = b"FDO";
-const NOTE_TYPE: u32 = 0x407c_0c0a;
+const OWNER: &str = "FDO";
+const NOTE_TYPE: u64 = 0x407c_0c0a;
 
 /// The notes of one file that are read; real files have fewer than ten.
 const MAX_NOTES: usize = 256;
@@ -17,23 +17,16 @@ const MAX_JSON: usize = 1 << 15;
 
 /// Every entry, in the order of the file. The loader does not read these notes, so that a malformed one is skipped and
 /// not an error of the file.
-pub(super) fn read_dlopen_notes<E: FileHeader<Endian = Endianness>>(
-    header: &E,
-    endian: Endianness,
-    segments: &[E::ProgramHeader],
-    file: &PartialFile,
-) -> Vec<DlopenNote> {
+pub(super) fn read_dlopen_notes(elf: &Headers) -> Vec<DlopenNote> {
     let mut reader = NoteReader::default();
-    for segment in segments {
-        if let Ok(Some(notes)) = segment.notes(endian, file) {
-            reader.add::<E>(notes, endian);
-        }
+    for segment in elf.segments.iter().filter(|segment| segment.p_type == abi::PT_NOTE) {
+        reader.add(elf, segment.p_offset, segment.p_filesz, segment.p_align);
     }
-    if reader.json_read == 0 {
-        for section in header.section_headers(endian, file).unwrap_or_default() {
-            if let Ok(Some(notes)) = section.notes(endian, file) {
-                reader.add::<E>(notes, endian);
-            }
+    if reader.json_read == 0
+        && let Ok(sections) = elf.read_sections()
+    {
+        for section in sections.iter().filter(|section| section.sh_type == abi::SHT_NOTE) {
+            reader.add(elf, section.sh_offset, section.sh_size, section.sh_addralign);
         }
     }
     reader.entries
@@ -47,24 +40,29 @@ struct NoteReader {
 }
 
 impl NoteReader {
-    fn add<E: FileHeader<Endian = Endianness>>(
-        &mut self,
-        mut notes: NoteIterator<'_, E>,
-        endian: Endianness,
-    ) {
-        while let Ok(Some(note)) = notes.next() {
+    /// Reads the notes of a segment or section.
+    fn add(&mut self, elf: &Headers, offset: u64, size: u64, align: u64) {
+        let align = match align {
+            // Like binutils.
+            0..=4 => 4,
+            8 => 8,
+            _ => return,
+        };
+        let Some(bytes) = elf.file.read_bytes_at(offset, size) else { return };
+        for note in NoteIterator::new(elf.header.endianness, elf.header.class, align, bytes) {
             self.notes_seen += 1;
             if self.notes_seen > MAX_NOTES {
                 return;
             }
-            if note.name() != OWNER || note.n_type(endian).0 != NOTE_TYPE {
+            let Note::Unknown(note) = note else { continue };
+            if note.n_type != NOTE_TYPE || !note.name_str().is_ok_and(|name| name == OWNER) {
                 continue;
             }
-            self.json_read = self.json_read.saturating_add(note.desc().len());
+            self.json_read = self.json_read.saturating_add(note.desc.len());
             if self.json_read > MAX_JSON {
                 return;
             }
-            self.entries.extend(parse_entries(note.desc()));
+            self.entries.extend(parse_entries(note.desc));
         }
     }
 }

@@ -1,14 +1,19 @@
 //! Parser of the dynamic section through the program headers, for both classes and both byte orders.
 
-use object::elf::{self, FileHeader32, FileHeader64, Verdaux, Verdef, Vernaux, Verneed};
-use object::endian::Endianness;
-use object::pod::Pod;
-use object::read::ReadRef;
-use object::read::elf::{Dyn, FileHeader, ProgramHeader};
+use elf::abi;
+use elf::dynamic::{Dyn, DynamicTable};
+use elf::endian::{AnyEndian, EndianParse};
+use elf::file::Class;
+use elf::parse::ParseAt;
+use elf::segment::ProgramHeader;
 
+use super::headers::Headers;
 use super::partial_file::PartialFile;
-use super::{ElfInfo, Filtee, FilterKind, MAGIC, VersionNeed, dlopen_note};
+use super::{ElfInfo, Filtee, FilterKind, VersionNeed, dlopen_note};
 use crate::lossless_text;
+
+const DT_FILTER: i64 = FilterKind::Filter as i64;
+const DT_AUXILIARY: i64 = FilterKind::Auxiliary as i64;
 
 /// The bytes of names, and 16 for each, that are stored of one file. glibc's largest library needs 2 KiB of names, and
 /// a thousand files may be in memory.
@@ -21,28 +26,12 @@ const MAX_NAME: usize = 4096;
 /// See [`super::parse_headers`]. An error can also mean that a part of the file was not read: see
 /// [`PartialFile::missed_windows`].
 pub(super) fn parse(file: &PartialFile) -> Result<ElfInfo, String> {
-    let size = file.len().unwrap_or_default();
-    match file.read_bytes_at(0, size.min(5)) {
-        Ok([magic @ .., class]) if magic == MAGIC && *class == elf::ELFCLASS32.0 => {
-            ElfFile::<FileHeader32<Endianness>>::open(file)?.info()
-        }
-        Ok([magic @ .., class]) if magic == MAGIC && *class == elf::ELFCLASS64.0 => {
-            ElfFile::<FileHeader64<Endianness>>::open(file)?.info()
-        }
-        Ok([magic @ .., class]) if magic == MAGIC => {
-            Err(format!("ELF class {class} is neither 32-bit (1) nor 64-bit (2)"))
-        }
-        Ok(start) if start == MAGIC => Err(format!("it ends after {size} bytes")),
-        _ => Err("it does not start with the ELF magic".into()),
-    }
+    Parser { elf: Headers::read(file)?, name_bytes_left: NAME_BUDGET }.info()
 }
 
-/// One ELF file with valid headers.
-struct ElfFile<'a, E: FileHeader> {
-    file: &'a PartialFile,
-    header: &'a E,
-    endian: E::Endian,
-    segments: &'a [E::ProgramHeader],
+/// Parser of one file with valid headers.
+struct Parser<'a> {
+    elf: Headers<'a>,
     name_bytes_left: usize,
 }
 
@@ -69,19 +58,12 @@ struct Dynamic {
     verdef: Option<u64>,
 }
 
-impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
-    fn open(file: &'a PartialFile) -> Result<Self, String> {
-        let header = E::parse(file).map_err(|error| error.to_string())?;
-        let endian = header.endian().map_err(|error| error.to_string())?;
-        let segments = header.program_headers(endian, file).map_err(|error| error.to_string())?;
-        Ok(ElfFile { file, header, endian, segments, name_bytes_left: NAME_BUDGET })
-    }
-
+impl Parser<'_> {
     fn info(mut self) -> Result<ElfInfo, String> {
         let mut info = ElfInfo {
-            is_64: self.header.is_class_64(),
-            big_endian: self.header.is_big_endian(),
-            machine: self.header.e_machine(self.endian).0,
+            is_64: self.elf.header.class == Class::ELF64,
+            big_endian: self.elf.header.endianness == AnyEndian::Big,
+            machine: self.elf.header.e_machine,
             interp: self.interp()?,
             unloadable_reason: self.unloadable_reason(),
             ..ElfInfo::default()
@@ -90,71 +72,66 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
             info.has_dynamic_section = true;
             self.fill_from_dynamic(&dynamic, &mut info)?;
         }
-        info.dlopen_notes =
-            dlopen_note::read_dlopen_notes(self.header, self.endian, self.segments, self.file);
+        info.dlopen_notes = dlopen_note::read_dlopen_notes(&self.elf);
         Ok(info)
     }
 
     /// The reason why the loader stops at a file of its own class and machine (glibc `open_verify`).
     fn unloadable_reason(&self) -> Option<String> {
-        let kind = self.header.e_type(self.endian);
-        let abi = self.header.e_ident().os_abi;
-        if kind != elf::ET_DYN && kind != elf::ET_EXEC {
-            Some(format!("its ELF type is {}, not a program or shared library", kind.0))
-        } else if abi != elf::ELFOSABI_NONE && abi != elf::ELFOSABI_GNU {
-            Some(format!("its ELF OS ABI is {}, not that of Linux", abi.0))
+        let (kind, abi) = (self.elf.header.e_type, self.elf.header.osabi);
+        if kind != abi::ET_DYN && kind != abi::ET_EXEC {
+            Some(format!("its ELF type is {kind}, not a program or shared library"))
+        } else if abi != abi::ELFOSABI_NONE && abi != abi::ELFOSABI_GNU {
+            Some(format!("its ELF OS ABI is {abi}, not that of Linux"))
         } else {
             None
         }
     }
 
     fn interp(&mut self) -> Result<Option<String>, String> {
-        let Some(segment) = self.segments.iter().find(|s| s.p_type(self.endian) == elf::PT_INTERP) else {
+        let Some(segment) = self.elf.segments.iter().find(|segment| segment.p_type == abi::PT_INTERP) else {
             return Ok(None);
         };
-        let part = self.segment_range(segment).ok_or("PT_INTERP is outside of the file")?;
+        let part = self.segment_range(&segment).ok_or("PT_INTERP is outside of the file")?;
         self.read_string(part, 0, "PT_INTERP").map(Some)
     }
 
     /// The dynamic section: `None` without `PT_DYNAMIC`, and in files of debug data, where it has no bytes.
     fn read_dynamic_entries(&self) -> Result<Option<Dynamic>, String> {
         // Of several the loader uses the last.
-        let Some(segment) = self.segments.iter().rfind(|s| s.p_type(self.endian) == elf::PT_DYNAMIC) else {
+        let dynamic = self.elf.segments.iter().filter(|segment| segment.p_type == abi::PT_DYNAMIC).last();
+        let Some(segment) = dynamic.filter(|segment| segment.p_filesz != 0) else {
             return Ok(None);
         };
-        let size: u64 = segment.p_filesz(self.endian).into();
-        if size == 0 {
-            return Ok(None);
-        }
-        let part = match self.range_at_vaddr(segment.p_vaddr(self.endian).into()) {
-            Ok(part) => FileRange { size: part.size.min(size), ..part },
-            Err(_) => self.segment_range(segment).ok_or("PT_DYNAMIC is outside of the file")?,
+        let part = match self.range_at_vaddr(segment.p_vaddr) {
+            Ok(part) => FileRange { size: part.size.min(segment.p_filesz), ..part },
+            Err(_) => self.segment_range(&segment).ok_or("PT_DYNAMIC is outside of the file")?,
         };
+        let (endian, class) = (self.elf.header.endianness, self.elf.header.class);
         // One more than the limit, to detect a section that does not end.
-        let count = (part.size / size_of::<E::Dyn>() as u64).min(MAX_ENTRIES as u64 + 1) as usize;
-        let entries: &[E::Dyn] = self
-            .file
-            .read_slice_at(part.offset, count)
-            .map_err(|()| "the dynamic section cannot be read".to_owned())?;
+        let entry_size = Dyn::size_for(class) as u64;
+        let count = (part.size / entry_size).min(MAX_ENTRIES as u64 + 1);
+        let entries = self.elf.file.read_bytes_at(part.offset, count * entry_size);
+        let entries = DynamicTable::new(endian, class, entries.ok_or("the dynamic section cannot be read")?);
         let mut dynamic = Dynamic::default();
         for (seen, entry) in entries.iter().enumerate() {
-            let value = entry.val(self.endian);
-            match entry.tag(self.endian) {
-                elf::DT_NULL => break,
+            let value = entry.d_val();
+            match entry.d_tag {
+                abi::DT_NULL => break,
                 _ if seen == MAX_ENTRIES => return Err("the dynamic section does not end".into()),
-                elf::DT_STRTAB => dynamic.strtab = value,
-                elf::DT_STRSZ => dynamic.strsz = Some(value),
-                elf::DT_NEEDED => dynamic.needed.push(value),
-                elf::DT_FILTER => dynamic.filters.push((value, FilterKind::Filter, dynamic.needed.len())),
-                elf::DT_AUXILIARY => {
+                abi::DT_STRTAB => dynamic.strtab = value,
+                abi::DT_STRSZ => dynamic.strsz = Some(value),
+                abi::DT_NEEDED => dynamic.needed.push(value),
+                DT_FILTER => dynamic.filters.push((value, FilterKind::Filter, dynamic.needed.len())),
+                DT_AUXILIARY => {
                     dynamic.filters.push((value, FilterKind::Auxiliary, dynamic.needed.len()));
                 }
-                elf::DT_SONAME => dynamic.soname = Some(value),
-                elf::DT_RPATH => dynamic.rpath = Some(value),
-                elf::DT_RUNPATH => dynamic.runpath = Some(value),
-                elf::DT_FLAGS_1 => dynamic.flags_1 = value,
-                elf::DT_VERNEED => dynamic.verneed = Some(value),
-                elf::DT_VERDEF => dynamic.verdef = Some(value),
+                abi::DT_SONAME => dynamic.soname = Some(value),
+                abi::DT_RPATH => dynamic.rpath = Some(value),
+                abi::DT_RUNPATH => dynamic.runpath = Some(value),
+                abi::DT_FLAGS_1 => dynamic.flags_1 = value,
+                abi::DT_VERNEED => dynamic.verneed = Some(value),
+                abi::DT_VERDEF => dynamic.verdef = Some(value),
                 _ => {}
             }
         }
@@ -162,7 +139,7 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
     }
 
     fn fill_from_dynamic(&mut self, dynamic: &Dynamic, info: &mut ElfInfo) -> Result<(), String> {
-        info.nodeflib = dynamic.flags_1 & elf::DF_1_NODEFLIB.0 != 0;
+        info.nodeflib = dynamic.flags_1 & abi::DF_1_NODEFLIB as u64 != 0;
         let named = [dynamic.soname, dynamic.rpath, dynamic.runpath, dynamic.verneed, dynamic.verdef];
         if dynamic.needed.is_empty() && dynamic.filters.is_empty() && named.iter().all(Option::is_none) {
             return Ok(());
@@ -201,27 +178,28 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
         let mut needs = Vec::new();
         let mut at = 0;
         loop {
-            let need: &Verneed<Endianness> = self.record(table, at, "DT_VERNEED")?;
-            let library =
-                self.read_string(strings, need.vn_file.get(self.endian).into(), "a DT_VERNEED library")?;
-            let mut aux_at = checked_offset(at, need.vn_aux.get(self.endian))?;
+            let [_, file, aux, next_need] = self.record(table, at, "DT_VERNEED")?;
+            let library = self.read_string(strings, file.into(), "a DT_VERNEED library")?;
+            let mut aux_at = advance(at, aux);
             loop {
-                let aux: &Vernaux<Endianness> = self.record(table, aux_at, "DT_VERNEED")?;
-                let version =
-                    self.read_string(strings, aux.vna_name.get(self.endian).into(), "a needed version")?;
-                let weak = aux.vna_flags.get(self.endian).0 & elf::VER_FLG_WEAK.0 != 0;
+                let [_, flags_and_index, name, next] = self.record(table, aux_at, "DT_VERNEED")?;
+                let version = self.read_string(strings, name.into(), "a needed version")?;
+                // `vna_flags` is the first half in memory.
+                let flags =
+                    flags_and_index >> if self.elf.header.endianness == AnyEndian::Big { 16 } else { 0 };
+                let weak = flags & u32::from(abi::VER_FLG_WEAK) != 0;
                 // Each version has its own copy of the library's name.
                 self.charge_budget(library.len())?;
                 needs.push(VersionNeed { library: library.clone(), version, weak });
-                match aux.vna_next.get(self.endian) {
-                    0 => break,
-                    next => aux_at = checked_offset(aux_at, next)?,
+                if next == 0 {
+                    break;
                 }
+                aux_at = advance(aux_at, next);
             }
-            match need.vn_next.get(self.endian) {
-                0 => return Ok(needs),
-                next => at = checked_offset(at, next)?,
+            if next_need == 0 {
+                return Ok(needs);
             }
+            at = advance(at, next_need);
         }
     }
 
@@ -230,29 +208,23 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
         let mut defs = Vec::new();
         let mut at = 0;
         loop {
-            let def: &Verdef<Endianness> = self.record(table, at, "DT_VERDEF")?;
-            let aux_at = checked_offset(at, def.vd_aux.get(self.endian))?;
-            let aux: &Verdaux<Endianness> = self.record(table, aux_at, "DT_VERDEF")?;
-            defs.push(self.read_string(
-                strings,
-                aux.vda_name.get(self.endian).into(),
-                "a defined version",
-            )?);
-            match def.vd_next.get(self.endian) {
-                0 => return Ok(defs),
-                next => at = checked_offset(at, next)?,
+            let [_, _, _, aux, next] = self.record(table, at, "DT_VERDEF")?;
+            let [name, _] = self.record(table, advance(at, aux), "DT_VERDEF")?;
+            defs.push(self.read_string(strings, name.into(), "a defined version")?);
+            if next == 0 {
+                return Ok(defs);
             }
+            at = advance(at, next);
         }
     }
 
     /// The range of the file at a virtual address, to the end of its segment.
     fn range_at_vaddr(&self, address: u64) -> Result<FileRange, String> {
-        let loaded = self.segments.iter().filter(|segment| segment.p_type(self.endian) == elf::PT_LOAD);
+        let loaded = self.elf.segments.iter().filter(|segment| segment.p_type == abi::PT_LOAD);
         let mut ranges = loaded.filter_map(|segment| {
-            let inside = address.checked_sub(segment.p_vaddr(self.endian).into())?;
-            let (offset, size) = segment.file_range(self.endian);
-            let start = offset.checked_add(inside).filter(|_| inside < size)?;
-            let end = offset.saturating_add(size).min(self.size());
+            let inside = address.checked_sub(segment.p_vaddr)?;
+            let start = segment.p_offset.checked_add(inside).filter(|_| inside < segment.p_filesz)?;
+            let end = segment.p_offset.saturating_add(segment.p_filesz).min(self.elf.file.size());
             Some(FileRange { offset: start, size: end.checked_sub(start)? })
         });
         ranges
@@ -261,13 +233,9 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
     }
 
     /// The range of a segment; `None` if it exceeds the file.
-    fn segment_range(&self, segment: &E::ProgramHeader) -> Option<FileRange> {
-        let (offset, size) = segment.file_range(self.endian);
-        offset.checked_add(size).filter(|end| *end <= self.size()).map(|_| FileRange { offset, size })
-    }
-
-    fn size(&self) -> u64 {
-        self.file.len().unwrap_or_default()
+    fn segment_range(&self, segment: &ProgramHeader) -> Option<FileRange> {
+        let range = FileRange { offset: segment.p_offset, size: segment.p_filesz };
+        range.offset.checked_add(range.size).filter(|end| *end <= self.elf.file.size()).map(|_| range)
     }
 
     /// A NUL-terminated string of `table`, charged to the budget.
@@ -277,19 +245,32 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
         };
         let start = table.offset.saturating_add(offset);
         let window = start..start.saturating_add(left.min(MAX_NAME as u64));
-        let Ok(bytes) = self.file.read_bytes_at_until(window, 0) else {
+        let Some(bytes) = self.elf.file.read_string_at(window) else {
             return Err(format!("{what} names a string without an end at offset {offset:#x}"));
         };
         self.charge_budget(bytes.len() + 16)?;
         Ok(lossless_text::from_bytes(bytes).into_owned())
     }
 
-    fn record<T: Pod>(&self, table: FileRange, at: usize, what: &str) -> Result<&'a T, String> {
-        let end = (at as u64).checked_add(size_of::<T>() as u64).filter(|end| *end <= table.size);
-        let offset = end.and_then(|_| table.offset.checked_add(at as u64));
-        offset
-            .and_then(|offset| self.file.read_at(offset).ok())
-            .ok_or_else(|| format!("{what} runs out of its segment"))
+    /// The 32-bit words of a record of symbol versions; two 16-bit fields are one word.
+    fn record<const WORDS: usize>(
+        &self,
+        table: FileRange,
+        at: u64,
+        what: &str,
+    ) -> Result<[u32; WORDS], String> {
+        let size = 4 * WORDS as u64;
+        let is_inside = at.checked_add(size).is_some_and(|end| end <= table.size);
+        let offset = table.offset.checked_add(at).filter(|_| is_inside);
+        let bytes = offset
+            .and_then(|offset| self.elf.file.read_bytes_at(offset, size))
+            .ok_or_else(|| format!("{what} runs out of its segment"))?;
+        let (mut words, mut read) = ([0; WORDS], 0);
+        for word in &mut words {
+            let parsed = self.elf.header.endianness.parse_u32_at(&mut read, bytes);
+            *word = parsed.map_err(|error| format!("{what}: {error}"))?;
+        }
+        Ok(words)
     }
 
     fn charge_budget(&mut self, cost: usize) -> Result<(), String> {
@@ -300,11 +281,9 @@ impl<'a, E: FileHeader<Endian = Endianness>> ElfFile<'a, E> {
     }
 }
 
-fn checked_offset(at: usize, by: u32) -> Result<usize, String> {
-    usize::try_from(by)
-        .ok()
-        .and_then(|by| at.checked_add(by))
-        .ok_or_else(|| "a version chain overflows".to_owned())
+/// The position of the next record of a chain; past the end of any table if it overflows.
+fn advance(at: u64, by: u32) -> u64 {
+    at.saturating_add(by.into())
 }
 
 fn search_path(text: &str) -> Vec<String> {

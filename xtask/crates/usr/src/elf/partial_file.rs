@@ -6,8 +6,6 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use object::read::ReadRef;
-
 /// The alignment and minimum length of windows, except the last one: the usual block size of a squashfs.
 const WINDOW_SIZE: u64 = 128 << 10;
 /// The longest range that is requested at once, in bytes; tables of real files are much shorter.
@@ -74,35 +72,37 @@ impl PartialFile {
             self.requested.set(Some((range.start, range.end)));
         }
     }
-}
 
-impl<'a> ReadRef<'a> for &'a PartialFile {
-    fn len(self) -> Result<u64, ()> {
-        Ok(self.size)
+    /// The length of the file, in bytes.
+    pub(super) fn size(&self) -> u64 {
+        self.size
     }
 
-    fn read_bytes_at(self, offset: u64, size: u64) -> Result<&'a [u8], ()> {
-        let end = offset.checked_add(size).filter(|end| *end <= self.size).ok_or(())?;
-        let length = usize::try_from(size).map_err(|_| ())?;
+    /// A range of the file.
+    pub(super) fn read_bytes_at(&self, offset: u64, size: u64) -> Option<&[u8]> {
+        let end = offset.checked_add(size).filter(|end| *end <= self.size)?;
+        let length = usize::try_from(size).ok()?;
         if size == 0 {
-            return Ok(&[]);
+            return Some(&[]);
         }
-        self.window_from(offset).get(..length).ok_or_else(|| self.record_missed_range(offset..end))
+        let bytes = self.window_from(offset).get(..length);
+        if bytes.is_none() {
+            self.record_missed_range(offset..end);
+        }
+        bytes
     }
 
-    fn read_bytes_at_until(self, range: Range<u64>, delimiter: u8) -> Result<&'a [u8], ()> {
+    /// The bytes before the first NUL of a range.
+    pub(super) fn read_string_at(&self, range: Range<u64>) -> Option<&[u8]> {
         let range = range.start..range.end.min(self.size);
-        let max = usize::try_from(range.end.checked_sub(range.start).ok_or(())?).map_err(|_| ())?;
+        let max = usize::try_from(range.end.checked_sub(range.start)?).ok()?;
         let rest = self.window_from(range.start);
         let window = &rest[..rest.len().min(max)];
-        match window.iter().position(|&byte| byte == delimiter) {
-            Some(length) => Ok(&window[..length]),
-            None if window.len() == max => Err(()),
-            None => {
-                self.record_missed_range(range);
-                Err(())
-            }
+        let end = window.iter().position(|&byte| byte == 0);
+        if end.is_none() && window.len() < max {
+            self.record_missed_range(range);
         }
+        end.map(|length| &window[..length])
     }
 }
 
@@ -116,36 +116,38 @@ mod tests {
         let file: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
         let part = |range: Range<u64>| file[range.start as usize..range.end as usize].to_vec();
         let mut windows = PartialFile::new(size);
-        assert_eq!((&windows).read_bytes_at(5, 4), Err(()));
+        assert_eq!(windows.read_bytes_at(5, 4), None);
         assert_eq!(windows.missed_windows(), Some(0..WINDOW_SIZE));
         windows.add(0, part(0..WINDOW_SIZE));
-        assert_eq!((&windows).read_bytes_at(5, 4), Ok(&[5, 6, 7, 8][..]));
+        assert_eq!(windows.read_bytes_at(5, 4), Some(&[5, 6, 7, 8][..]));
         assert_eq!(windows.missed_windows(), None);
         // Across two windows.
-        assert_eq!((&windows).read_bytes_at(WINDOW_SIZE - 2, 4), Err(()));
+        assert_eq!(windows.read_bytes_at(WINDOW_SIZE - 2, 4), None);
         assert_eq!(windows.missed_windows(), Some(0..2 * WINDOW_SIZE));
         windows.add(0, part(0..2 * WINDOW_SIZE));
         assert_eq!(
-            (&windows).read_bytes_at(WINDOW_SIZE - 2, 4),
-            Ok(&part(WINDOW_SIZE - 2..WINDOW_SIZE + 2)[..])
+            windows.read_bytes_at(WINDOW_SIZE - 2, 4),
+            Some(&part(WINDOW_SIZE - 2..WINDOW_SIZE + 2)[..])
         );
         // A read past the end of the file requests nothing.
-        assert_eq!((&windows).read_bytes_at(size - 1, 2), Err(()));
-        assert_eq!((&windows).read_bytes_at(u64::MAX, 2), Err(()));
+        assert_eq!(windows.read_bytes_at(size - 1, 2), None);
+        assert_eq!(windows.read_bytes_at(u64::MAX, 2), None);
         assert_eq!(windows.missed_windows(), None);
-        assert_eq!((&windows).read_bytes_at(3 * WINDOW_SIZE, 10), Err(()));
+        assert_eq!(windows.read_bytes_at(3 * WINDOW_SIZE, 10), None);
         assert_eq!(windows.missed_windows(), Some(3 * WINDOW_SIZE..size));
     }
 
     #[test]
     fn string_past_its_window_is_requested() {
         let mut windows = PartialFile::new(2 * WINDOW_SIZE);
-        windows.add(0, vec![b'x'; WINDOW_SIZE as usize]);
+        let mut bytes = vec![b'x'; WINDOW_SIZE as usize];
+        bytes[9] = 0;
+        windows.add(0, bytes);
         // The string does not end within the range that the caller allows.
-        assert_eq!((&windows).read_bytes_at_until(5..9, 0), Err(()));
+        assert_eq!(windows.read_string_at(5..9), None);
         assert_eq!(windows.missed_windows(), None);
-        assert_eq!((&windows).read_bytes_at_until(5..WINDOW_SIZE, b'x'), Ok(&[][..]));
-        assert_eq!((&windows).read_bytes_at_until(WINDOW_SIZE - 3..WINDOW_SIZE + 9, 0), Err(()));
+        assert_eq!(windows.read_string_at(5..WINDOW_SIZE), Some(&b"xxxx"[..]));
+        assert_eq!(windows.read_string_at(WINDOW_SIZE - 3..WINDOW_SIZE + 9), None);
         assert_eq!(windows.missed_windows(), Some(0..2 * WINDOW_SIZE));
     }
 }

@@ -1,0 +1,85 @@
+//! The headers of an ELF file, for both classes and both byte orders.
+
+use elf::abi;
+use elf::endian::AnyEndian;
+use elf::file::{Class, ELF32_EHDR_TAILSIZE, ELF64_EHDR_TAILSIZE, FileHeader, parse_ident};
+use elf::parse::{ParseAt, ParsingTable};
+use elf::section::{SectionHeader, SectionHeaderTable};
+use elf::segment::SegmentTable;
+
+use super::MAGIC;
+use super::partial_file::PartialFile;
+
+/// One ELF file with a valid header and program headers.
+pub(super) struct Headers<'a> {
+    pub(super) file: &'a PartialFile,
+    pub(super) header: FileHeader<AnyEndian>,
+    pub(super) segments: SegmentTable<'a, AnyEndian>,
+}
+
+impl<'a> Headers<'a> {
+    /// Reads and checks the header and the program headers.
+    pub(super) fn read(file: &'a PartialFile) -> Result<Headers<'a>, String> {
+        if file.read_bytes_at(0, MAGIC.len() as u64) != Some(MAGIC) {
+            return Err("it does not start with the ELF magic".to_owned());
+        }
+        let read = |offset: usize, size: usize| {
+            let bytes = file.read_bytes_at(offset as u64, size as u64);
+            bytes.ok_or_else(|| format!("it ends after {} bytes, inside its ELF header", file.size()))
+        };
+        let ident = parse_ident(read(0, abi::EI_NIDENT)?).map_err(|error| error.to_string())?;
+        let (endian, class, ..) = ident;
+        let rest = match class {
+            Class::ELF32 => read(abi::EI_NIDENT, ELF32_EHDR_TAILSIZE)?,
+            Class::ELF64 => read(abi::EI_NIDENT, ELF64_EHDR_TAILSIZE)?,
+        };
+        let header = FileHeader::parse_tail(ident, rest).map_err(|error| error.to_string())?;
+        let mut headers = Headers { file, header, segments: SegmentTable::new(endian, class, &[]) };
+        headers.segments = headers.read_segments()?;
+        Ok(headers)
+    }
+
+    fn read_segments(&self) -> Result<SegmentTable<'a, AnyEndian>, String> {
+        let count = match self.header.e_phnum {
+            // The number does not fit into the field (gABI, "ELF Header").
+            abi::PN_XNUM if self.header.e_phoff != 0 => self.first_section()?.sh_info.into(),
+            count => count.into(),
+        };
+        self.read_table(self.header.e_phoff, count, self.header.e_phentsize)
+            .map_err(|error| format!("its program headers are invalid: {error}"))
+    }
+
+    /// The section headers, which a file can have none of.
+    pub(super) fn read_sections(&self) -> Result<SectionHeaderTable<'a, AnyEndian>, String> {
+        let count = match self.header.e_shnum {
+            0 if self.header.e_shoff != 0 => self.first_section()?.sh_size,
+            count => count.into(),
+        };
+        self.read_table(self.header.e_shoff, count, self.header.e_shentsize)
+    }
+
+    /// The section header that has the numbers that do not fit into the file header.
+    fn first_section(&self) -> Result<SectionHeader, String> {
+        let first = self.read_table(self.header.e_shoff, 1, self.header.e_shentsize)?;
+        first.get(0).map_err(|error| error.to_string())
+    }
+
+    /// A table of headers; offset 0 is a file without it.
+    fn read_table<T: ParseAt>(
+        &self,
+        offset: u64,
+        count: u64,
+        entry_size: u16,
+    ) -> Result<ParsingTable<'a, AnyEndian, T>, String> {
+        let mut bytes: &[u8] = &[];
+        if offset != 0 && count != 0 {
+            let entry_size = T::validate_entsize(self.header.class, entry_size.into());
+            let entry_size = entry_size.map_err(|error| error.to_string())? as u64;
+            let size = count.checked_mul(entry_size);
+            bytes = size
+                .and_then(|size| self.file.read_bytes_at(offset, size))
+                .ok_or_else(|| format!("{count} entries at {offset:#x} exceed the file"))?;
+        }
+        Ok(ParsingTable::new(self.header.endianness, self.header.class, bytes))
+    }
+}
