@@ -116,6 +116,13 @@ pub(super) fn and_others(others: &[impl AsRef<str>]) -> String {
     format!("\nthe same for {}: {}", count_with_noun(others.len(), "other path"), names.join(", "))
 }
 
+/// The last lines with text, indented for a message.
+pub(super) fn last_lines<'l>(lines: impl DoubleEndedIterator<Item = &'l str>, count: usize) -> String {
+    let with_text = lines.rev().filter(|line| !line.trim().is_empty()).take(count);
+    let last: Vec<String> = with_text.map(|line| format!("  | {line}\n")).collect();
+    last.into_iter().rev().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,127 +1,149 @@
-//! The cause of a failed build, found in its output.
+//! Explains a failed build by its output.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 
-use regex::Regex;
+use regex::{Captures, Regex};
 
-use super::Build;
-use super::logged_commands::FailedCommand;
+use super::{Build, read_build_file};
+use coreos_types::{Flavor, shell::quote};
 
-/// Why a build failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::smoketest) enum FailureCause {
-    /// A manifest lists a path that the image does not have.
-    PathNotInImage,
-    /// A program is not installed.
-    ProgramNotInstalled(String),
-    /// `configure` stopped with this message.
-    Configure(String),
-    /// A download failed.
-    Network {
-        /// The URL or host, where the output names one.
-        url: Option<String>,
-        /// The flavor that needs the download.
-        flavor: Option<String>,
-    },
-    /// The disk is full.
-    NoSpace,
-    /// Go looked for a module in a tree that has none.
-    GoModules,
-    /// GNU make 4.3 or later joined the names of the flavors.
-    FlavorsJoined,
-    /// The build directory of an earlier build is in the way.
-    StaleBuild,
-    /// Not found in the output.
-    Unknown,
+/// Why a build failed, and what to do.
+pub(in crate::smoketest) struct Explanation {
+    pub(in crate::smoketest) why: String,
+    pub(in crate::smoketest) hint: String,
+    /// Whether no change of the tree can help: a program, a library, the network or space is missing.
+    pub(in crate::smoketest) is_outside_tree: bool,
 }
 
-/// Number of last lines that are printed.
-const LAST_LINES: usize = 30;
-
-impl FailedCommand {
-    /// The last lines that the command printed.
-    pub(in crate::smoketest) fn last_lines(&self) -> Vec<&str> {
-        let lines: Vec<&str> = self.output_tail.lines().filter(|line| !line.trim().is_empty()).collect();
-        lines[lines.len().saturating_sub(LAST_LINES)..].to_vec()
+impl Build<'_> {
+    /// The explanation of a failure, if the output has one. `rerun` is the command line of this run, with words and
+    /// without options; `drop_missing` removes the missing paths from the manifests.
+    pub(in crate::smoketest) fn explain_failure(
+        &self,
+        output: &str,
+        rerun: &dyn Fn(&[&str], &[&str]) -> String,
+        drop_missing: String,
+    ) -> Option<Explanation> {
+        let in_tree =
+            |why: &str, hint: String| Some(Explanation { why: why.to_owned(), hint, is_outside_tree: false });
+        let outside = |why: String, hint: String| Some(Explanation { why, hint, is_outside_tree: true });
+        let this_run = || rerun(&[], &[]);
+        // This tree's build and rkt's name the paths that are listed and missing with these words.
+        if output.contains("not in the image") || output.contains("are missing from") {
+            return in_tree("a manifest lists a path that the image does not have", drop_missing);
+        }
+        if output.to_ascii_lowercase().contains("no space left on device") {
+            let hint = format!("free space on the disk of {}", self.tree.display());
+            return outside("the disk is full".to_owned(), hint);
+        }
+        if output.contains("go.mod file not found") || output.contains("cannot find main module") {
+            let why = "Go looked for a module, and the tree is older than Go modules";
+            return in_tree(why, format!("GO111MODULE=off {}", this_run()));
+        }
+        if self.has_joined_flavors(output) {
+            let why = "GNU make 4.3 or later joined the names of the flavors";
+            return in_tree(why, rerun(&["--make", "_MISC_CTS_SPACE_=$() "], &[]));
+        }
+        if let Some((url, flavor)) = self.find_failed_download(output) {
+            let of_flavor = flavor.as_ref().map_or_else(String::new, |flavor| format!(" of flavor {flavor}"));
+            let without_it = flavor.and_then(|flavor| self.options_without_flavor(&flavor));
+            let hint = match &without_it {
+                Some(options) => rerun(&options.iter().map(String::as_str).collect::<Vec<_>>(), &["flavors"]),
+                None => "connect to the network, or set the proxy variables of the environment".to_owned(),
+            };
+            let url = url.as_deref().unwrap_or("a file");
+            return outside(format!("the build{of_flavor} downloads {url}, and that failed"), hint);
+        }
+        if let Some(program) = first_group(NOT_INSTALLED_REGEX, output) {
+            let why = format!("the build needs {program}, which is not installed");
+            return outside(why, format!("install {program}, then: {}", this_run()));
+        }
+        if let Some(message) = first_group(CONFIGURE_ERROR_REGEX, output) {
+            let other = match message {
+                _ if message.starts_with("TPM ") => rerun(&["--configure=--disable-tpm"], &[]),
+                _ if message.starts_with("Host systemd-journal") => {
+                    rerun(&["--configure=--disable-sdjournal"], &[])
+                }
+                _ => "add an argument for it: --configure=ARG".to_owned(),
+            };
+            let hint = format!("install what configure reports as missing, or: {other}");
+            return outside(message.to_owned(), hint);
+        }
+        if output.contains("No rule to make target") {
+            let directory = quote(&self.native_build_directory().display().to_string());
+            let why = "files of an earlier build may be in the way";
+            return in_tree(why, format!("rm -rf {directory} && {}", this_run()));
+        }
+        None
     }
 
-    /// Finds the cause in the output.
-    pub(in crate::smoketest) fn cause(&self, build: &Build<'_>) -> FailureCause {
-        let flavors = build.manifest_flavors.values().flatten().map(|flavor| flavor.as_str().to_owned());
-        find_cause(build.tree, &flavors.collect::<Vec<_>>(), &self.output_tail)
+    /// The flavors of the tree's manifests.
+    fn tree_flavors(&self) -> impl Iterator<Item = &str> {
+        self.manifest_flavors.values().flatten().map(Flavor::as_str)
+    }
+
+    /// Whether make looked for the makefile of a flavor whose name is that of several flavors.
+    fn has_joined_flavors(&self, output: &str) -> bool {
+        let is_joined = |name: &str| {
+            self.tree_flavors().all(|flavor| flavor != name)
+                && self.tree_flavors().any(|flavor| name.starts_with(flavor))
+        };
+        let makefiles = Regex::new(MISSING_MAKEFILE_REGEX).ok();
+        makefiles.is_some_and(|regex| regex.captures_iter(output).any(|found| is_joined(&found[1])))
+    }
+
+    /// A download that failed, by the program's message, else by its exit status in a recipe that downloads: the URL, where
+    /// the output or the makefile names one, and the flavor that needs it.
+    fn find_failed_download(&self, output: &str) -> Option<(Option<String>, Option<String>)> {
+        let recipe = captures(FAILED_RECIPE_REGEX, output);
+        let makefile = recipe.as_ref().map(|found| &found[1]);
+        let text = makefile.and_then(|path| read_build_file(&self.tree.join(path))).unwrap_or_default();
+        let downloads =
+            ["wget ", "curl ", "git clone", "git fetch"].iter().any(|program| text.contains(program));
+        let status = recipe.as_ref().map_or("", |found| &found[2]);
+        let is_quiet_failure = downloads && NETWORK_EXIT_STATUSES.contains(&status);
+        if !is_quiet_failure && !NETWORK_MESSAGES.iter().any(|words| output.contains(words)) {
+            return None;
+        }
+        let url = Regex::new(URL_REGEX).ok()?;
+        let last_url = |text: &str| url.find_iter(text).last().map(|found| found.as_str().to_owned());
+        let of_recipe = makefile.and_then(|path| path.strip_prefix("stage1/usr_from_")?.split('/').next());
+        let of_url = last_url(output).and_then(|url| self.flavor_that_downloads(&url));
+        let flavor = of_recipe.map(str::to_owned).or(of_url);
+        Some((last_url(output).or_else(|| last_url(&text)), flavor))
+    }
+
+    /// The flavor that has the host of a URL in one of its makefiles.
+    fn flavor_that_downloads(&self, url: &str) -> Option<String> {
+        let host = url.split('/').nth(2)?;
+        let names_host = |flavor: &&str| {
+            let directory = self.tree.join(format!("stage1/usr_from_{flavor}"));
+            let paths = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+            let mut makefiles = paths.filter(|path| path.extension().is_some_and(|end| end == "mk"));
+            makefiles.any(|path| read_build_file(&path).is_some_and(|text| text.contains(host)))
+        };
+        self.tree_flavors().find(names_host).map(str::to_owned)
+    }
+
+    /// The options that select all flavors but one; `None` if no flavor remains.
+    fn options_without_flavor(&self, flavor: &str) -> Option<Vec<String>> {
+        let boards = self.buildable_boards();
+        let built = boards.iter().flat_map(|&board| self.flavors_to_build(board));
+        let others: BTreeSet<String> =
+            built.map(|built| built.to_string()).filter(|other| other != flavor).collect();
+        let options = others.into_iter().flat_map(|other| ["--flavor".to_owned(), other]);
+        Some(options.collect()).filter(|options: &Vec<String>| !options.is_empty())
     }
 }
 
-fn find_cause(tree: &Path, flavors: &[String], output: &str) -> FailureCause {
-    // This tree's build and rkt's name the paths that are listed and missing with these words.
-    if output.contains("not in the image") || output.contains("are missing from") {
-        return FailureCause::PathNotInImage;
-    }
-    if output.to_ascii_lowercase().contains("no space left on device") {
-        return FailureCause::NoSpace;
-    }
-    if output.contains("go.mod file not found") || output.contains("cannot find main module") {
-        return FailureCause::GoModules;
-    }
-    let joined = |name: &str| {
-        !flavors.iter().any(|flavor| flavor == name) && flavors.iter().any(|f| name.starts_with(f.as_str()))
-    };
-    let makefiles = Regex::new(MISSING_MAKEFILE_REGEX).ok();
-    if makefiles.is_some_and(|regex| regex.captures_iter(output).any(|found| joined(&found[1]))) {
-        return FailureCause::FlavorsJoined;
-    }
-    if let Some(network) = find_failed_download(tree, flavors, output) {
-        return network;
-    }
-    let first = |pattern: &str| {
-        let found = Regex::new(pattern).ok()?.captures(output)?;
-        found.iter().skip(1).flatten().next().map(|group| group.as_str().trim().to_owned())
-    };
-    if let Some(program) = first(NOT_INSTALLED_REGEX) {
-        return FailureCause::ProgramNotInstalled(program);
-    }
-    if let Some(message) = first(CONFIGURE_ERROR_REGEX) {
-        return FailureCause::Configure(message);
-    }
-    if output.contains("No rule to make target") {
-        return FailureCause::StaleBuild;
-    }
-    FailureCause::Unknown
+fn captures<'t>(regex: &str, text: &'t str) -> Option<Captures<'t>> {
+    Regex::new(regex).ok()?.captures(text)
 }
 
-/// A download that failed: by the program's message, else by its exit status in a recipe that downloads.
-fn find_failed_download(tree: &Path, flavors: &[String], output: &str) -> Option<FailureCause> {
-    let recipe = Regex::new(FAILED_RECIPE_REGEX).ok()?.captures(output);
-    let makefile = recipe.as_ref().map(|found| &found[1]);
-    let text = makefile.and_then(|path| fs::read_to_string(tree.join(path)).ok()).unwrap_or_default();
-    let downloads = ["wget ", "curl ", "git clone", "git fetch"].iter().any(|program| text.contains(program));
-    let status = recipe.as_ref().map_or("", |found| &found[2]);
-    let is_quiet_failure = downloads && NETWORK_EXIT_STATUSES.contains(&status);
-    if !is_quiet_failure && !NETWORK_MESSAGES.iter().any(|words| output.contains(words)) {
-        return None;
-    }
-    let url = Regex::new(URL_REGEX).ok()?;
-    let last_url = |text: &str| url.find_iter(text).last().map(|found| found.as_str().to_owned());
-    let of_recipe = makefile.and_then(|path| path.strip_prefix("stage1/usr_from_")?.split('/').next());
-    let of_url = last_url(output).and_then(|url| flavor_that_downloads(tree, flavors, &url));
-    Some(FailureCause::Network {
-        url: last_url(output).or_else(|| last_url(&text)),
-        flavor: of_recipe.map(str::to_owned).or(of_url),
-    })
-}
-
-/// The flavor that has the host of a URL in one of its makefiles.
-fn flavor_that_downloads(tree: &Path, flavors: &[String], url: &str) -> Option<String> {
-    let host = url.split('/').nth(2)?;
-    let names = |flavor: &&String| {
-        let entries =
-            fs::read_dir(tree.join(format!("stage1/usr_from_{flavor}"))).into_iter().flatten().flatten();
-        let mut makefiles =
-            entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "mk"));
-        makefiles.any(|path| fs::read_to_string(path).is_ok_and(|text| text.contains(host)))
-    };
-    flavors.iter().find(names).cloned()
+/// The first group that matched.
+fn first_group<'t>(regex: &str, text: &'t str) -> Option<&'t str> {
+    captures(regex, text)?.iter().skip(1).flatten().next().map(|group| group.as_str().trim())
 }
 
 /// Messages of curl, git, Go and wget for an unreachable host.
@@ -162,12 +184,16 @@ const NOT_INSTALLED_REGEX: &str = r"(?mx)
 const CONFIGURE_ERROR_REGEX: &str = r"(?m)^configure: error: (?:\*\*\* )?(.+)$";
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeMap;
+
+    use coreos_types::{Board, SystemdVersion};
+
     use super::*;
 
     #[test]
-    fn build_output_gives_the_cause() {
+    fn build_output_is_explained() {
         let home = tempfile::tempdir().unwrap();
         let kvm = home.path().join("stage1/usr_from_kvm");
         fs::create_dir_all(&kvm).unwrap();
@@ -176,38 +202,78 @@ mod tests {
             "URL := https://kernel.test/linux.tar.xz\nx:\n\twget --quiet \"$(URL)\"\n",
         )
         .unwrap();
-        let program = |name: &str| FailureCause::ProgramNotInstalled(name.into());
-        let network = |url: Option<&str>, flavor: Option<&str>| FailureCause::Network {
-            url: url.map(str::to_owned),
-            flavor: flavor.map(str::to_owned),
+        let flavors =
+            ["coreos", "kvm"].map(|word| Flavor::from_dir_name(&format!("usr_from_{word}")).unwrap());
+        let build = Build {
+            tree: home.path(),
+            boards: vec![Board::Amd64],
+            manifest_flavors: BTreeMap::from([(Board::Amd64, flavors.into())]),
+            selected_flavors: Vec::new(),
+            systemd: SystemdVersion(252),
+            configure: Vec::new(),
+            make: Vec::new(),
         };
-        let kernel = Some("https://kernel.test/linux.tar.xz");
-        for (output, cause) in [
+        let rerun = |with: &[&str], without: &[&str]| {
+            let without = without.iter().map(|option| format!(" (not {option})")).collect::<String>();
+            format!("rerun {}{without}", with.join(" ")).trim_end().to_owned()
+        };
+        let program = |name: &str| {
+            let why = format!("the build needs {name}, which is not installed");
+            Some((why, format!("install {name}, then: rerun"), true))
+        };
+        let network = |of_flavor: &str, url: &str, hint: &str| {
+            Some((format!("the build{of_flavor} downloads {url}, and that failed"), hint.to_owned(), true))
+        };
+        let in_tree = |why: &str, hint: &str| Some((why.to_owned(), hint.to_owned(), false));
+        let not_in_image = in_tree("a manifest lists a path that the image does not have", "drop");
+        let kernel = network(
+            " of flavor kvm",
+            "https://kernel.test/linux.tar.xz",
+            "rerun --flavor coreos (not flavors)",
+        );
+        let connect = "connect to the network, or set the proxy variables of the environment";
+        let joined = in_tree(
+            "GNU make 4.3 or later joined the names of the flavors",
+            "rerun --make _MISC_CTS_SPACE_=$()",
+        );
+        let stale = in_tree(
+            "files of an earlier build may be in the way",
+            &format!("rm -rf {} && rerun", home.path().join("stage1/build-amd64-usr").display()),
+        );
+        let configure = |message: &str, other: &str| {
+            let hint = format!("install what configure reports as missing, or: {other}");
+            Some((message.to_owned(), hint, true))
+        };
+        for (output, expected) in [
             (
                 "Files listed in m/manifest.txt are missing from t/usr.squashfs:\nlib64/libkmod.so.2.3.7",
-                FailureCause::PathNotInImage,
+                not_in_image.clone(),
             ),
-            ("flavor kvm: 1 listed path is not in the image:\n  bin/x", FailureCause::PathNotInImage),
+            ("flavor kvm: 1 listed path is not in the image:\n  bin/x", not_in_image),
             (
                 "tools/x.go:1:2: no required module provides package a/b: go.mod file not found in current directory",
-                FailureCause::GoModules,
+                in_tree(
+                    "Go looked for a module, and the tree is older than Go modules",
+                    "GO111MODULE=off rerun",
+                ),
             ),
             (
                 "stage1/rootfs.mk:20: stage1/usr_from_coreoskvm/usr_from_coreoskvm.mk: No such file or directory\nmake: *** No rule to make target 'x'.",
-                FailureCause::FlavorsJoined,
+                joined,
             ),
-            (
-                "make: *** [stage1/usr_from_kvm/kernel.mk:3: /b/linux.tar.xz] Error 4",
-                network(kernel, Some("kvm")),
-            ),
+            ("make: *** [stage1/usr_from_kvm/kernel.mk:3: /b/linux.tar.xz] Error 4", kernel.clone()),
             (
                 "--  https://kernel.test/linux.tar.xz\nwget: unable to resolve host address ‘kernel.test’",
-                network(kernel, Some("kvm")),
+                kernel,
             ),
-            ("fatal: unable to access: Could not resolve host: git.test", network(None, None)),
+            ("fatal: unable to access: Could not resolve host: git.test", network("", "a file", connect)),
             (
                 "link: mapping output file failed: no space left on device\nmake: *** [a.mk:57: init] Error 2",
-                FailureCause::NoSpace,
+                Some((
+                    "the disk is full".into(),
+                    format!("free space on the disk of {}", home.path().display()),
+                    true,
+                )),
             ),
             ("./autogen.sh: line 5: aclocal: command not found", program("aclocal")),
             ("make: gcc: Command not found", program("gcc")),
@@ -216,7 +282,7 @@ mod tests {
                 program("aclocal"),
             ),
             ("exec: \"actool\": executable file not found in $PATH", program("actool")),
-            ("curl: (22) The requested URL returned error: 404", network(None, None)),
+            ("curl: (22) The requested URL returned error: 404", network("", "a file", connect)),
             ("/bin/sh: 1: mksquashfs: not found", program("mksquashfs")),
             ("env: ‘bash’: No such file or directory", program("bash")),
             ("make: pkg-config: No such file or directory", program("pkg-config")),
@@ -224,16 +290,26 @@ mod tests {
             ("configure: error: *** wget not found", program("wget")),
             (
                 "configure: error: *** TPM is enabled, but could not find required development files",
-                FailureCause::Configure(
-                    "TPM is enabled, but could not find required development files".into(),
+                configure(
+                    "TPM is enabled, but could not find required development files",
+                    "rerun --configure=--disable-tpm",
                 ),
             ),
-            ("make: *** No rule to make target 'a', needed by 'b'.  Stop.", FailureCause::StaleBuild),
-            ("x.c:1: error: expected ';'\nmake: *** [Makefile:3: x.o] Error 1", FailureCause::Unknown),
+            (
+                "configure: error: no acceptable C compiler found in $PATH",
+                configure(
+                    "no acceptable C compiler found in $PATH",
+                    "add an argument for it: --configure=ARG",
+                ),
+            ),
+            ("make: *** No rule to make target 'a', needed by 'b'.  Stop.", stale),
+            ("x.c:1: error: expected ';'\nmake: *** [Makefile:3: x.o] Error 1", None),
             // A compiler that ends with 4 downloads nothing.
-            ("make: *** [Makefile:3: x.o] Error 4", FailureCause::Unknown),
+            ("make: *** [Makefile:3: x.o] Error 4", None),
         ] {
-            assert_eq!(find_cause(home.path(), &["coreos".into(), "kvm".into()], output), cause, "{output}");
+            let explained = build.explain_failure(output, &rerun, "drop".into());
+            let explained = explained.map(|found| (found.why, found.hint, found.is_outside_tree));
+            assert_eq!(explained, expected, "{output}");
         }
     }
 }

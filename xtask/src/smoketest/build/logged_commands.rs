@@ -25,7 +25,7 @@ pub(in crate::smoketest) struct FailedCommand {
     pub(in crate::smoketest) command: String,
     pub(in crate::smoketest) status: ExitStatus,
     /// The end of what the command printed, at most [`MAX_OUTPUT_LEN`] bytes.
-    pub(super) output_tail: String,
+    pub(in crate::smoketest) output_tail: String,
 }
 
 /// Most bytes of a failed command's output that are read for the diagnosis.

@@ -21,7 +21,7 @@ use crate::trusted_owners::TrustedOwners;
 use coreos_types::{Board, Error, Flavor, Result, SystemdVersion};
 
 pub(super) use self::build_output::find_image_rootfs;
-pub(super) use self::failure::FailureCause;
+pub(super) use self::failure::Explanation;
 use self::logged_commands::{FailedCommand, LoggedCommands};
 use self::tracked_files::TrackedFiles;
 
