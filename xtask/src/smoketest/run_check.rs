@@ -44,8 +44,7 @@ pub(super) fn check(
                 ran = true;
                 let mut message = format!("{why} ({method})\n");
                 message.extend(missing.iter().map(|item| describe_missing(tested, item, checks)));
-                message.extend(tail.iter().map(|line| format!("  | {line}\n")));
-                message.push_str(&format!("full log: {}", log.display()));
+                message.push_str(&format!("{tail}full log: {}", log.display()));
                 let file = missing.first().map(|item| manifest_of(tested, item, checks));
                 checks.fail("run", &what, file, &message);
             }

@@ -33,15 +33,6 @@ pub(super) struct ConsoleLog {
     pub took: Duration,
 }
 
-impl ConsoleLog {
-    /// The last lines with text.
-    pub(super) fn last_lines(&self, count: usize) -> Vec<&str> {
-        let text: Vec<&str> =
-            self.lines.iter().map(String::as_str).filter(|line| !line.trim().is_empty()).collect();
-        text[text.len().saturating_sub(count)..].to_vec()
-    }
-}
-
 /// Runs a command until it exits, or to a limit of time or output. Its standard input is a lifeline: it is closed at
 /// the limit, and by the kernel when this process is killed.
 ///

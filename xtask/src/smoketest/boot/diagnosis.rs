@@ -36,14 +36,12 @@ pub fn missing_essentials(rootfs: &Rootfs) -> Vec<MissingItem> {
     missing
 }
 
-/// The missing items of a boot that printed no marker.
+/// The missing items of a boot that printed no marker, one for each path or name. What every boot requires comes first.
 pub fn diagnose(rootfs: &Rootfs, systemd: Option<SystemdVersion>, lines: &[String]) -> Vec<MissingItem> {
-    let complaints = lines
-        .iter()
-        .filter_map(|line| parse_unreachable_library(rootfs, line).or_else(|| parse_missing_item(line)));
+    let reported = lines.iter().filter_map(|line| parse_missing_item(rootfs, line));
     let with_path =
         |item: MissingItem| MissingItem { what: resolve_parent_links(rootfs, &item.what), ..item };
-    let mut items: BTreeSet<MissingItem> = complaints.map(with_path).collect();
+    let mut items: BTreeSet<MissingItem> = reported.map(with_path).collect();
     let mut needs = vec![
         ("systemd-journald", "all output goes through it"),
         ("system/systemd-journald.service", "it starts systemd-journald"),
@@ -57,13 +55,13 @@ pub fn diagnose(rootfs: &Rootfs, systemd: Option<SystemdVersion>, lines: &[Strin
     if rootfs.first_existing(&["bin/bash", "bin/sh"]).is_none() {
         items.insert(MissingItem::new("bin/bash", "the app is a shell"));
     }
-    let mut items: Vec<MissingItem> = items.into_iter().collect();
-    // One reason per item is enough.
-    items.dedup_by(|item, first| item.what == first.what);
     // A message may have the file name of an item that the list above has with its path.
-    let whats: Vec<String> = items.iter().map(|item| item.what.clone()).collect();
-    let is_part = |name: &str| whats.iter().any(|what| what.ends_with(&format!("/{name}")));
-    items.retain(|item| item.what.contains('/') || !is_part(&item.what));
+    let paths: Vec<String> = items.iter().map(|item| item.what.clone()).collect();
+    let is_file_name = |name: &str| paths.iter().any(|path| path.ends_with(&format!("/{name}")));
+    items.retain(|item| item.what.contains('/') || !is_file_name(&item.what));
+    let mut items: Vec<MissingItem> = missing_essentials(rootfs).into_iter().chain(items).collect();
+    let mut seen = BTreeSet::new();
+    items.retain(|item| seen.insert(item.what.clone()));
     items
 }
 
@@ -90,24 +88,14 @@ fn missing_systemd_files(rootfs: &Rootfs, needs: &[(&str, &str)]) -> Vec<Missing
     absent.map(|(file, why)| MissingItem::new(format!("{home}/{file}"), *why)).collect()
 }
 
-/// A library that a console line reports as missing, and that the root filesystem has.
-fn parse_unreachable_library(rootfs: &Rootfs, line: &str) -> Option<MissingItem> {
-    let (who, name) = parse_loader_error(line)?;
-    let there = pid1_check::find_unreachable_library(rootfs, &UsrPath::from_rootfs_path(who).ok()?, name)?;
-    Some(MissingItem { found_at: Some(there), ..parse_missing_item(line)? })
-}
-
-/// The program and the library of a loader error.
-fn parse_loader_error(line: &str) -> Option<(&str, &str)> {
-    let (who, rest) = line.split_once(": error while loading shared libraries: ")?;
-    Some((who.rsplit(' ').next().unwrap_or(who), rest.split(':').next()?))
-}
-
 /// The missing item that a console line reports. The texts are those of glibc and systemd.
-fn parse_missing_item(line: &str) -> Option<MissingItem> {
-    let item = |what: &str, why: &str| Some(MissingItem::new(what, why));
-    if let Some((who, name)) = parse_loader_error(line) {
-        return item(name, &format!("{who} needs it"));
+fn parse_missing_item(rootfs: &Rootfs, line: &str) -> Option<MissingItem> {
+    if let Some((before, rest)) = line.split_once(": error while loading shared libraries: ") {
+        let who = before.rsplit(' ').next().unwrap_or(before);
+        let name = rest.split(':').next()?;
+        let program = UsrPath::from_rootfs_path(who).ok();
+        let found_at = program.and_then(|it| pid1_check::find_unreachable_library(rootfs, &it, name));
+        return Some(MissingItem { found_at, ..MissingItem::new(name, format!("{who} needs it")) });
     }
     for marker in [
         "Unable to locate executable '",
@@ -121,13 +109,13 @@ fn parse_missing_item(line: &str) -> Option<MissingItem> {
             let path = rest.split([':', '\'', ',', ' ']).next()?;
             let what =
                 UsrPath::from_rootfs_path(path).map_or_else(|_| path.to_owned(), |path| path.to_string());
-            return item(&what, "a unit starts it");
+            return Some(MissingItem::new(what, "a unit starts it"));
         }
     }
     if let Some((before, _)) = line.split_once(" not found")
         && let Some((_, unit)) = before.split_once("Unit ")
     {
-        return item(unit.trim_end_matches('.'), "the app's unit requires it");
+        return Some(MissingItem::new(unit.trim_end_matches('.'), "the app's unit requires it"));
     }
     None
 }
@@ -138,6 +126,12 @@ mod tests {
 
     #[test]
     fn console_lines_report_missing_items() {
+        let rootfs = Rootfs {
+            path: "/nowhere".into(),
+            board: Board::Amd64,
+            tree: Default::default(),
+            build_files: Default::default(),
+        };
         for (line, what) in [
             (
                 "[  2.1] app[3]: /usr/bin/bash: error while loading shared libraries: libtinfo.so.6: cannot open shared \
@@ -159,7 +153,7 @@ mod tests {
             ),
             ("Startup finished in 59ms.", None),
         ] {
-            assert_eq!(parse_missing_item(line).map(|item| item.what).as_deref(), what, "{line}");
+            assert_eq!(parse_missing_item(&rootfs, line).map(|item| item.what).as_deref(), what, "{line}");
         }
     }
 }

@@ -17,6 +17,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use self::console::ConsoleLog;
+use super::check_log::last_lines;
 use super::host::{is_root, missing_programs_reason};
 use super::no_follow;
 use super::rootfs::Rootfs;
@@ -54,7 +55,7 @@ pub enum BootOutcome {
         /// The missing items, if known.
         missing: Vec<diagnosis::MissingItem>,
         /// The last lines of the console.
-        tail: Vec<String>,
+        tail: String,
         /// The file with the whole console.
         log: PathBuf,
     },
@@ -65,9 +66,9 @@ pub enum BootOutcome {
 impl Boot<'_> {
     /// The failure for a root filesystem without an essential file, which is not booted.
     fn essentials_failure(&self) -> Option<BootOutcome> {
-        let missing = diagnosis::missing_essentials(self.rootfs);
-        let (method, why, log) = ("boot".to_owned(), "the boot cannot start".to_owned(), self.log_path());
-        (!missing.is_empty()).then(|| BootOutcome::Failed { method, why, missing, tail: Vec::new(), log })
+        let is_complete = diagnosis::missing_essentials(self.rootfs).is_empty();
+        let why = Some("the boot cannot start".to_owned()).filter(|_| !is_complete)?;
+        Some(self.outcome("boot".to_owned(), Some(why), &ConsoleLog::default()))
     }
 
     fn log_path(&self) -> PathBuf {
@@ -88,35 +89,30 @@ impl Boot<'_> {
         Ok(home)
     }
 
-    fn evaluate(&self, method: String, console: &ConsoleLog) -> BootOutcome {
-        if console.marker_seen && console.status.is_some() {
-            return BootOutcome::Passed { method, took: console.took };
-        }
+    /// Why a boot failed; `None` if it passed.
+    fn failure_reason(&self, console: &ConsoleLog) -> Option<String> {
         let seconds = self.limit.as_secs();
-        let why = match (console.marker_seen, console.status) {
-            _ if console.overflow => "the console printed without end, and the boot was stopped".to_owned(),
-            (true, _) => format!("the marker was printed, but the boot did not end within {seconds} s"),
-            (false, None) => format!("no marker and no end within {seconds} s"),
-            (false, Some(status)) => format!("the boot ended ({status}), and the marker was not printed"),
-        };
-        self.diagnose_failure(method, why, console, self.log_path())
-    }
-
-    fn diagnose_failure(
-        &self,
-        method: String,
-        why: String,
-        console: &ConsoleLog,
-        log: PathBuf,
-    ) -> BootOutcome {
-        let mut missing = diagnosis::missing_essentials(self.rootfs);
-        for item in diagnosis::diagnose(self.rootfs, self.systemd, &console.lines) {
-            if !missing.iter().any(|known| known.what == item.what) {
-                missing.push(item);
+        match (console.marker_seen, console.status) {
+            (true, Some(_)) => None,
+            _ if console.overflow => {
+                Some("the console printed without end, and the boot was stopped".to_owned())
+            }
+            (true, None) => {
+                Some(format!("the marker was printed, but the boot did not end within {seconds} s"))
+            }
+            (false, None) => Some(format!("no marker and no end within {seconds} s")),
+            (false, Some(status)) => {
+                Some(format!("the boot ended ({status}), and the marker was not printed"))
             }
         }
-        let tail = console.last_lines(8).into_iter().map(str::to_owned).collect();
-        BootOutcome::Failed { method, why, missing, tail, log }
+    }
+
+    /// The outcome of a boot that failed for a reason, or passed. A failure is diagnosed.
+    fn outcome(&self, method: String, failure: Option<String>, console: &ConsoleLog) -> BootOutcome {
+        let Some(why) = failure else { return BootOutcome::Passed { method, took: console.took } };
+        let missing = diagnosis::diagnose(self.rootfs, self.systemd, &console.lines);
+        let tail = last_lines(console.lines.iter().map(String::as_str), 8);
+        BootOutcome::Failed { method, why, missing, tail, log: self.log_path() }
     }
 }
 
@@ -180,16 +176,14 @@ impl SupervisorScript<'_> {
         command
     }
 
-    /// Runs a step to its end, with the console in the file `log`; also removes the remains of a supervisor that was
-    /// killed.
+    /// Runs a step to its end; also removes the remains of a supervisor that was killed.
     fn run(
         &self,
         mut command: Command,
-        log: &Path,
         evaluate: impl FnOnce(&ConsoleLog) -> BootOutcome,
     ) -> Result<BootOutcome> {
-        let marker = overlay::marker(&self.nonce);
-        let console = console::run_with_limits(&mut command, &marker, self.boot.limit, log);
+        let (marker, log) = (overlay::marker(&self.nonce), self.boot.log_path());
+        let console = console::run_with_limits(&mut command, &marker, self.boot.limit, &log);
         let status = console.as_ref().ok().and_then(|console| console.status?.code());
         if status.is_none() {
             let mut clean = self.command("clean");

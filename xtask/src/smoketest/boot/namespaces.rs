@@ -70,7 +70,7 @@ fn boot_once(supervisor: &SupervisorScript<'_>) -> Result<BootOutcome> {
         .env("BOOT_NSPAWN", &nspawn)
         .env("BOOT_INIT", usr(&SYSTEMD_PATHS))
         .env("BOOT_UNIT", overlay::APP_UNIT);
-    supervisor.run(command, &boot.log_path(), |console| {
+    supervisor.run(command, |console| {
         let by =
             if nspawn.is_empty() { "its systemd, without systemd-nspawn" } else { "its own systemd-nspawn" };
         let mut method = format!("booted by {by}, cgroup {}, ", supervisor.hierarchy);
@@ -82,6 +82,6 @@ fn boot_once(supervisor: &SupervisorScript<'_>) -> Result<BootOutcome> {
         }
         let notes = console.lines.iter().filter_map(|line| line.strip_prefix("boot-note: "));
         method.extend(notes.map(|note| format!(", {note}")));
-        boot.evaluate(method, console)
+        boot.outcome(method, boot.failure_reason(console), console)
     })
 }

@@ -56,9 +56,10 @@ pub fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
     let console =
         console::run_with_limits(&mut command, &overlay::marker(&nonce), boot.limit, &boot.log_path());
     let _ = fs::remove_file(&initramfs);
+    let console = console?;
     let accelerator = why_not_kvm.map_or("KVM".to_owned(), |reason| format!("emulation ({reason})"));
     let method = format!("booted by {} with {}, {accelerator}", machine.qemu, machine.kernel.display());
-    Ok(boot.evaluate(method, &console?))
+    Ok(boot.outcome(method, boot.failure_reason(&console), &console))
 }
 
 /// A virtual machine.

@@ -8,6 +8,7 @@ mod shell_aci;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::{Boot, BootOutcome, ConsoleLog, SupervisorScript};
 use crate::smoketest::no_follow;
@@ -48,19 +49,16 @@ fn run_once(supervisor: &SupervisorScript<'_>, rkt: &Path, app: Option<&str>) ->
     command.args(["run", &image, "--net=host", "--exec=/bin/sh", "--", "-c"]);
     command.arg(format!("echo smoketest-$((6 * 7))-{}", supervisor.nonce));
     let method = format!("rkt run {}, cgroup {}", app.unwrap_or("smoketest.aci"), supervisor.hierarchy);
-    let log = boot.work_directory.join("rkt.log");
-    let outcome = supervisor.run(command, &log, |console| match failure_reason(boot, console) {
-        None => BootOutcome::Passed { method, took: console.took },
-        Some(why) => boot.diagnose_failure(method, why, console, log.clone()),
-    });
+    let outcome =
+        supervisor.run(command, |console| boot.outcome(method, failure_reason(console, boot.limit), console));
     let _ = no_follow::remove_all_if_exists(&data);
     outcome
 }
 
 /// Why a run failed; `None` if it passed.
-fn failure_reason(boot: &Boot<'_>, console: &ConsoleLog) -> Option<String> {
+fn failure_reason(console: &ConsoleLog, limit: Duration) -> Option<String> {
     let Some(status) = console.status else {
-        return Some(format!("rkt did not end within {} s", boot.limit.as_secs()));
+        return Some(format!("rkt did not end within {} s", limit.as_secs()));
     };
     let code = status.code().map_or_else(|| status.to_string(), |code| code.to_string());
     let has_loader_error = console.lines.iter().any(|line| line.contains(LOADER_ERROR));
