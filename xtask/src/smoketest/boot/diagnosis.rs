@@ -26,6 +26,8 @@ impl MissingItem {
 
 /// The first version of systemd that starts each service through systemd-executor (NEWS of 255).
 const EXECUTOR_SINCE: u32 = 255;
+/// Most lines of a console whose missing item is looked for in the root filesystem; each takes milliseconds.
+const MAX_REPORTED: usize = 100;
 
 /// Missing files that every boot requires.
 pub fn missing_essentials(rootfs: &Rootfs) -> Vec<MissingItem> {
@@ -38,7 +40,7 @@ pub fn missing_essentials(rootfs: &Rootfs) -> Vec<MissingItem> {
 
 /// The missing items of a boot that printed no marker, one for each path or name. What every boot requires comes first.
 pub fn diagnose(rootfs: &Rootfs, systemd: Option<SystemdVersion>, lines: &[String]) -> Vec<MissingItem> {
-    let reported = lines.iter().filter_map(|line| parse_missing_item(rootfs, line));
+    let reported = lines.iter().filter_map(|line| parse_missing_item(rootfs, line)).take(MAX_REPORTED);
     let with_path =
         |item: MissingItem| MissingItem { what: resolve_parent_links(rootfs, &item.what), ..item };
     let mut items: BTreeSet<MissingItem> = reported.map(with_path).collect();
@@ -124,14 +126,25 @@ fn parse_missing_item(rootfs: &Rootfs, line: &str) -> Option<MissingItem> {
 mod tests {
     use super::*;
 
+    fn empty_rootfs() -> Rootfs {
+        let (tree, build_files) = Default::default();
+        Rootfs { path: "/nowhere".into(), board: Board::Amd64, tree, build_files }
+    }
+
+    #[test]
+    fn endless_reports_are_bounded() {
+        let report = |number| format!("x: error while loading shared libraries: lib{number}.so: cannot open");
+        let lines: Vec<String> = (0..50_000).map(report).collect();
+        let items = diagnose(&empty_rootfs(), None, &lines);
+        assert_eq!(
+            items.iter().filter(|item| item.what.starts_with("lib") && item.what.ends_with(".so")).count(),
+            MAX_REPORTED
+        );
+    }
+
     #[test]
     fn console_lines_report_missing_items() {
-        let rootfs = Rootfs {
-            path: "/nowhere".into(),
-            board: Board::Amd64,
-            tree: Default::default(),
-            build_files: Default::default(),
-        };
+        let rootfs = empty_rootfs();
         for (line, what) in [
             (
                 "[  2.1] app[3]: /usr/bin/bash: error while loading shared libraries: libtinfo.so.6: cannot open shared \
