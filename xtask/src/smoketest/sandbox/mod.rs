@@ -9,19 +9,18 @@
 //! program starts when the host has seen that all is set up. A host that was killed before that never answers.
 
 pub mod namespace_entry;
-mod user_map;
 
 use std::ffi::OsString;
 use std::fmt;
-use std::io::{Read, Write};
+use std::fs;
+use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use self::user_map::{SANDBOX_UID, UserMap};
-use super::host::{STANDARD_PATH, missing_programs_reason};
+use super::host::{STANDARD_PATH, is_root, missing_programs_reason};
 use coreos_types::{Error, Result, ResultExt};
 
 /// Longest run of one program.
@@ -30,7 +29,8 @@ pub const MAX_RUN_TIME: Duration = Duration::from_secs(10);
 pub const MAX_OUTPUT_LEN: usize = 1 << 20;
 /// Longest wait for the namespaces.
 const SETUP_TIMEOUT: Duration = Duration::from_secs(20);
-
+/// The user ID of confined programs where the caller is root: no account has it.
+const SANDBOX_UID: u32 = 65_533;
 /// Longest time until a stop of the whole check is noticed.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -61,6 +61,15 @@ pub struct Sandbox {
     emulator: Option<PathBuf>,
     /// Files below `usr` that only root can read: the program sees copies.
     owner_only_files: Vec<OsString>,
+}
+
+/// Which user a confined program runs as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum UserMap {
+    /// The calling user, with rights inside the namespace only.
+    Caller,
+    /// [`SANDBOX_UID`]. The namespace maps all IDs of the caller to themselves.
+    Unprivileged,
 }
 
 /// The end of a run, and what the program printed.
@@ -136,10 +145,10 @@ impl Sandbox {
             let sandbox = Sandbox { own_program, rootfs, user, emulator, owner_only_files };
             sandbox.run(&[], &|| false).map(|_| sandbox)
         };
-        let tried = match UserMap::choose() {
-            UserMap::Caller => with_user(UserMap::Caller, Vec::new()),
+        let tried = match is_root() {
+            false => with_user(UserMap::Caller, Vec::new()),
             // In a container with few user IDs, root may still create user namespaces like an unprivileged user.
-            UserMap::Unprivileged => with_user(UserMap::Unprivileged, owner_only_files)
+            true => with_user(UserMap::Unprivileged, owner_only_files)
                 .or_else(|error| with_user(UserMap::Caller, Vec::new()).map_err(|_| error)),
         };
         tried.map_err(|error| error.causes.last().cloned().unwrap_or(error.message))
@@ -156,7 +165,7 @@ impl Sandbox {
         spawn_reader(child.stdout.take(), false, sender.clone());
         spawn_reader(child.stderr.take(), true, sender);
         let mut run =
-            RunState { user: self.user, phase: Phase::Namespaces, stdout: Vec::new(), stderr: Vec::new() };
+            RunState { user: self.user, setup_lines_left: 2, stdout: Vec::new(), stderr: Vec::new() };
         let stopped = run.collect_output(&mut child, &chunks, is_stopped);
         if !matches!(stopped, Ok(None)) {
             let _ = child.kill();
@@ -166,8 +175,8 @@ impl Sandbox {
         let end = match (stopped?, status.signal()) {
             (Some(end), _) => end,
             // The supervisor passes on the status of its child.
-            (None, Some(_)) => return Err(killed_supervisor_error(status)),
-            (None, None) if run.phase != Phase::Program => return Err(setup_error(status, &run.stderr)),
+            (None, Some(_)) => return Err(stopped_error().with_cause(status)),
+            (None, None) if run.setup_lines_left > 0 => return Err(setup_error(status, &run.stderr)),
             (None, None) => end_of_exit_code(status.code().unwrap_or_default()),
         };
         Ok(FinishedRun { end, stdout: run.stdout, stderr: run.stderr })
@@ -189,21 +198,12 @@ impl Sandbox {
     }
 }
 
-/// The stage of the set-up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// Until the first line: the namespaces are made.
-    Namespaces,
-    /// Until the second line: the root directory is made, rights are dropped.
-    Inner,
-    /// All output from here on is the program's.
-    Program,
-}
-
 /// A run as seen from outside.
 struct RunState {
     user: UserMap,
-    phase: Phase,
+    /// The lines of the set-up that are still to come: one when the namespaces are made, one when the root directory is
+    /// made and rights are dropped. All output after them is the program's.
+    setup_lines_left: usize,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
 }
@@ -220,29 +220,28 @@ impl RunState {
         loop {
             let rest = deadline.saturating_duration_since(Instant::now());
             match chunks.recv_timeout(rest.min(POLL_INTERVAL)) {
-                _ if is_stopped() => {
-                    return Err(Error::failed("the sandbox of the image's loader was stopped"));
-                }
+                _ if is_stopped() => return Err(stopped_error()),
                 Ok((true, bytes)) => self.stderr.extend(bytes),
                 Ok((false, bytes)) => self.stdout.extend(bytes),
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
                 Err(RecvTimeoutError::Timeout) if rest > POLL_INTERVAL => {}
+                Err(RecvTimeoutError::Timeout) if self.setup_lines_left == 0 => {
+                    return Ok(Some(ProgramEnd::TimedOut));
+                }
                 Err(RecvTimeoutError::Timeout) => {
-                    let is_set_up = self.phase == Phase::Program;
-                    let late = || Error::failed("the sandbox was not set up in time");
-                    return is_set_up.then_some(Some(ProgramEnd::TimedOut)).ok_or_else(late);
+                    return Err(Error::failed("the sandbox was not set up in time"));
                 }
             }
             if self.stdout.len() + self.stderr.len() > MAX_OUTPUT_LEN {
                 return Ok(Some(ProgramEnd::TooMuchOutput));
             }
-            while self.phase != Phase::Program
+            while self.setup_lines_left > 0
                 && let Some(end) = self.stdout.iter().position(|byte| *byte == b'\n')
             {
                 self.stdout.drain(..=end);
                 self.answer_setup_line(child)?;
-                deadline =
-                    Instant::now() + if self.phase == Phase::Program { MAX_RUN_TIME } else { SETUP_TIMEOUT };
+                let limit = if self.setup_lines_left == 0 { MAX_RUN_TIME } else { SETUP_TIMEOUT };
+                deadline = Instant::now() + limit;
             }
         }
     }
@@ -250,19 +249,40 @@ impl RunState {
     /// Answers a line of the set-up, unless its supervisor has ended: the program would outlive this process.
     fn answer_setup_line(&mut self, child: &mut Child) -> Result<()> {
         if let Ok(Some(status)) = child.try_wait() {
-            return Err(killed_supervisor_error(status));
+            return Err(stopped_error().with_cause(status));
         }
-        // If the set-up has failed, its error is on standard error: an error of these writes is ignored.
-        if self.phase == Phase::Namespaces {
-            self.user.write_id_maps(child.id()).with_context(|| "cannot map user IDs")?;
-            self.phase = Phase::Inner;
-            let _ = child.stdin.as_mut().map(|stdin| stdin.write_all(b"\n"));
-        } else {
-            self.phase = Phase::Program;
-            let _ = child.stdin.take().map(|mut stdin| stdin.write_all(b"\n"));
+        let is_first = self.setup_lines_left == 2;
+        // unshare(1) has mapped the caller.
+        if is_first && self.user == UserMap::Unprivileged {
+            write_identity_maps(child.id()).with_context(|| "cannot map user IDs")?;
+        }
+        self.setup_lines_left -= 1;
+        // If the set-up has failed, its error is on standard error: an error of this write is ignored.
+        let _ = child.stdin.as_mut().map(|stdin| stdin.write_all(b"\n"));
+        if !is_first {
+            child.stdin = None;
         }
         Ok(())
     }
+}
+
+/// Writes the maps of a process that has just made its user namespace (user_namespaces(7)).
+fn write_identity_maps(pid: u32) -> io::Result<()> {
+    for file in ["uid_map", "gid_map"] {
+        let own = fs::read_to_string(format!("/proc/self/{file}"))?;
+        fs::write(format!("/proc/{pid}/{file}"), identity_map(&own))?;
+    }
+    Ok(())
+}
+
+/// The map that gives each ID of `map` the same number in a child namespace. The columns of a map are the first ID inside,
+/// the first ID outside, and their number.
+fn identity_map(map: &str) -> String {
+    let to_identity = |line: &str| match line.split_whitespace().collect::<Vec<_>>()[..] {
+        [inside, _, count] => format!("{inside} {inside} {count}\n"),
+        _ => String::new(),
+    };
+    map.lines().map(to_identity).collect()
 }
 
 /// Forwards the bytes of a stream until its end or until the receiver is gone.
@@ -281,9 +301,8 @@ fn spawn_reader(
     });
 }
 
-/// The error for a supervisor that was killed.
-fn killed_supervisor_error(status: ExitStatus) -> Error {
-    Error::failed("the sandbox of the image's loader was stopped").with_cause(status)
+fn stopped_error() -> Error {
+    Error::failed("the sandbox of the image's loader was stopped")
 }
 
 fn setup_error(status: ExitStatus, stderr: &[u8]) -> Error {
@@ -298,5 +317,22 @@ fn end_of_exit_code(code: i32) -> ProgramEnd {
         namespace_entry::EXIT_NOT_EXECUTABLE => ProgramEnd::NotExecutable,
         code if code > 128 => ProgramEnd::Killed(code - 128),
         code => ProgramEnd::Exited(code),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maps_of_containers_keep_their_ids() {
+        for (map, identity) in [
+            ("         0          0 4294967295\n", "0 0 4294967295\n"),
+            ("0 1000 1\n1 100000 65536\n", "0 0 1\n1 1 65536\n"),
+            ("0 1000 1\n", "0 0 1\n"),
+            ("", ""),
+        ] {
+            assert_eq!(identity_map(map), identity);
+        }
     }
 }

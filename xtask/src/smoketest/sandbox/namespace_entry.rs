@@ -3,23 +3,22 @@
 //! This is an internal entry point of the program ([`run_if_selected`]); `--help` does not list it. It refuses to
 //! work in the user namespace of its caller, where it would change mounts of the machine.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use rustix::process::{Resource, Rlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid};
 
-use super::Sandbox;
-use super::user_map::{SANDBOX_UID, UserMap};
+use super::{SANDBOX_UID, Sandbox, UserMap};
 use coreos_types::{Error, Result, ResultExt};
 
 /// The first argument of this entry point.
@@ -46,18 +45,16 @@ const MAX_CPU_TIME: u64 = 20;
 /// Most processes and threads of an emulator; a program that runs natively is alone.
 const MAX_EMULATOR_THREADS: u64 = 16;
 
-/// The arguments of this entry point.
+/// The arguments of this entry point. An empty word ends the list of files.
 pub(super) fn arguments(sandbox: &Sandbox, program: &[OsString]) -> Vec<OsString> {
     let namespace = fs::read_link("/proc/self/ns/user").unwrap_or_default();
     let uid = match sandbox.user {
         UserMap::Unprivileged => SANDBOX_UID.to_string(),
         UserMap::Caller => String::new(),
     };
-    let mut words =
-        vec![COMMAND.into(), namespace.into_os_string(), uid.into(), sandbox.rootfs.clone().into()];
+    let mut words = vec![COMMAND.into(), namespace.into(), uid.into(), sandbox.rootfs.clone().into()];
     words.push(sandbox.emulator.clone().unwrap_or_default().into());
-    words.push(sandbox.owner_only_files.len().to_string().into());
-    words.extend([&sandbox.owner_only_files[..], program].concat());
+    words.extend([&sandbox.owner_only_files[..], &[OsString::new()], program].concat());
     words
 }
 
@@ -98,22 +95,21 @@ fn enter_and_exec(root: &Path, program: &OsString, arguments: &[OsString]) -> Re
 
 /// Sets up the sandbox and executes the program. Returns the error of execve(2), or `None` without a program.
 fn set_up_and_exec(words: &[OsString]) -> Result<Option<io::Error>> {
-    let [namespace, uid, rootfs, emulator, count, rest @ ..] = words else {
+    let [namespace, uid, rootfs, emulator, rest @ ..] = words else {
         return Err(Error::failed("too few arguments"));
     };
     let own = fs::read_link("/proc/self/ns/user").with_context(|| "cannot read /proc/self/ns/user")?;
     if own.as_os_str() == namespace {
         return Err(Error::failed("not in a user namespace of its own"));
     }
-    let number = |word: &OsString| word.to_str().and_then(|word| word.parse::<u32>().ok());
-    let count = number(count).filter(|count| *count as usize <= rest.len());
-    let (owner_only_files, program) =
-        rest.split_at(count.ok_or_else(|| Error::failed("invalid count"))? as usize);
+    let end_of_files = rest.iter().position(|word| word.is_empty());
+    let end_of_files = end_of_files.ok_or_else(|| Error::failed("too few arguments"))?;
+    let (owner_only_files, program) = (&rest[..end_of_files], &rest[end_of_files + 1..]);
     let emulator = Some(Path::new(emulator)).filter(|path| !path.as_os_str().is_empty());
     zero_namespace_sysctls();
     make_and_enter_root(Path::new(rootfs), emulator, owner_only_files)?;
     rustix::process::setsid().with_context(|| "cannot start a session")?;
-    drop_rights(number(uid))?;
+    drop_rights(uid.to_str().and_then(|uid| uid.parse().ok()))?;
     limit_resources(emulator.is_some())?;
     wait_for_host()?;
     let Some((program, arguments)) = program.split_first() else { return Ok(None) };
@@ -137,46 +133,30 @@ fn zero_namespace_sysctls() {
     }
 }
 
-/// A directory or link of the root filesystem, opened before anything is mounted.
-enum TopLevelEntry {
-    Directory(OwnedFd),
-    Link(OsString),
-}
-
 /// Makes the root directory, an empty read-only file system with `usr` in it, and detaches everything else.
 fn make_and_enter_root(root: &Path, emulator: Option<&Path>, owner_only_files: &[OsString]) -> Result<()> {
-    let usr = open_path_fd(&root.join("usr"), OFlags::DIRECTORY | OFlags::NOFOLLOW)?;
-    let emulator = emulator.map(|path| open_path_fd(path, OFlags::empty())).transpose()?;
-    let mut entries = Vec::new();
-    for name in TOP_LEVEL {
-        let path = root.join(name);
-        if let Ok(target) = fs::read_link(&path) {
-            entries.push((name, TopLevelEntry::Link(target.into_os_string())));
-        } else if path.is_dir() {
-            entries.push((
-                name,
-                TopLevelEntry::Directory(open_path_fd(&path, OFlags::DIRECTORY | OFlags::NOFOLLOW)?),
-            ));
-        }
-    }
     rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .with_context(|| "cannot make mounts private")?;
+    // Opened before a file system is mounted over it.
+    let rootfs = open_path_fd(CWD, root, OFlags::DIRECTORY)?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
     rustix::mount::mount("tmpfs", root, "tmpfs", flags, c"mode=755,size=512m")
         .with_context(|| "cannot mount a tmpfs")?;
-    entries.push(("usr", TopLevelEntry::Directory(usr)));
-    for (name, entry) in entries {
+    for name in TOP_LEVEL {
         let path = root.join(name);
-        match entry {
-            TopLevelEntry::Link(target) => symlink(target, path).with_context(|| "cannot make a link")?,
-            TopLevelEntry::Directory(directory) => {
-                fs::create_dir(&path).with_context(|| "cannot make a directory")?;
-                bind_read_only(&directory, &path)?;
-            }
+        if let Ok(target) = rustix::fs::readlinkat(&rootfs, name, Vec::new()) {
+            symlink(OsStr::from_bytes(target.to_bytes()), path).with_context(|| "cannot make a link")?;
+        } else if let Ok(directory) =
+            open_path_fd(&rootfs, Path::new(name), OFlags::DIRECTORY | OFlags::NOFOLLOW)
+        {
+            bind_directory_read_only(&directory, &path)?;
         }
     }
+    let usr = open_path_fd(&rootfs, Path::new("usr"), OFlags::DIRECTORY | OFlags::NOFOLLOW)?;
+    bind_directory_read_only(&usr, &root.join("usr"))?;
     if let Some(emulator) = emulator {
         fs::write(root.join(EMULATOR_MOUNT_POINT), "").with_context(|| "cannot make a file")?;
+        let emulator = open_path_fd(CWD, emulator, OFlags::empty())?;
         bind_read_only(&emulator, &root.join(EMULATOR_MOUNT_POINT))?;
     }
     for (number, path) in owner_only_files.iter().enumerate() {
@@ -186,9 +166,14 @@ fn make_and_enter_root(root: &Path, emulator: Option<&Path>, owner_only_files: &
     remount_read_only(Path::new("/")).with_context(|| "cannot make the root directory read-only")
 }
 
-fn open_path_fd(path: &Path, flags: OFlags) -> Result<OwnedFd> {
-    rustix::fs::open(path, flags | OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+fn open_path_fd(directory: impl AsFd, path: &Path, flags: OFlags) -> Result<OwnedFd> {
+    rustix::fs::openat(directory, path, flags | OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
         .with_path("cannot open", path)
+}
+
+fn bind_directory_read_only(directory: &OwnedFd, target: &Path) -> Result<()> {
+    fs::create_dir(target).with_context(|| "cannot make a directory")?;
+    bind_read_only(directory, target)
 }
 
 /// Mounts an open file or directory read-only.
@@ -208,7 +193,7 @@ fn mount_readable_copy(path: &Path, copy: &Path) -> Result<()> {
     let copied =
         fs::copy(path, copy).and_then(|_| fs::set_permissions(copy, fs::Permissions::from_mode(0o555)));
     copied.with_path("cannot copy", path)?;
-    bind_read_only(&open_path_fd(copy, OFlags::NOFOLLOW)?, path)
+    bind_read_only(&open_path_fd(CWD, copy, OFlags::NOFOLLOW)?, path)
 }
 
 /// Makes a directory the root, and detaches the old one (pivot_root(2), "pivot_root(".", ".")").
