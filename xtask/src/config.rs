@@ -71,10 +71,10 @@ impl Config {
         let mut settings = match bounded_file::read(&path, MAX_CARGO_TOML) {
             Ok(text) => {
                 let settings = Config::parse_cargo_toml(&String::from_utf8_lossy(&text))
-                    .map_err(|error| error.context(format!("cannot use {}", path.display())))?;
+                    .with_path("cannot use", &path)?;
                 if settings != Config::default() {
                     let checked = TrustedOwners::from_env().check_file(&workspace, &path);
-                    checked.context("cannot use [workspace.metadata.stage1]")?;
+                    checked.with_context(|| "cannot use [workspace.metadata.stage1]")?;
                 }
                 settings
             }
@@ -106,7 +106,7 @@ impl Config {
         }
         if let Some(value) = variable("XTASK_CACHE_EXPIRY") {
             settings.is_cache_expiry_off = parse_is_off(&value)
-                .context("XTASK_CACHE_EXPIRY is invalid")
+                .with_context(|| "XTASK_CACHE_EXPIRY is invalid")
                 .with_hint("export XTASK_CACHE_EXPIRY=off")?;
         }
         Ok(settings)

@@ -61,7 +61,7 @@ pub fn check_committable(root: &Path, files: &[&str]) -> Result<()> {
     }
     for ident in ["GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"] {
         git.run(&["var", ident])
-            .context("git user.name and user.email are not set")
+            .with_context(|| "git user.name and user.email are not set")
             .with_hint("git config user.name NAME; git config user.email ADDRESS")?;
     }
     git.check_git_dir_symlinks()?;
@@ -92,7 +92,7 @@ pub fn check_committable(root: &Path, files: &[&str]) -> Result<()> {
 pub fn commit(root: &Path, files: &[&str], message: &str) -> Result<String> {
     let git = Git::open(root)?;
     git.commit(files, message)
-        .context("git did not commit the change")
+        .with_context(|| "git did not commit the change")
         .with_hint("git status; then run it again, or omit --commit")
 }
 
@@ -115,7 +115,7 @@ impl Git<'_> {
         git.prefix = git
             .run(&["rev-parse", "--show-prefix"])
             .map(|prefix| prefix.trim_end_matches('\n').to_owned())
-            .map_err(|error| error.context(format!("{} is not inside a git repository", root.display())))
+            .with_context(|| format!("{} is not inside a git repository", root.display()))
             .with_hint("omit --commit")?;
         Ok(git)
     }

@@ -17,7 +17,7 @@ use std::str::FromStr;
 
 use clap::{ArgAction, Parser, Subcommand};
 
-use coreos_types::{ParseError, Release};
+use coreos_types::{Error, Release};
 
 pub use crate::report::OutputFormat;
 pub use crate::terminal::ColorChoice as Color;
@@ -219,8 +219,8 @@ impl ReleaseSpec {
 }
 
 impl FromStr for ReleaseSpec {
-    type Err = ParseError;
-    fn from_str(text: &str) -> Result<ReleaseSpec, ParseError> {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<ReleaseSpec, Error> {
         if text == "latest" { Ok(ReleaseSpec::Latest) } else { text.parse().map(ReleaseSpec::Number) }
     }
 }

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::images::{ReleaseLocations, fetch_latest_release, open_store};
 use crate::release_url::ReleaseUrl;
 use crate::report::Report;
-use coreos_types::{Board, Error, ErrorKind, Release, Result, SystemdVersion, Vendor};
+use coreos_types::{Board, Error, ErrorKind, Release, Result, ResultExt, SystemdVersion, Vendor};
 use manifest::plan::bump::{BumpOptions, plan_bump};
 use manifest::plan::edit_plan::EditPlan;
 use manifest::plan::systemd_version_to_pin::choose_systemd_version;
@@ -97,8 +97,7 @@ impl ReleaseLists {
             store
                 .term
                 .stage("verified", format!("{url}: signed {} by {}", signer.signed_at, signer.signing_key));
-            let tree =
-                parse_contents(&String::from_utf8_lossy(&contents)).map_err(|error| error.context(url))?;
+            let tree = parse_contents(&String::from_utf8_lossy(&contents)).with_context(|| url)?;
             let packages = packages
                 .and_then(|(packages, _)| systemd_version_from_packages(&String::from_utf8_lossy(&packages)));
             let expected = ExpectedLists { url, vendor: locations.vendor, board, release };

@@ -2,8 +2,8 @@
 //!
 //! The example is built in, so that it does not depend on this repository's own stage1.
 
-use coreos_types::{Board, ParseError, Vendor};
-use release_fixture::image_spec::ImageSpec;
+use coreos_types::{Board, Result, Vendor};
+use release_fixture::image_spec::{ImageSpec, NodeSpec};
 use release_fixture::infer_from_paths::with_inferred_files;
 
 /// The release that the tree is at, with its systemd.
@@ -53,7 +53,7 @@ pub fn listed_paths() -> Vec<&'static str> {
 ///
 /// # Errors
 /// None: the release is a constant.
-pub fn image_before() -> Result<ImageSpec, ParseError> {
+pub fn image_before() -> Result<ImageSpec> {
     Ok(image(BEFORE, &[])?.with_package_database())
 }
 
@@ -61,21 +61,21 @@ pub fn image_before() -> Result<ImageSpec, ParseError> {
 ///
 /// # Errors
 /// None: the release is a constant.
-pub fn image_after() -> Result<ImageSpec, ParseError> {
+pub fn image_after() -> Result<ImageSpec> {
     let needs_libpam = ["lib64/systemd/systemd", "lib64/systemd/systemd-logind"];
     let image = image(AFTER, &needs_libpam)?;
     let image = image.library_with_linker_name("lib64/libpam.so.0.84.1", "libpam.so.0", &["libc.so.6"]);
     Ok(image.with_package_database())
 }
 
-fn image((release, systemd): (&str, &str), needs_libpam: &[&str]) -> Result<ImageSpec, ParseError> {
+fn image((release, systemd): (&str, &str), needs_libpam: &[&str]) -> Result<ImageSpec> {
     let image = ImageSpec::new(Vendor::COREOS, Board::Amd64, &release.parse()?, systemd);
     let image = with_inferred_files(image, &listed_paths(), |path| {
         let libpam = needs_libpam.contains(&path).then_some("libpam.so.0");
         dt_needed(path).iter().copied().chain(libpam).map(str::to_owned).collect()
     });
     // The rest of an image, as far as it gives a download its size: bytes that gzip cannot shrink.
-    Ok(image.put("share/filler", release_fixture::image_spec::NodeSpec::Bytes(incompressible_bytes(1 << 20))))
+    Ok(image.put("share/filler", NodeSpec::Bytes(incompressible_bytes(1 << 20))))
 }
 
 /// The dependencies of a file, in the order of `DT_NEEDED`.

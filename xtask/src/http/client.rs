@@ -17,7 +17,7 @@ use super::public_address::{PublicHostResolver, is_private_host};
 use super::request_transport::{Deadline, RequestConnector};
 use super::tls::{self, CaBundle};
 use super::url::Url;
-use coreos_types::{Error, Result};
+use coreos_types::{Error, Result, ResultExt};
 
 /// Redirects that are followed; curl follows 50, browsers 20.
 const MAX_REDIRECTS: usize = 10;
@@ -151,7 +151,7 @@ impl Client {
             };
             next = current
                 .join(location.as_bytes())
-                .map_err(|error| error.context(format!("{current} redirects to an invalid URL")))?;
+                .with_context(|| format!("{current} redirects to an invalid URL"))?;
             previous = Some(received.route.url);
         }
         let error = Error::failed(format!("{first} redirects more than {MAX_REDIRECTS} times"));

@@ -13,7 +13,7 @@ use crate::cli::ImageArgs;
 use crate::context::Context;
 use crate::report::ImageOrigin;
 use crate::terminal::Term;
-use coreos_types::{Board, Channel, Error, Release, Result, Signer};
+use coreos_types::{Board, Channel, Error, Release, Result, Signer, error::join_thread};
 use expected_identity::ExpectedImage;
 pub(crate) use locations::{ReleaseLocations, open_store};
 use manifest::plan::bump::ImageTrees;
@@ -180,10 +180,7 @@ fn map_parallel<I: Sync, T: Send>(items: &[I], open: impl Fn(&I) -> Result<T> + 
     }
     thread::scope(|scope| {
         let threads: Vec<_> = items.iter().map(|item| scope.spawn(|| open(item))).collect();
-        let joined = |thread: thread::ScopedJoinHandle<'_, _>| {
-            thread.join().unwrap_or_else(|panic| Err(Error::from_panic("opening an image failed", &*panic)))
-        };
-        threads.into_iter().map(joined).collect()
+        threads.into_iter().map(|thread| join_thread("opening an image", thread).flatten()).collect()
     })
 }
 

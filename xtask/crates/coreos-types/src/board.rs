@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::parse_error::ParseError;
+use super::error::{Error, Result};
 
 word_enum! {
     /// A board: the machine that an image is for. The words are those of release and manifest directories.
@@ -41,9 +41,9 @@ impl Board {
 }
 
 impl FromStr for Board {
-    type Err = ParseError;
-    fn from_str(text: &str) -> Result<Board, ParseError> {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Board> {
         let known = Board::ALL.into_iter().find(|board| board.id() == text);
-        known.ok_or_else(|| ParseError::new("board", text, "amd64-usr or arm64-usr"))
+        known.ok_or_else(|| Error::invalid_word("board", text, "amd64-usr or arm64-usr"))
     }
 }

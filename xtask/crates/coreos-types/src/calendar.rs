@@ -8,8 +8,19 @@ pub fn rfc3339(seconds: u64) -> String {
 
 /// The date without the time: `2016-04-28`.
 pub fn date(seconds: u64) -> String {
-    let (year, month, day) = civil(seconds / DAY);
-    format!("{year:04}-{month:02}-{day:02}")
+    let (mut year, mut month, mut days) = (1970, 1, seconds / DAY);
+    while days >= year_length(year) {
+        days -= year_length(year);
+        year += 1;
+    }
+    for length in month_lengths(year) {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    format!("{year:04}-{month:02}-{:02}", days + 1)
 }
 
 /// Seconds since 1970 of `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7; the obsolete forms are not read).
@@ -27,24 +38,6 @@ pub fn parse_http_date(text: &str) -> Option<u64> {
 }
 
 const DAY: u64 = 24 * 60 * 60;
-
-/// The Gregorian date of a day counted from 1970-01-01: whole years, then whole months, are subtracted in turn.
-fn civil(mut days: u64) -> (u64, usize, u64) {
-    let mut year = 1970;
-    while days >= year_length(year) {
-        days -= year_length(year);
-        year += 1;
-    }
-    let mut month = 1;
-    for length in month_lengths(year) {
-        if days < length {
-            break;
-        }
-        days -= length;
-        month += 1;
-    }
-    (year, month, days + 1)
-}
 
 fn month_lengths(year: u64) -> [u64; 12] {
     let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));

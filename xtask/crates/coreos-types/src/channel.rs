@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::parse_error::ParseError;
+use super::error::{Error, Result};
 
 word_enum! {
     /// A release channel; each has its own host. The words are those of host names and of the command line.
@@ -16,9 +16,9 @@ word_enum! {
 }
 
 impl FromStr for Channel {
-    type Err = ParseError;
-    fn from_str(text: &str) -> Result<Channel, ParseError> {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Channel> {
         let known = Channel::ALL.into_iter().find(|channel| channel.id() == text);
-        known.ok_or_else(|| ParseError::new("channel", text, "alpha, beta, stable or lts"))
+        known.ok_or_else(|| Error::invalid_word("channel", text, "alpha, beta, stable or lts"))
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::channel::Channel;
-use super::parse_error::ParseError;
+use super::error::{Error, Result};
 
 /// The value of `--channel`: a channel, or one of Flatcar's long-term streams, `lts-2024`. A stream is part of the lts
 /// channel, and stays on its major release when the channel moves to the next.
@@ -32,9 +32,9 @@ impl fmt::Display for ChannelOrStream {
 }
 
 impl FromStr for ChannelOrStream {
-    type Err = ParseError;
-    fn from_str(text: &str) -> Result<ChannelOrStream, ParseError> {
-        let invalid = || ParseError::new("channel", text, "alpha, beta, stable, lts or lts-YEAR");
+    type Err = Error;
+    fn from_str(text: &str) -> Result<ChannelOrStream> {
+        let invalid = || Error::invalid_word("channel", text, "alpha, beta, stable, lts or lts-YEAR");
         let Some(year) = text.strip_prefix("lts-") else {
             return text.parse::<Channel>().map(ChannelOrStream::from).map_err(|_| invalid());
         };

@@ -7,6 +7,7 @@ use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::thread::ScopedJoinHandle;
 
 /// A result with an [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
@@ -59,16 +60,16 @@ impl Error {
         Error { url: Some(url.to_string().into()), ..Error::failed(format!("cannot download {url}")) }
     }
 
-    /// A panic that was caught in another thread: a bug, here or in a dependency.
-    pub fn from_panic(message: impl Into<String>, panic: &(dyn Any + Send)) -> Error {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        Error::failed(message).with_cause(text.unwrap_or("panicked without a message"))
+    /// A word of the command line or of a file is not valid (exit code 2).
+    pub fn invalid_word(what: &str, found: &str, expected: &str) -> Error {
+        Error::failed(format!("{found:?} is not a {what}: expected {expected}"))
     }
 
-    /// A panic that was caught in code that parses untrusted bytes.
-    pub fn from_parser_panic(what: &str, panic: &(dyn Any + Send)) -> Error {
-        Error::from_panic(format!("{what} panicked on this input"), panic)
+    /// A panic that was caught, in another thread or in a parser of untrusted bytes: a bug, here or in a dependency.
+    pub fn from_panic(what: &str, panic: &(dyn Any + Send)) -> Error {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        Error::failed(format!("{what} panicked")).with_cause(text.unwrap_or("no message"))
     }
 
     /// Adds the innermost cause known so far. A cause without text, as some crates have, is left out.
@@ -88,7 +89,10 @@ impl Error {
     /// An operation failed because of another error, with the texts of its sources that it does not repeat itself.
     ///
     /// Not generic: each place that converts an error would compile this again.
-    fn from_chain(message: String, error: &dyn std::error::Error) -> Error {
+    fn from_chain(message: String, error: &(dyn std::error::Error + 'static)) -> Error {
+        if let Some(error) = error.downcast_ref::<Error>() {
+            return error.clone().context(message);
+        }
         let mut converted = Error::failed(message).with_cause(error);
         let mut source = error.source();
         while let Some(cause) = source {
@@ -119,9 +123,10 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Converts other errors into an [`Error`] with a message.
+/// Converts any error into an [`Error`] with a message.
 pub trait ResultExt<T> {
-    /// Converts the error; `message` is the failed operation and its object, and is built only on failure.
+    /// Converts the error; `message` is the failed operation and its object, and is built only on failure. An [`Error`]
+    /// keeps its kind and hint, as with [`Error::context`].
     fn with_context<M: Into<String>>(self, message: impl FnOnce() -> M) -> Result<T>;
 
     /// Converts the error; the message is `operation`, such as `cannot read`, and the path.
@@ -137,22 +142,15 @@ pub trait ResultExt<T> {
 pub trait ErrorExt<T> {
     /// As [`Error::with_hint`].
     fn with_hint(self, hint: impl Into<String>) -> Result<T>;
-
-    /// As [`Error::context`].
-    fn context(self, message: impl Into<String>) -> Result<T>;
 }
 
 impl<T> ErrorExt<T> for Result<T> {
     fn with_hint(self, hint: impl Into<String>) -> Result<T> {
         self.map_err(|error| error.with_hint(hint))
     }
-
-    fn context(self, message: impl Into<String>) -> Result<T> {
-        self.map_err(|error| error.context(message))
-    }
 }
 
-impl<T, E: std::error::Error> ResultExt<T> for std::result::Result<T, E> {
+impl<T, E: std::error::Error + 'static> ResultExt<T> for std::result::Result<T, E> {
     fn with_context<M: Into<String>>(self, message: impl FnOnce() -> M) -> Result<T> {
         self.map_err(|error| Error::from_chain(message().into(), &error))
     }
@@ -172,7 +170,15 @@ pub fn error_from_read(error: std::io::Error) -> Error {
 /// The code panicked; the cause is the panic message.
 pub fn catch_panic<T>(what: &str, run: impl FnOnce() -> T) -> Result<T> {
     // Unwind safety: the closure's state is dropped with it, so that no partial state is observed.
-    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| Error::from_parser_panic(what, &*panic))
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| Error::from_panic(what, &*panic))
+}
+
+/// Joins a thread; a panic in it, such as of a parser on unexpected bytes, is an error.
+///
+/// Join every thread of a scope before the first error is returned: the scope itself panics if a thread that was not
+/// joined panicked.
+pub fn join_thread<T>(what: &str, thread: ScopedJoinHandle<'_, T>) -> Result<T> {
+    thread.join().map_err(|panic| Error::from_panic(what, &*panic))
 }
 
 #[cfg(test)]
@@ -184,10 +190,10 @@ mod tests {
         let given: [(Box<dyn Any + Send>, &str); 3] = [
             (Box::new("index out of bounds"), "index out of bounds"),
             (Box::new(String::from("no entry 7")), "no entry 7"),
-            (Box::new(7), "panicked without a message"),
+            (Box::new(7), "no message"),
         ];
         for (panic, cause) in given {
-            let error = Error::from_panic("running the loader failed", &*panic);
+            let error = Error::from_panic("the loader", &*panic);
             assert_eq!((error.kind, error.causes), (ErrorKind::Failed, vec![cause.to_owned()]));
         }
     }

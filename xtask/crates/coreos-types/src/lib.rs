@@ -2,7 +2,6 @@
 //!
 //! - [`Release`], [`Channel`], [`ChannelOrStream`], [`Board`]: the words of release servers.
 //! - [`Flavor`], [`SystemdVersion`]: what the sources of a stage1 name.
-//! - [`ParseError`]: the error of a word that is none of these.
 //! - [`Vendor`]: who publishes images, with file names, servers and pinned keys.
 //! - [`error`]: the [`Error`] that stops a command, with its causes and a hint.
 //! - [`Signer`]: the signer of a file.
@@ -20,7 +19,6 @@ mod channel;
 mod channel_or_stream;
 pub mod error;
 mod flavor;
-mod parse_error;
 mod release;
 pub mod shell;
 mod signer;
@@ -32,7 +30,6 @@ pub use self::channel::Channel;
 pub use self::channel_or_stream::ChannelOrStream;
 pub use self::error::{Error, ErrorExt, ErrorKind, Result, ResultExt};
 pub use self::flavor::Flavor;
-pub use self::parse_error::ParseError;
 pub use self::release::Release;
 pub use self::signer::Signer;
 pub use self::systemd_version::SystemdVersion;

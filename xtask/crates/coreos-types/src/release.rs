@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::channel::Channel;
-use super::parse_error::ParseError;
+use super::error::{Error, Result};
 
 /// A release number: three numbers, and for developer builds a `+suffix` or `-suffix`. Releases are ordered by their
 /// numbers, then `-suffix`, none, `+suffix`, then the suffix as text.
@@ -62,8 +62,8 @@ impl PartialOrd for Release {
 }
 
 impl FromStr for Release {
-    type Err = ParseError;
-    fn from_str(text: &str) -> Result<Release, ParseError> {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Release> {
         let (numbers, suffix) = match text.find(['+', '-']) {
             Some(at) => (&text[..at], &text[at + 1..]),
             None => (text, "x"),
@@ -76,7 +76,7 @@ impl FromStr for Release {
             && suffix.bytes().all(plain)
             && !suffix.contains("..");
         let release = good.then(|| Release(text.to_owned()));
-        release.ok_or_else(|| ParseError::new("release", text, "three numbers like 1032.0.0"))
+        release.ok_or_else(|| Error::invalid_word("release", text, "three numbers like 1032.0.0"))
     }
 }
 

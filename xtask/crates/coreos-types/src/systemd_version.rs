@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::parse_error::ParseError;
+use super::error::{Error, Result};
 
 /// The major version of systemd, written `v229` in coreos-common.mk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,12 +16,12 @@ impl fmt::Display for SystemdVersion {
 }
 
 impl FromStr for SystemdVersion {
-    type Err = ParseError;
-    fn from_str(text: &str) -> Result<SystemdVersion, ParseError> {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<SystemdVersion> {
         // A number can begin with a sign for parse().
         let digits = text.strip_prefix('v').filter(|digits| !digits.starts_with('+'));
         let number = digits.and_then(|digits| digits.parse().ok());
-        let invalid = || ParseError::new("systemd version", text, "v and a number, like v229");
+        let invalid = || Error::invalid_word("systemd version", text, "v and a number, like v229");
         number.map(SystemdVersion).ok_or_else(invalid)
     }
 }

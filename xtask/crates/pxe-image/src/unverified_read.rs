@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::thread::{self, ScopedJoinHandle};
+use std::thread;
 
 use super::broadcast::Broadcaster;
 use super::digest::Digest;
@@ -10,7 +10,10 @@ use super::extract_squashfs::extract_squashfs;
 use super::inflate_limits::InflateLimits;
 use super::signature_check::SignatureCheck;
 use super::temp_file::TempFileDir;
-use coreos_types::{Error, Result, error::error_from_read};
+use coreos_types::{
+    Error, Result,
+    error::{error_from_read, join_thread},
+};
 
 /// The outcome of reading a whole file. Nothing of it is trusted before the signature is checked.
 pub struct UnverifiedRead {
@@ -66,9 +69,9 @@ pub fn read_unverified(
         });
         let read = broadcaster.run(source);
         // Join every thread before the first error is returned: the scope panics if a thread that was not joined panicked.
-        let check = join(check, "the signature check");
-        let digest = digest.map(|thread| join(thread, "the digest"));
-        let squashfs = squashfs.map(|thread| join(thread, "the extraction").flatten());
+        let check = join_thread("the signature check", check);
+        let digest = digest.map(|thread| join_thread("the digest", thread));
+        let squashfs = squashfs.map(|thread| join_thread("the extraction", thread).flatten());
         read.map_err(error_from_read)?;
         let check = check?;
         let digest = digest.transpose()?.or_else(|| check.file_digest());
@@ -76,9 +79,4 @@ pub fn read_unverified(
             digest.ok_or_else(|| Error::failed("internal error: the signature check has no hash"))?;
         Ok(UnverifiedRead { check, digest, squashfs })
     })
-}
-
-/// Joins a thread; a panic in it, such as of a parser on unexpected bytes, is an error.
-pub(super) fn join<T>(thread: ScopedJoinHandle<'_, T>, what: &str) -> Result<T> {
-    thread.join().map_err(|panic| Error::from_parser_panic(what, &*panic))
 }

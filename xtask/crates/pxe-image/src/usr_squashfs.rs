@@ -8,8 +8,7 @@ use std::thread;
 
 use super::block_reader::BlockReader;
 use super::tables::{self, FileLayout, Tables};
-use super::unverified_read::join;
-use coreos_types::{Error, Result, ResultExt};
+use coreos_types::{Error, Result, ResultExt, error::join_thread};
 use usr::{
     FileInfo, FileInfoReader, UsrPath, UsrTree,
     file_info::{self, ReadBudget},
@@ -85,7 +84,7 @@ impl UsrSquashfs {
         let mut differing = Vec::new();
         for (path, layout) in files {
             let is_same = has_same_content(&mut blocks, layout, open(path)?);
-            if !is_same.map_err(|error| error.context(format!("cannot read {path}")))? {
+            if !is_same.with_context(|| format!("cannot read {path}"))? {
                 differing.push(path.clone());
             }
         }
@@ -149,10 +148,8 @@ impl UsrSquashfs {
             let parts = wanted.chunks(wanted.len().div_ceil(threads));
             let reading: Vec<_> =
                 parts.map(|part| scope.spawn(|| self.read_file_infos_sequentially(part))).collect();
-            // Join every thread before the first error is returned: the scope panics if a thread that was not joined
-            // panicked.
             let parts: Vec<_> =
-                reading.into_iter().map(|part| join(part, "reading the image").flatten()).collect();
+                reading.into_iter().map(|part| join_thread("the image reader", part).flatten()).collect();
             let mut all = Vec::with_capacity(wanted.len());
             for part in parts {
                 all.extend(part?);
@@ -169,8 +166,7 @@ impl UsrSquashfs {
         let mut read = Vec::with_capacity(wanted.len());
         for &(path, layout) in wanted {
             let info = self.limits.inspect_parts(path, layout.size, |part| blocks.read(layout, part));
-            let info = info.map_err(|error| error.context(format!("cannot read {path}")))?;
-            read.push((path.clone(), info));
+            read.push((path.clone(), info.with_context(|| format!("cannot read {path}"))?));
         }
         Ok(read)
     }

@@ -9,17 +9,15 @@ pub mod loader_output;
 pub mod pid1_check;
 mod runner;
 
-use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 pub use self::loader_health::LoaderFailure;
 use self::loader_health::LoaderHealth;
 pub use self::runner::LoaderRunner;
 use super::rootfs::Rootfs;
-use coreos_types::{Error, Result};
+use coreos_types::{Result, error::join_thread};
 use usr::{DlopenPriority, FileInfo, UsrPath, ldso};
 
 /// The outcome of a link check.
@@ -128,15 +126,11 @@ impl Checker<'_> {
                 .map(|file| self.check_file(file))
                 .collect()
         };
-        // Every thread is joined before the first result is examined: scope() itself panics after an unseen panic.
         let results: Vec<_> = std::thread::scope(|scope| {
             let workers: Vec<_> = (0..jobs.clamp(1, MAX_JOBS)).map(|_| scope.spawn(work)).collect();
-            workers.into_iter().map(ScopedJoinHandle::join).collect()
+            workers.into_iter().map(|worker| join_thread("the link check", worker).flatten()).collect()
         });
-        let from_panic =
-            |panic: Box<dyn Any + Send>| Err(Error::from_panic("the link check failed", &*panic));
-        let results = results.into_iter().map(|result| result.unwrap_or_else(from_panic));
-        let mut linked = results.collect::<Result<Vec<_>>>()?.concat();
+        let mut linked = results.into_iter().collect::<Result<Vec<_>>>()?.concat();
         linked.sort_by(|one, other| one.file.cmp(&other.file));
         Ok(linked)
     }

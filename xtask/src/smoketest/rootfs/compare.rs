@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::Rootfs;
 use crate::smoketest::host::is_root;
-use coreos_types::{ErrorExt, Result, ResultExt};
+use coreos_types::{Result, ResultExt};
 use pxe_image::UsrSquashfs;
 use usr::{Node, NodeKind, UsrPath};
 
@@ -24,7 +24,7 @@ pub fn compare_with_image<'p>(
     expected_complete: impl Iterator<Item = &'p UsrPath>,
 ) -> Result<Differences> {
     let file = File::open(squashfs).with_path("cannot read", squashfs)?;
-    let image = UsrSquashfs::open_unverified(file).context(format!("cannot read {}", squashfs.display()))?;
+    let image = UsrSquashfs::open_unverified(file).with_path("cannot read", squashfs)?;
     let mut differences = Differences::new();
     let is_directory = |path: &&UsrPath| {
         image.tree().get(path.as_str()).is_some_and(|node| node.kind == NodeKind::Directory)
@@ -46,9 +46,9 @@ pub fn compare_with_image<'p>(
     }
     let open =
         |path: &UsrPath| File::open(rootfs.on_disk(path)).with_context(|| format!("cannot read {path}"));
-    let unlike = image.differing_files(same_metadata, open).map_err(|error| {
-        error.context(format!("cannot compare {} with {}", rootfs.path.display(), squashfs.display()))
-    })?;
+    let unlike = image
+        .differing_files(same_metadata, open)
+        .with_context(|| format!("cannot compare {} with {}", rootfs.path.display(), squashfs.display()))?;
     differences.extend(unlike.into_iter().map(|path| (path, OTHER_BYTES.to_owned())));
     Ok(differences)
 }
