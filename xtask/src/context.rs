@@ -17,9 +17,9 @@ use manifest::common_mk::CommonMk;
 use manifest::plan::stage1_sources::Stage1Sources;
 
 /// The lowest major number of a release of Flatcar.
-const FLATCAR_FIRST: u32 = 1600;
+const FLATCAR_FIRST: u64 = 1600;
 /// The major number of the last release of CoreOS.
-const COREOS_LAST: u32 = 2514;
+const COREOS_LAST: u64 = 2514;
 
 /// The tree, the configuration, and the options of the run.
 #[derive(Debug)]
@@ -180,10 +180,9 @@ impl<'a> Context<'a> {
         let is_vendors_server = flags.images.is_empty() && self.mirror(flags).is_none();
         let requested = self.requested_vendor(flags).filter(|_| is_vendors_server);
         let Some(vendor) = requested else { return Ok(()) };
-        let number: u32 = release.as_str().split('.').next().and_then(|part| part.parse().ok()).unwrap_or(0);
-        let why = if vendor == Vendor::FLATCAR && number < FLATCAR_FIRST {
+        let why = if vendor == Vendor::FLATCAR && release.major() < FLATCAR_FIRST {
             "Flatcar began in 2018, with releases above 1600"
-        } else if vendor == Vendor::COREOS && number > COREOS_LAST {
+        } else if vendor == Vendor::COREOS && release.major() > COREOS_LAST {
             "CoreOS ended in 2020, with release 2514"
         } else {
             return Ok(());

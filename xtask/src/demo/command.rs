@@ -18,7 +18,7 @@ use release_fixture::server::Server;
 use release_fixture::site::{Site, add_signed_release, make_current};
 
 /// Bytes per second that the server sends: about half a second for an image, so that its bar can be seen.
-const BYTES_PER_SECOND: u64 = 3 << 20;
+const BYTES_PER_SECOND: usize = 3 << 20;
 
 /// Runs the example; with `--serve` keeps tree and server up until a signal comes. Returns the exit code.
 pub fn run(term: &Term, args: &Demo, mut report: Report) -> u8 {

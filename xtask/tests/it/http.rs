@@ -230,10 +230,10 @@ fn unusual_responses_are_accepted() {
         Misbehavior::NoValidators,
         Misbehavior::GzipEncoding,
         Misbehavior::Redirect("/elsewhere".to_owned()),
-        Misbehavior::Slow(2_000_000),
     ] {
         let server = start_server();
         server.put("elsewhere", file());
+        server.slow_down(2_000_000);
         server.misbehave(PATH, 1, misbehavior.clone());
         let outcome = download(&server, None);
         assert!(outcome == Ok(file()), "{misbehavior:?}: {:?}", outcome.map(|bytes| bytes.len()));

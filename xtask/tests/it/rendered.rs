@@ -210,7 +210,7 @@ fn interrupted_download_clears_its_bar_and_resumes() {
     let certificate = TestCertificate::throwaway(5).unwrap();
     let mut site = Site::new();
     add_signed_release(&mut site, &example::image_before().unwrap(), &certificate).unwrap();
-    let size = site["amd64-usr/991.0.0/coreos_production_pxe_image.cpio.gz"].len() as u64;
+    let size = site["amd64-usr/991.0.0/coreos_production_pxe_image.cpio.gz"].len();
     fs::write(scene.home().join("key"), certificate.armored().unwrap()).unwrap();
     let server = Server::start(site).unwrap();
     server.slow_down(size / 4);

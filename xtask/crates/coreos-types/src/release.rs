@@ -17,9 +17,19 @@ impl Release {
         &self.0
     }
 
+    /// The number without a developer build's suffix, as in `VERSION_ID` of os-release.
+    pub fn version_id(&self) -> &str {
+        self.0.split(['+', '-']).next().unwrap_or(&self.0)
+    }
+
+    /// The first of the three numbers.
+    pub fn major(&self) -> u64 {
+        self.sort_key().0[0]
+    }
+
     /// The sort key of releases.
     fn sort_key(&self) -> ([u64; 3], i8, &str) {
-        let (numbers, suffix) = self.0.split_at(self.0.find(['+', '-']).unwrap_or(self.0.len()));
+        let (numbers, suffix) = self.0.split_at(self.version_id().len());
         let mut parts = numbers.split('.').map(|part| part.parse().unwrap_or(0));
         let numbers = [(); 3].map(|()| parts.next().unwrap_or(0));
         let kind = match suffix.chars().next() {

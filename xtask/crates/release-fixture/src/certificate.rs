@@ -15,16 +15,16 @@ use pgp::packet::{
 };
 use pgp::ser::Serialize;
 use pgp::types::{
-    Duration, EddsaLegacyPublicParams, KeyDetails, KeyVersion, PacketHeaderVersion, Password,
-    PlainSecretParams, PublicParams, SecretParams, SigningKey, Tag, Timestamp,
+    EddsaLegacyPublicParams, KeyDetails, KeyVersion, PacketHeaderVersion, Password, PlainSecretParams,
+    PublicParams, SecretParams, SigningKey, Tag, Timestamp,
 };
 
 use coreos_types::{Result, ResultExt};
 
 /// The creation time of the keys and of their bindings: 2016-01-01 00:00 UTC.
-pub const KEYS_CREATED_AT: u32 = 1_451_606_400;
+const KEYS_CREATED_AT: u32 = 1_451_606_400;
 /// The creation time of the signatures of [`TestCertificate::sign`]: 2016-04-30 00:00 UTC, after 991.0.0 and 1032.0.0.
-pub const SIGNED_AT: u32 = 1_461_974_400;
+const SIGNED_AT: u32 = 1_461_974_400;
 
 /// A certificate with its secret keys.
 #[derive(Debug)]
@@ -40,18 +40,10 @@ impl TestCertificate {
     /// # Errors
     /// The OpenPGP library refuses its own packets, which no seed causes.
     pub fn throwaway(seed: u8) -> Result<TestCertificate> {
-        TestCertificate::with_subkey_lifetime(seed, None)
+        TestCertificate::build(seed).with_context(|| "cannot make the throwaway certificate")
     }
 
-    /// A certificate whose subkey expires after this number of seconds; `None` for no expiration.
-    ///
-    /// # Errors
-    /// As [`TestCertificate::throwaway`].
-    pub fn with_subkey_lifetime(seed: u8, seconds: Option<u32>) -> Result<TestCertificate> {
-        TestCertificate::build(seed, seconds).with_context(|| "cannot make the throwaway certificate")
-    }
-
-    fn build(seed: u8, subkey_lifetime: Option<u32>) -> pgp::errors::Result<TestCertificate> {
+    fn build(seed: u8) -> pgp::errors::Result<TestCertificate> {
         let (inner, secret) = key_material([seed; 32])?;
         let primary = SecretKey::new(PublicKey::from_inner(inner)?, secret)?;
         let (inner, secret) = key_material([seed ^ 0xff; 32])?;
@@ -74,7 +66,7 @@ impl TestCertificate {
             &user,
         )?;
 
-        let binding = sign_subkey_binding(&primary, &subkey, subkey_lifetime)?;
+        let binding = sign_subkey_binding(&primary, &subkey)?;
         let public = SignedPublicKey::new(
             public_primary,
             SignedKeyDetails::new(vec![], vec![], vec![user.into_signed(certified)], vec![]),
@@ -99,7 +91,7 @@ impl TestCertificate {
         self.public.to_bytes().with_context(|| "cannot write the certificate")
     }
 
-    /// A detached binary signature by the subkey, made on [`SIGNED_AT`].
+    /// A detached binary signature by the subkey, made on 2016-04-30.
     ///
     /// # Errors
     /// As [`TestCertificate::throwaway`].
@@ -113,11 +105,6 @@ impl TestCertificate {
     /// The fingerprint of the primary key, upper-case hex.
     pub fn fingerprint(&self) -> String {
         format!("{:X}", self.primary.fingerprint())
-    }
-
-    /// The fingerprint of the subkey that signs, upper-case hex.
-    pub fn subkey_fingerprint(&self) -> String {
-        format!("{:X}", self.subkey.fingerprint())
     }
 }
 
@@ -151,11 +138,7 @@ fn signature_config(
 }
 
 /// The subkey binding, with the primary key binding by the subkey embedded.
-fn sign_subkey_binding(
-    primary: &SecretKey,
-    subkey: &SecretSubkey,
-    lifetime: Option<u32>,
-) -> pgp::errors::Result<Signature> {
+fn sign_subkey_binding(primary: &SecretKey, subkey: &SecretSubkey) -> pgp::errors::Result<Signature> {
     let (public_primary, public_subkey) = (primary.public_key(), subkey.public_key());
     let back = signature_config(subkey, SignatureType::KeyBinding, KEYS_CREATED_AT)?
         .sign_primary_key_binding(subkey, public_subkey, &Password::empty(), public_primary)?;
@@ -164,9 +147,5 @@ fn sign_subkey_binding(
     let mut binding = signature_config(primary, SignatureType::SubkeyBinding, KEYS_CREATED_AT)?;
     binding.hashed_subpackets.push(Subpacket::regular(SubpacketData::KeyFlags(flags))?);
     binding.hashed_subpackets.push(Subpacket::regular(SubpacketData::EmbeddedSignature(Box::new(back)))?);
-    if let Some(seconds) = lifetime {
-        let expiry = SubpacketData::KeyExpirationTime(Duration::from_secs(seconds));
-        binding.hashed_subpackets.push(Subpacket::regular(expiry)?);
-    }
     binding.sign_subkey_binding(primary, public_primary, &Password::empty(), public_subkey)
 }

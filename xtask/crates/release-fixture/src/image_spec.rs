@@ -49,8 +49,7 @@ impl ImageSpec {
             ("coreos", Board::Arm64) => {}
             _ => image = image.link("sbin", "bin"),
         }
-        let lib = image.lib_dir_name();
-        for (path, text) in identity_files(vendor, board, &image.release, lib) {
+        for (path, text) in identity_files(&image) {
             image = image.text(&path, &text);
         }
         image
@@ -112,7 +111,7 @@ impl ImageSpec {
     pub fn library(self, path: &str, soname: &str, needs: &[&str]) -> ImageSpec {
         let (directory, real) = path.rsplit_once('/').unwrap_or(("", path));
         let stub = ElfStub::library(self.board, soname).needs(needs.iter().copied());
-        let image = if real == soname { self } else { self.link_in(directory, soname, real) };
+        let image = if real == soname { self } else { self.link(&format!("{directory}/{soname}"), real) };
         image.elf(path, stub)
     }
 
@@ -120,31 +119,16 @@ impl ImageSpec {
     #[must_use]
     pub fn library_with_linker_name(self, path: &str, soname: &str, needs: &[&str]) -> ImageSpec {
         let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
-        let dev = soname.split_once(".so").map_or(soname, |(stem, _)| stem);
-        self.link_in(directory, &format!("{dev}.so"), soname).library(path, soname, needs)
-    }
-
-    fn link_in(self, directory: &str, name: &str, target: &str) -> ImageSpec {
-        self.link(&format!("{directory}/{name}"), target)
+        let stem = soname.split_once(".so").map_or(soname, |(stem, _)| stem);
+        self.link(&format!("{directory}/{stem}.so"), soname).library(path, soname, needs)
     }
 
     /// Adds the database of the packages that own the image's programs, libraries and units, inferred from their
     /// names. The published list of packages has the same packages.
     #[must_use]
     pub fn with_package_database(self) -> ImageSpec {
-        let bytes = licenses_json::licenses_json_bz2(&self.files_and_targets(), &self.systemd);
+        let bytes = licenses_json::licenses_json_bz2(&self);
         self.put(licenses_json::PATH, NodeSpec::Bytes(bytes))
-    }
-
-    /// Every file and symlink, with the target of a symlink.
-    pub(super) fn files_and_targets(&self) -> Vec<licenses_json::PathAndTarget<'_>> {
-        self.files
-            .iter()
-            .map(|(path, content)| match content {
-                NodeSpec::Link(target) => (path, Some(target.as_str())),
-                _ => (path, None),
-            })
-            .collect()
     }
 
     /// The real directory of systemd and os-release.
@@ -166,12 +150,12 @@ impl ImageSpec {
 }
 
 impl NodeSpec {
-    /// The bytes of a regular file.
-    pub(super) fn bytes(&self) -> Option<Vec<u8>> {
+    /// The bytes of a regular file; none for other files.
+    pub(super) fn bytes(&self) -> Vec<u8> {
         match self {
-            NodeSpec::Elf(stub) => Some(stub.bytes()),
-            NodeSpec::Bytes(bytes) => Some(bytes.clone()),
-            NodeSpec::Link(_) | NodeSpec::Directory => None,
+            NodeSpec::Elf(stub) => stub.bytes(),
+            NodeSpec::Bytes(bytes) => bytes.clone(),
+            NodeSpec::Link(_) | NodeSpec::Directory => Vec::new(),
         }
     }
 
@@ -188,7 +172,7 @@ impl NodeSpec {
     fn node(&self, path: &UsrPath) -> Node {
         let kind = match self {
             NodeSpec::Elf(_) | NodeSpec::Bytes(_) => {
-                let bytes = self.bytes().unwrap_or_default();
+                let bytes = self.bytes();
                 NodeKind::file(bytes.len() as u64, file_info::inspect(path, &bytes))
             }
             NodeSpec::Link(target) => NodeKind::Symlink(target.clone()),

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
+use super::image_spec::{ImageSpec, NodeSpec};
 use bzip2::Compression;
 use bzip2::write::BzEncoder;
 use serde_json::json;
@@ -41,22 +42,19 @@ const PROGRAMS: [(&str, &str, &str); 8] = [
     ("sshd", "net-misc/openssh", "7.2_p2"),
 ];
 
-/// A path of an image, with the target of a symlink.
-pub(super) type PathAndTarget<'a> = (&'a UsrPath, Option<&'a str>);
-
 /// Version of a package by its category and name, and the paths that it owns.
-type Packages<'a> = BTreeMap<(String, String), Vec<PathAndTarget<'a>>>;
+type Packages<'a> = BTreeMap<(String, String), Vec<&'a UsrPath>>;
 
 /// The packages of an image as (category and name, version), with the paths that they own, inferred from their names.
-pub(super) fn infer_packages<'a>(files: &[PathAndTarget<'a>], systemd: &str) -> Packages<'a> {
+pub(super) fn infer_packages(image: &ImageSpec) -> Packages<'_> {
     let mut versions: BTreeMap<&str, &str> = BTreeMap::new();
-    let regular = files.iter().filter(|(_, target)| target.is_none());
+    let regular = image.files.iter().filter(|(_, content)| !matches!(content, NodeSpec::Link(_)));
     for (stem, version) in regular.filter_map(|(path, _)| parse_library_name(path.name())) {
         let known = versions.entry(stem).or_default();
         *known = (*known).max(version);
     }
     let mut packages = Packages::new();
-    for &(path, target) in files {
+    for path in image.files.keys() {
         let package = match parse_library_name(path.name()) {
             Some((stem, _)) if GLIBC.contains(&stem) => {
                 Some(("sys-libs/glibc".to_owned(), "2.21-r2".to_owned()))
@@ -66,10 +64,10 @@ pub(super) fn infer_packages<'a>(files: &[PathAndTarget<'a>], systemd: &str) -> 
                 let name = stem.strip_prefix("lib").unwrap_or(stem);
                 Some((format!("sys-libs/{name}"), (*version).to_owned()))
             }
-            None => package_of_program(path, systemd),
+            None => package_of_program(path, &image.systemd),
         };
         if let Some(package) = package {
-            packages.entry(package).or_default().push((path, target));
+            packages.entry(package).or_default().push(path);
         }
     }
     packages
@@ -92,30 +90,25 @@ fn parse_library_name(name: &str) -> Option<(&str, &str)> {
     Some(stem.rsplit_once('-').filter(starts_version).unwrap_or((stem, version)))
 }
 
-/// The compressed database of these files.
-pub(super) fn licenses_json_bz2(files: &[PathAndTarget<'_>], systemd: &str) -> Vec<u8> {
-    let entry = |((name, version), files): ((String, String), Vec<PathAndTarget<'_>>)| {
-        let line = |(path, target): &PathAndTarget<'_>| match target {
-            Some(target) => format!("/usr/{path} -> {target}\n"),
-            None => format!("/usr/{path} d41d8cd98f00b204e9800998ecf8427e\n"),
-        };
+/// The compressed database of an image's files.
+pub(super) fn licenses_json_bz2(image: &ImageSpec) -> Vec<u8> {
+    let line = |path: &UsrPath| match &image.files[path] {
+        NodeSpec::Link(target) => format!("/usr/{path} -> {target}\n"),
+        _ => format!("/usr/{path} d41d8cd98f00b204e9800998ecf8427e\n"),
+    };
+    let entry = |((name, version), paths): ((String, String), Vec<&UsrPath>)| {
         json!({
             "project": format!("{name}-{version}::coreos"),
             "licenses": ["LGPL-2.1+"],
             "description": "",
             "homepage": "",
             "source": "",
-            "files": files.iter().map(line).collect::<String>(),
+            "files": paths.into_iter().map(line).collect::<String>(),
         })
     };
-    compress(
-        &infer_packages(files, systemd).into_iter().map(entry).collect::<serde_json::Value>().to_string(),
-    )
-}
-
-fn compress(text: &str) -> Vec<u8> {
+    let database: serde_json::Value = infer_packages(image).into_iter().map(entry).collect();
     let mut encoder = BzEncoder::new(Vec::new(), Compression::fast());
     // Writing to memory does not fail.
-    let _ = encoder.write_all(text.as_bytes());
+    let _ = encoder.write_all(database.to_string().as_bytes());
     encoder.finish().unwrap_or_default()
 }

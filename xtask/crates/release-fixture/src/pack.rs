@@ -69,8 +69,9 @@ pub fn squashfs(image: &ImageSpec) -> Result<Vec<u8>> {
         match content {
             NodeSpec::Link(target) => writer.push_symlink(target, path, header),
             NodeSpec::Directory => writer.push_dir_all(path, header),
-            NodeSpec::Elf(stub) => writer.push_file(Cursor::new(stub.bytes()), path, header),
-            NodeSpec::Bytes(bytes) => writer.push_file(Cursor::new(bytes.clone()), path, header),
+            NodeSpec::Elf(_) | NodeSpec::Bytes(_) => {
+                writer.push_file(Cursor::new(content.bytes()), path, header)
+            }
         }
         .with_context(|| format!("cannot put {path} into the squashfs image"))?;
     }

@@ -35,14 +35,14 @@ struct State {
     content: Mutex<MutableState>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct MutableState {
     site: Site,
     /// The scripted failures by path: the remaining number of times, and the failure.
     misbehaviors: BTreeMap<String, VecDeque<(usize, Misbehavior)>>,
     requests: Vec<Request>,
     /// The rate of every body in bytes per second.
-    speed: Option<u64>,
+    speed: Option<usize>,
 }
 
 impl Server {
@@ -54,7 +54,7 @@ impl Server {
         let failed = || "cannot start the release server on 127.0.0.1";
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).with_context(failed)?;
         let address = listener.local_addr().with_context(failed)?;
-        let content = MutableState { site, misbehaviors: BTreeMap::new(), requests: Vec::new(), speed: None };
+        let content = MutableState { site, ..MutableState::default() };
         let state = Arc::new(State { stop: AtomicBool::new(false), content: Mutex::new(content) });
         let shared = Arc::clone(&state);
         let accepting = std::thread::Builder::new()
@@ -86,7 +86,7 @@ impl Server {
     }
 
     /// Limits the rate of every body, in bytes per second.
-    pub fn slow_down(&self, bytes_per_second: u64) {
+    pub fn slow_down(&self, bytes_per_second: usize) {
         self.state.lock().speed = Some(bytes_per_second);
     }
 
@@ -166,5 +166,5 @@ fn serve(stream: TcpStream, state: &State) -> std::io::Result<()> {
         }
         (misbehavior, content.site.get(&request.path).cloned(), content.speed)
     };
-    Exchange { stream, request: &request, state, speed, misbehavior }.respond(bytes)
+    Exchange { stream, request: &request, state, speed, misbehavior }.respond(bytes.as_deref())
 }

@@ -8,21 +8,21 @@ pub enum Misbehavior {
     /// A status with a short text, and `Retry-After` if set.
     Status(u16, Option<String>),
     /// The connection ends after this number of bytes of the body.
-    CutAfter(u64),
+    CutAfter(usize),
     /// The connection ends after this number of bytes of the body, without `ETag` and `Last-Modified`.
-    CutWithoutValidators(u64),
+    CutWithoutValidators(usize),
     /// The body stalls after this number of bytes, on an open connection.
-    StallAfter(u64),
+    StallAfter(usize),
     /// The server waits this long before the response.
     Wait(Duration),
     /// A `Range` is answered with 200 and the whole file.
     IgnoreRange,
     /// A `Range` is answered with 206 and a wrong `Content-Range`: it starts at this byte.
-    WrongRange(u64),
+    WrongRange(usize),
     /// The file is replaced by this one, for this and later requests.
     ChangeEntity(Vec<u8>),
     /// `Content-Length` has this value, independent of the body.
-    WrongLength(u64),
+    WrongLength(usize),
     /// No `Content-Length`: the end of the connection is the end of the body.
     NoLength,
     /// Neither `ETag` nor `Last-Modified`.
@@ -33,6 +33,4 @@ pub enum Misbehavior {
     Html,
     /// `Content-Encoding: gzip` on a file that is gzip by itself, bytes unchanged.
     GzipEncoding,
-    /// The maximum rate of the body, in bytes per second.
-    Slow(u64),
 }

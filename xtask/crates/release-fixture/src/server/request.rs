@@ -46,7 +46,7 @@ impl Request {
     }
 
     /// The first byte of a `Range: bytes=N-`, the one form that a resumed download has.
-    pub fn range_from(&self) -> Option<u64> {
+    pub fn range_from(&self) -> Option<usize> {
         self.header("range")?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
     }
 }
