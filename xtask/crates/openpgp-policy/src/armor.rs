@@ -29,12 +29,6 @@ pub(super) fn leading_label(bytes: &[u8]) -> Option<String> {
     Some(boundary_label(line, "BEGIN")?.to_owned())
 }
 
-/// Whether any line begins an armored block. A byte order mark may come first.
-pub(super) fn has_block(bytes: &[u8]) -> bool {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    bytes.split(|byte| matches!(byte, b'\n' | b'\r')).any(|line| line.starts_with(b"-----BEGIN PGP "))
-}
-
 /// Reads every block. Line ends are LF, CRLF or CR; header lines may be in any encoding.
 ///
 /// # Errors
@@ -57,6 +51,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Armored, String> {
 /// The label of a `-----BEGIN PGP label-----` or `-----END PGP label-----` line.
 fn boundary_label<'a>(line: &'a str, word: &str) -> Option<&'a str> {
     line.trim_end().strip_prefix("-----")?.strip_prefix(word)?.strip_prefix(" PGP ")?.strip_suffix("-----")
+}
+
+/// The octets of all blocks.
+pub(super) fn concat_bytes(blocks: &[Block]) -> Vec<u8> {
+    blocks.iter().map(|block| &block.bytes[..]).collect::<Vec<_>>().concat()
 }
 
 fn read_body<'a>(

@@ -136,19 +136,14 @@ impl Certificate {
     /// The certificate in binary form without the packets that could not be parsed, as the cache stores it and as a
     /// part of the cache key.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let signatures = |all: &[SignaturePacket]| -> Vec<u8> {
-            all.iter().flat_map(|signature| frame_packet(Tag::Signature, &signature.raw)).collect()
+        let mut bytes = Vec::new();
+        let mut add = |tag, body: &[u8], signatures: &[SignaturePacket]| {
+            bytes.extend(frame_packet(tag, body));
+            signatures.iter().for_each(|one| bytes.extend(frame_packet(Tag::Signature, &one.raw)));
         };
-        let mut bytes =
-            [frame_packet(Tag::PublicKey, self.primary.body()), signatures(&self.direct)].concat();
-        for user_id in &self.user_ids {
-            bytes.extend(frame_packet(Tag::UserId, &user_id.content.0));
-            bytes.extend(signatures(&user_id.signatures));
-        }
-        for subkey in &self.subkeys {
-            bytes.extend(frame_packet(Tag::PublicSubkey, subkey.content.body()));
-            bytes.extend(signatures(&subkey.signatures));
-        }
+        add(Tag::PublicKey, self.primary.body(), &self.direct);
+        self.user_ids.iter().for_each(|one| add(Tag::UserId, &one.content.0, &one.signatures));
+        self.subkeys.iter().for_each(|one| add(Tag::PublicSubkey, one.content.body(), &one.signatures));
         bytes
     }
 

@@ -15,7 +15,7 @@ pub(super) fn read_packet_bytes(bytes: &[u8], source: &str) -> Result<Vec<u8>> {
     }
     let is_binary =
         bytes.first().is_some_and(|first| first & 0x80 != 0) && !bytes.starts_with(b"\xef\xbb\xbf");
-    if is_binary || !armor::has_block(bytes) {
+    if is_binary {
         return Ok(bytes.to_vec());
     }
     let armored = armor::parse(bytes).map_err(|why| unreadable_error(source, &why))?;
@@ -28,7 +28,8 @@ pub(super) fn read_packet_bytes(bytes: &[u8], source: &str) -> Result<Vec<u8>> {
         Some(other) if public.is_empty() => {
             Err(unreadable_error(source, &format!("it is an armored PGP {}", other.label.escape_debug())))
         }
-        _ => Ok(public.into_iter().flat_map(|block| block.bytes).collect()),
+        None if public.is_empty() => Ok(bytes.to_vec()),
+        _ => Ok(armor::concat_bytes(&public)),
     }
 }
 

@@ -33,7 +33,7 @@ impl Certificate {
             signatures.retain(|signature| {
                 primary.fits_signature_size(signature)
                     && signature
-                        .digest(parts)
+                        .digest(&signature.message(parts))
                         .is_some_and(|digest| digest.starts_with(&signature.digest_start))
             });
             total += signatures.len();
@@ -77,7 +77,10 @@ impl Certificate {
 
     /// Calls `retain` with the signatures of each component and the octets that they sign, without signatures of types
     /// that are not valid on the component.
-    fn filter_signatures(&mut self, mut retain: impl FnMut(&Key, &mut Vec<SignaturePacket>, &[&[u8]])) {
+    pub(super) fn filter_signatures(
+        &mut self,
+        mut retain: impl FnMut(&Key, &mut Vec<SignaturePacket>, &[&[u8]]),
+    ) {
         let Certificate { primary, direct, user_ids, subkeys } = self;
         let primary_key = &primary.hashed_form[..];
         direct.retain(|signature| matches!(signature.typ, SignatureType::Key | SignatureType::KeyRevocation));

@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, OnceLock};
 
-use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{PacketHeader, PublicKey};
-use pgp::types::{Tag, VerifyingKey};
+use pgp::types::Tag;
 use ring::digest::SHA256;
 
 use super::hash::Hash;
 use super::packet::FieldReader;
+use super::public_key_check::{verify_ed25519, verify_rsa, verify_with_pgp};
 use super::signature::SignaturePacket;
 use super::trust_policy::Fingerprint;
 use coreos_types::error::catch_panic;
@@ -59,8 +59,7 @@ impl Key {
         };
         // RFC 9580, 5.5.4: SHA-1 over version 4 keys, SHA-256 over version 6 keys.
         let hash = if version == 6 { Hash::Sha2(&SHA256) } else { Hash::Sha1 };
-        let fingerprint =
-            hash.digest(&[&hashed_form]).ok_or("a key in it matches a known SHA-1 collision")?;
+        let fingerprint = hash.digest(&hashed_form).ok_or("a key in it matches a known SHA-1 collision")?;
         Ok(Key {
             fingerprint: Fingerprint::from_bytes(&fingerprint),
             version,
@@ -112,7 +111,7 @@ impl Key {
     }
 
     /// The algorithm's own fields.
-    fn algorithm_fields(&self) -> FieldReader<'_> {
+    pub(super) fn algorithm_fields(&self) -> FieldReader<'_> {
         let header = if self.version == 6 { 10 } else { 6 };
         FieldReader(self.body().get(header..).unwrap_or_default())
     }
@@ -155,16 +154,32 @@ impl Key {
 
     /// Whether this key made `signature` over a digest that already covers the signature's trailer.
     pub(super) fn verify_digest(&self, signature: &SignaturePacket, digest: &[u8]) -> bool {
+        self.verify(signature, digest, None)
+    }
+
+    /// Whether this key made `signature`, a part of its certificate, over these octets, with any hash that can be
+    /// computed: the policy decides which hashes are accepted. The outcome is cached in the packet.
+    pub(super) fn verify_with_any_hash(&self, signature: &SignaturePacket, parts: &[&[u8]]) -> bool {
+        let verify = || {
+            let message = signature.message(parts);
+            let digest = signature.digest(&message);
+            digest.is_some_and(|digest| self.verify(signature, &digest, Some(&message)))
+        };
+        *signature.is_verified.get_or_init(verify)
+    }
+
+    /// Does the cryptographic check, with the hashed octets if they are known: ring checks RSA signatures over them.
+    fn verify(&self, signature: &SignaturePacket, digest: &[u8], message: Option<&[u8]>) -> bool {
         #[cfg(test)]
         VERIFICATIONS.set(VERIFICATIONS.get() + 1);
-        let hash = HashAlgorithm::from(signature.hash_number);
         signature.version == self.version
             && self.has_algorithm(signature.key_algorithm)
             && digest.starts_with(&signature.digest_start)
             && self.fits_signature_size(signature)
             && self.public_key().is_ok_and(|key| {
-                catch_panic("the OpenPGP check", || key.verify(hash, digest, &signature.value))
-                    .is_ok_and(|verified| verified.is_ok())
+                message.is_some_and(|message| verify_rsa(self.algorithm_fields(), signature, message))
+                    || verify_ed25519(key, signature, digest)
+                        .unwrap_or_else(|| verify_with_pgp(key, signature, digest))
             })
     }
 
@@ -172,13 +187,6 @@ impl Key {
     fn has_algorithm(&self, algorithm: u8) -> bool {
         let plain = |algorithm| if algorithm == 3 { 1 } else { algorithm };
         plain(self.algorithm) == plain(algorithm)
-    }
-
-    /// Whether this key made `signature`, a part of its certificate, over these octets, with any hash that can be
-    /// computed: the policy decides which hashes are accepted. The outcome is cached in the packet.
-    pub(super) fn verify_with_any_hash(&self, signature: &SignaturePacket, parts: &[&[u8]]) -> bool {
-        let verify = || signature.digest(parts).is_some_and(|digest| self.verify_digest(signature, &digest));
-        *signature.is_verified.get_or_init(verify)
     }
 }
 

@@ -18,6 +18,7 @@ mod hash;
 mod key;
 mod key_validity;
 mod packet;
+mod public_key_check;
 mod signature;
 mod signature_rules;
 mod subpacket;

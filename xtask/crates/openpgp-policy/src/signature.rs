@@ -88,7 +88,7 @@ fn dearmor_signature(bytes: &[u8], source: &str) -> Result<Vec<u8>> {
     if armored.has_text_outside || armored.blocks.iter().any(|block| block.label != "SIGNATURE") {
         return Err(not_detached_error(source, "an armored signature with trailing bytes"));
     }
-    Ok(armored.blocks.into_iter().flat_map(|block| block.bytes).collect())
+    Ok(armor::concat_bytes(&armored.blocks))
 }
 
 fn may_be_signature(body: &[u8]) -> bool {
@@ -235,15 +235,17 @@ impl SignaturePacket {
         Hash::from_number(self.hash_number)
     }
 
-    /// The hash of the signed octets and this signature's own fields; `None` for a hash that cannot be computed, and
-    /// for octets that match a known SHA-1 collision.
-    pub(super) fn digest(&self, parts: &[&[u8]]) -> Option<Vec<u8>> {
-        let trailer = self.trailer();
-        let all: Vec<&[u8]> =
-            std::iter::once(&self.salt[..]).chain(parts.iter().copied()).chain([&trailer[..]]).collect();
+    /// The hashed octets (RFC 9580, 5.2.4): the salt, the signed octets and this signature's own fields.
+    pub(super) fn message(&self, parts: &[&[u8]]) -> Vec<u8> {
+        [&self.salt, &parts.concat(), &self.trailer()[..]].concat()
+    }
+
+    /// The hash of a [`SignaturePacket::message`]; `None` for a hash that cannot be computed, and for octets that match
+    /// a known SHA-1 collision.
+    pub(super) fn digest(&self, message: &[u8]) -> Option<Vec<u8>> {
         match self.acceptable_hash() {
-            Some(hash) => hash.digest(&all),
-            None => HashAlgorithm::from(self.hash_number).digest(&all.concat()).ok(),
+            Some(hash) => hash.digest(message),
+            None => HashAlgorithm::from(self.hash_number).digest(message).ok(),
         }
     }
 
