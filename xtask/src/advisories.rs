@@ -160,7 +160,7 @@ fn read_cached_or_download(
 }
 
 /// The file of a comparison in the cache; `None` if the cache cannot be used.
-fn prepare_cache_path(store: &ImageStore<'_>, key: [&str; 3]) -> Option<PathBuf> {
+fn prepare_cache_path(store: &ImageStore, key: [&str; 3]) -> Option<PathBuf> {
     let directory = store.cache.create_dir("advisories").ok()?;
     remove_old_entries(&directory, |_| false);
     Some(directory.join(Digest::sha256(key.join("\0").as_bytes()).hex()))

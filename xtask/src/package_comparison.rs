@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::cli::ImageArgs;
 use crate::context::Context;
+use crate::http::Client;
 use crate::images::{ImageSet, ReleaseLocations};
 use crate::taken_paths::taken_paths;
 use coreos_types::{Board, Release, Result};
@@ -22,11 +23,11 @@ pub(crate) struct PackageComparison<'a> {
     /// The old release.
     pub(crate) from: &'a Release,
     /// The images of the old release; `None` if they are not available.
-    pub(crate) old: Option<&'a ImageSet<'a>>,
+    pub(crate) old: Option<&'a ImageSet>,
     /// The manifests before.
     pub(crate) before: &'a Stage1Sources,
     /// The images of the new release.
-    pub(crate) new: &'a ImageSet<'a>,
+    pub(crate) new: &'a ImageSet,
     /// The manifests after.
     pub(crate) after: &'a Stage1Sources,
     /// See [`PackageComparison::taken_after`]; empty at first.
@@ -104,7 +105,7 @@ impl PackageComparison<'_> {
             let locations = ReleaseLocations::new(context, args)?;
             for dir in locations.candidates(&locations.first_candidate(board, release, None)?) {
                 let url = dir.file_url(locations.vendor.packages_list);
-                if let Some((list, _)) = self.new.store.fetch_signed_without_retry(&url)? {
+                if let Some((list, _)) = self.new.store.fetch_signed(&url, Client::get_bytes_without_retry)? {
                     return Ok(Some(parse_packages(&String::from_utf8_lossy(&list))));
                 }
             }

@@ -26,7 +26,7 @@ enum DownloadOutcome {
 
 /// The download of one image into the cache of its release.
 pub(super) struct ImageDownload<'d> {
-    pub(super) store: &'d ImageStore<'d>,
+    pub(super) store: &'d ImageStore,
     pub(super) release: &'d ReleaseCache,
     pub(super) url: &'d str,
     pub(super) signature: &'d [u8],
@@ -39,7 +39,7 @@ impl ImageDownload<'_> {
     pub(super) fn run(&self, known: &[CachedImage]) -> Result<Option<ImageHandle>> {
         // Rejects an invalid signature packet or an unknown key before the download.
         let mut check = self.signature_check()?;
-        let partial = PartialDownload::lock(self.release, self.store.term)?;
+        let partial = PartialDownload::lock(self.release, &self.store.term)?;
         let is_new = |cached: &CachedImage| cached.has_origin(self.url) && !known.contains(cached);
         let fresh = self.release.images()?.into_iter().find(is_new);
         let open = |cached: CachedImage| self.store.open_cached(&cached, self.url, self.image_check).ok();

@@ -134,7 +134,7 @@ pub(crate) fn expired(entries: &[CacheEntry], now: SystemTime) -> Vec<&CacheEntr
 ///
 /// Sends requests to its URLs: an image that no server provides any more, or whose server does not respond, is kept.
 pub(crate) fn probe_reason_to_keep(
-    store: &ImageStore<'_>,
+    store: &ImageStore,
     entry: &CacheEntry,
     pinned: Option<&Release>,
 ) -> Option<String> {
@@ -164,7 +164,7 @@ pub(crate) fn remove(entry: &CacheEntry) -> Result<()> {
 }
 
 /// Removes and reports the expired images, at most once per day; none under `--offline`. Errors do not fail the run.
-pub(crate) fn prune_automatically(store: &ImageStore<'_>, pinned: &Release, in_use: &[PathBuf]) {
+pub(crate) fn prune_automatically(store: &ImageStore, pinned: &Release, in_use: &[PathBuf]) {
     let now = SystemTime::now();
     if store.client.is_offline() || !claim_daily_prune(&store.cache, now) {
         return;

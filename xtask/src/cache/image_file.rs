@@ -1,14 +1,12 @@
-//! The file of an image, its signature, and the verification of its bytes.
+//! The file of an image, its signature, and the stream of its bytes.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-use super::dir::Cache;
 use crate::terminal::{Progress, Term};
 use coreos_types::{Error, Result, ResultExt};
 use openpgp_policy::DetachedSignatures;
-use pxe_image::{SignatureCheck, VerifiedImage};
 
 /// A PXE image on the local disk.
 #[derive(Debug, Clone)]
@@ -22,31 +20,13 @@ pub(super) struct ImageFile {
 
 impl ImageFile {
     pub(super) fn open(&self) -> Result<File> {
-        let path = self.path.display();
-        let file = File::open(&self.path).with_context(|| format!("cannot open the image {path}"))?;
-        if file.metadata().is_ok_and(|found| found.is_dir()) {
-            return Err(Error::failed(format!("{path} is a directory: expected a PXE image")));
-        }
-        Ok(file)
+        File::open(&self.path).with_path("cannot open the image", &self.path)
     }
 
     /// Parses the signature, if there is one.
     pub(super) fn parse_signature(&self) -> Result<Option<DetachedSignatures>> {
         let parse = |bytes| DetachedSignatures::parse(bytes, &format!("{}.sig", self.source));
         self.signature.as_deref().map(parse).transpose()
-    }
-
-    /// Reads `file`, this image, and verifies its bytes.
-    pub(super) fn verify(
-        &self,
-        file: &File,
-        check: SignatureCheck,
-        term: &Term,
-        cache: &Cache,
-    ) -> Result<VerifiedImage> {
-        let stream = ImageStream::new(term, file, |_| Ok(()));
-        let size = file.metadata().ok().map(|found| found.len());
-        VerifiedImage::read_and_verify(&self.source, stream, size, check, &cache.temp_dir_or_system())
     }
 
     /// The error of an image that has changed since it was verified.
@@ -58,6 +38,8 @@ impl ImageFile {
 /// The bytes of an image file, in one pass: shows the progress, and passes what is read to `visit`.
 pub(super) struct ImageStream<'f, V> {
     file: &'f File,
+    /// Length of the file in bytes, if known.
+    pub(super) size: Option<u64>,
     progress: Progress,
     visit: V,
 }
@@ -65,7 +47,7 @@ pub(super) struct ImageStream<'f, V> {
 impl<'f, V: FnMut(&[u8]) -> io::Result<()>> ImageStream<'f, V> {
     pub(super) fn new(term: &Term, file: &'f File, visit: V) -> ImageStream<'f, V> {
         let size = file.metadata().ok().map(|found| found.len());
-        ImageStream { file, progress: term.progress("verify", size), visit }
+        ImageStream { file, size, progress: term.progress("verify", size), visit }
     }
 }
 

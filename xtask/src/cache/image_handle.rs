@@ -1,6 +1,6 @@
 //! A verified image: its tree, and the content of its files on demand.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -18,7 +18,7 @@ use crate::signals::TempPath;
 use coreos_types::{Error, Result, ResultExt, Signer};
 use packages::PackageSet;
 use pxe_image::unverified_read::{Payload, read_unverified};
-use pxe_image::{Digest, VerifiedImage};
+use pxe_image::{Digest, UsrSquashfs, VerifiedImage};
 use usr::{UsrPath, UsrTree};
 
 /// Source, digest and signer of an image.
@@ -35,7 +35,6 @@ pub struct ImageProvenance {
 /// A verified image. Its tree may come from the cache; the image itself is then opened, and its bytes are verified,
 /// when a file is read that the cache does not have.
 pub struct ImageHandle {
-    file: ImageFile,
     provenance: ImageProvenance,
     /// The key under which the tree can be cached.
     cache_inputs: Option<CacheInputs>,
@@ -53,53 +52,33 @@ pub type ImageCheck<'j> = &'j dyn Fn(&ImageHandle) -> Result<()>;
 
 impl ImageHandle {
     /// Opens and verifies an image: with its cached tree if that is still valid, else by its bytes.
-    pub(super) fn open(store: &ImageStore<'_>, file: ImageFile) -> Result<ImageHandle> {
+    pub(super) fn open(store: &ImageStore, file: ImageFile) -> Result<ImageHandle> {
         let opened = file.open()?;
         let id = FileId::from_file(&opened)?;
         let key = store.cache_inputs(id, file.signature.as_deref());
-        let source = &file.source;
         let why_not = match tree_cache::load(&store.cache, &file.path, &key) {
             Ok(cached) => match store.reverify_cached(&file, &cached)? {
-                Some(signer) => return Ok(ImageHandle::from_cached(store, file, key, cached, signer)),
+                Some(signer) => {
+                    store.term.detail("cache", format!("{}: its tree is cached", file.source));
+                    // The tree does not contain the packages: their entry lives as long.
+                    let entries = [&TREES, &PACKAGES].map(|entries| entries.path(&store.cache, &file.path));
+                    entries.iter().flatten().for_each(|entry| touch_entry(entry));
+                    return Ok(ImageHandle::new(store, file, signer, cached, None, Some(key)));
+                }
                 None => "its signature is not valid any more",
             },
             Err(why_not) => why_not,
         };
-        store.term.detail("cache", format!("{source}: {why_not}, so the whole image is read"));
-        let check = store.signature_check(source, file.signature.as_deref())?;
-        let verified = file.verify(&opened, check, store.term, &store.cache)?;
+        store.term.detail("cache", format!("{}: {why_not}, so the whole image is read", file.source));
+        let verified = store.verify(&file, &opened)?;
         // A file that changes meanwhile, or changed a moment ago, may have the same metadata with other content.
         let is_stable = FileId::from_file(&opened)? == id && !id.is_racy(SystemTime::now());
         ImageHandle::from_verified(store, file, verified, is_stable.then_some(key))
     }
 
-    fn from_cached(
-        store: &ImageStore<'_>,
-        file: ImageFile,
-        key: CacheInputs,
-        cached: CachedTree,
-        signer: Option<Signer>,
-    ) -> ImageHandle {
-        store.term.detail("cache", format!("{}: its tree is cached", file.source));
-        // The tree does not contain the packages: their entry lives as long.
-        let entries = [&TREES, &PACKAGES].map(|entries| entries.path(&store.cache, &file.path));
-        entries.iter().flatten().for_each(|entry| touch_entry(entry));
-        let reader = Arc::new(LazyImage::new(store, &file, cached.digest, None));
-        ImageHandle {
-            provenance: ImageProvenance { source: file.source.clone(), digest: cached.digest, signer },
-            file,
-            cache_inputs: Some(key),
-            hashes: cached.hashes,
-            tree: cached.tree.with_reader(reader.clone()),
-            reader,
-            packages: OnceLock::new(),
-            is_cached: true,
-        }
-    }
-
     /// Creates the handle of a verified image. `cache_inputs` is `None` if its tree must not be cached (yet).
     pub(super) fn from_verified(
-        store: &ImageStore<'_>,
+        store: &ImageStore,
         file: ImageFile,
         verified: VerifiedImage,
         cache_inputs: Option<CacheInputs>,
@@ -107,19 +86,27 @@ impl ImageHandle {
         let (digest, signer) = (verified.digest(), verified.signer().cloned());
         let hashes = verified.signature_digests().to_vec();
         let mut image = verified.open()?;
-        let tree = image.take_tree_without_reader();
-        let packages = OnceLock::from(package_cache::read_from_image(store.term, &image, &tree));
-        let reader = Arc::new(LazyImage::new(store, &file, digest, Some(image)));
-        Ok(ImageHandle {
-            provenance: ImageProvenance { source: file.source.clone(), digest, signer },
-            file,
-            cache_inputs,
-            hashes,
-            tree: tree.with_reader(reader.clone()),
-            reader,
-            packages,
-            is_cached: false,
-        })
+        let read = CachedTree { digest, hashes, tree: image.take_tree_without_reader() };
+        Ok(ImageHandle::new(store, file, signer, read, Some(image), cache_inputs))
+    }
+
+    /// Creates the handle of a tree that was cached, or read from `image`.
+    fn new(
+        store: &ImageStore,
+        file: ImageFile,
+        signer: Option<Signer>,
+        CachedTree { digest, hashes, tree }: CachedTree,
+        image: Option<UsrSquashfs>,
+        cache_inputs: Option<CacheInputs>,
+    ) -> ImageHandle {
+        let is_cached = image.is_none();
+        let packages = image.as_ref().map_or_else(OnceLock::new, |image| {
+            OnceLock::from(package_cache::read_from_image(&store.term, image, &tree))
+        });
+        let provenance = ImageProvenance { source: file.source.clone(), digest, signer };
+        let reader = Arc::new(LazyImage::new(store, file, digest, image));
+        let tree = tree.with_reader(reader.clone());
+        ImageHandle { provenance, cache_inputs, hashes, tree, reader, packages, is_cached }
     }
 
     /// Sets the cache key, once the image is at its path in the cache.
@@ -134,7 +121,7 @@ impl ImageHandle {
 
     /// The path of the `.cpio.gz`.
     pub(crate) fn path(&self) -> &Path {
-        &self.file.path
+        &self.reader.file.path
     }
 
     /// The tree, whose files are read on demand.
@@ -144,7 +131,7 @@ impl ImageHandle {
 
     /// The packages of the image and the files that they own; empty if the image does not name them.
     pub fn packages(&self) -> &PackageSet {
-        let load = || package_cache::load(&self.reader.cache, self.path(), self.provenance.digest);
+        let load = || package_cache::load(&self.reader.store.cache, self.path(), self.provenance.digest);
         self.packages.get_or_init(|| load().unwrap_or_default())
     }
 
@@ -165,8 +152,8 @@ impl ImageHandle {
     ///
     /// # Errors
     /// The image has changed since it was verified.
-    pub fn reverify_path(&self, store: &ImageStore<'_>) -> Result<&Path> {
-        self.read_verified(store, |_| Ok(())).map(|()| self.path())
+    pub fn reverify_path(&self) -> Result<&Path> {
+        self.read_verified(|_| Ok(())).map(|()| self.path())
     }
 
     /// Writes the image to `output`: the same bytes are verified and written, in one pass, and the file is renamed to
@@ -174,51 +161,45 @@ impl ImageHandle {
     ///
     /// # Errors
     /// The file cannot be written, or exists and is not a regular file; the image has changed since it was verified.
-    pub fn copy_verified(&self, store: &ImageStore<'_>, output: &Path) -> Result<()> {
-        let about = || format!("cannot write {}", output.display());
+    pub fn copy_verified(&self, output: &Path) -> Result<()> {
         if fs::symlink_metadata(output).is_ok_and(|found| !found.is_file() && !found.is_symlink()) {
-            return Err(Error::failed(about()).with_cause("it exists, and is not a regular file"));
+            return Err(Error::failed(format!("cannot write {}", output.display()))
+                .with_cause("it exists, and is not a regular file"));
         }
         let temp = TempPath::register(atomic_file::temp_path(output));
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).open(temp.path()).with_context(about)?;
-        self.read_verified(store, |bytes| file.write_all(bytes))?;
-        fs::rename(temp.path(), output).with_context(about)?;
+        let mut file = File::create_new(temp.path()).with_path("cannot write", output)?;
+        self.read_verified(|bytes| file.write_all(bytes))?;
+        fs::rename(temp.path(), output).with_path("cannot write", output)?;
         temp.keep();
         Ok(())
     }
 
     /// Reads the image once: verifies it, and passes every byte to `write`.
-    fn read_verified(
-        &self,
-        store: &ImageStore<'_>,
-        write: impl FnMut(&[u8]) -> io::Result<()>,
-    ) -> Result<()> {
-        let check = store.signature_check(&self.file.source, self.file.signature.as_deref())?;
-        let file = self.file.open()?;
-        let stream = ImageStream::new(store.term, &file, write);
-        let read = read_unverified(stream, check, Payload::Opaque)?;
+    fn read_verified(&self, write: impl FnMut(&[u8]) -> io::Result<()>) -> Result<()> {
+        let LazyImage { store, file, .. } = &*self.reader;
+        let check = store.signature_check(&file.source, file.signature.as_deref())?;
+        let opened = file.open()?;
+        let read = read_unverified(ImageStream::new(&store.term, &opened, write), check, Payload::Opaque)?;
         read.check.finish()?;
-        if read.digest == self.provenance.digest { Ok(()) } else { Err(self.file.changed_error()) }
+        if read.digest == self.provenance.digest { Ok(()) } else { Err(file.changed_error()) }
     }
 
     /// Stores the tree, with the files that were read, in the cache, and returns it.
     ///
     /// # Errors
     /// The cache cannot be written.
-    pub fn store_tree(self, store: &ImageStore<'_>) -> Result<(ImageProvenance, UsrTree)> {
-        // Drops the reader, and with it the open image, unless a clone of the tree still has it.
+    pub fn store_tree(self) -> Result<(ImageProvenance, UsrTree)> {
         let is_changed = !self.is_cached || self.reader.has_read();
-        drop(self.reader);
         let tree = self.tree.without_reader();
         let Some(key) = self.cache_inputs.filter(|_| is_changed) else { return Ok((self.provenance, tree)) };
-        let (path, digest) = (&self.file.path, self.provenance.digest);
+        let (cache, path) = (&self.reader.store.cache, &self.reader.file.path);
+        let digest = self.provenance.digest;
         if let Some(packages) = self.packages.get().filter(|packages| !self.is_cached && !packages.is_empty())
         {
-            package_cache::store(&store.cache, path, digest, packages)?;
+            package_cache::store(cache, path, digest, packages)?;
         }
         let cached = CachedTree { digest, hashes: self.hashes, tree };
-        tree_cache::store(&store.cache, path, &key, &cached)?;
+        tree_cache::store(cache, path, &key, &cached)?;
         Ok((self.provenance, cached.tree))
     }
 }

@@ -1,19 +1,23 @@
 //! The image store: cache, HTTP client, trusted keys and terminal, with the signature checks that every source shares.
 
+use std::fs::File;
+
 use super::dir::Cache;
 use super::file_id::FileId;
-use super::image_file::ImageFile;
+use super::image_file::{ImageFile, ImageStream};
 use super::sig_file;
 use super::tree_cache::{CacheInputs, CachedTree};
-use crate::http::{Client, MAX_LIST_LEN, MAX_SIGNATURE_LEN};
+use crate::http::{Client, ClientConfig, MAX_LIST_LEN, MAX_SIGNATURE_LEN};
 use crate::keyring::{FetchFn, Keyring};
 use crate::terminal::Term;
+use crate::verbose_log::logging_http_client;
 use coreos_types::{Error, Result, Signer};
 use openpgp_policy::{Certificate, DetachedSignatures, Verification};
-use pxe_image::{Digest, SignatureCheck};
+use pxe_image::{Digest, SignatureCheck, VerifiedImage};
 
 /// Opens local images, cached images and downloads. Several threads may share it.
-pub struct ImageStore<'t> {
+#[derive(Clone)]
+pub struct ImageStore {
     /// The cache directory.
     pub cache: Cache,
     /// HTTP client.
@@ -21,33 +25,27 @@ pub struct ImageStore<'t> {
     /// Trusted keys.
     pub keyring: Keyring,
     /// Progress and diagnostics.
-    pub term: &'t Term,
+    pub term: Term,
 }
 
-impl ImageStore<'_> {
-    /// Downloads a small signed file of a release and verifies it; `None` if the server does not have the file.
+impl ImageStore {
+    /// Creates a store with an HTTP client that reports to `term`.
+    pub fn new(cache: Cache, config: ClientConfig, keyring: Keyring, term: &Term) -> ImageStore {
+        ImageStore { cache, client: logging_http_client(term, config), keyring, term: term.clone() }
+    }
+
+    /// Downloads a small signed file of a release and verifies it; `None` if the server does not have the file. `get`
+    /// is [`Client::get_bytes`], or [`Client::get_bytes_without_retry`] for a file that is not required.
     ///
     /// # Errors
     /// The file is not available, or its signature is missing or not valid.
-    pub fn fetch_signed(&self, url: &str) -> Result<Option<(Vec<u8>, Signer)>> {
-        self.fetch_signed_with(url, |url, max_len| self.client.get_bytes(url, max_len))
-    }
-
-    /// As [`ImageStore::fetch_signed`], without retries and within 30 s: for a file that is not required.
-    ///
-    /// # Errors
-    /// As [`ImageStore::fetch_signed`].
-    pub fn fetch_signed_without_retry(&self, url: &str) -> Result<Option<(Vec<u8>, Signer)>> {
-        self.fetch_signed_with(url, |url, max_len| self.client.get_bytes_without_retry(url, max_len))
-    }
-
-    fn fetch_signed_with(
+    pub fn fetch_signed(
         &self,
         url: &str,
-        get: impl Fn(&str, u64) -> Result<Option<Vec<u8>>>,
+        get: fn(&Client, &str, u64) -> Result<Option<Vec<u8>>>,
     ) -> Result<Option<(Vec<u8>, Signer)>> {
-        let Some(bytes) = get(url, MAX_LIST_LEN)? else { return Ok(None) };
-        let signature = get(&format!("{url}.sig"), MAX_SIGNATURE_LEN)?;
+        let Some(bytes) = get(&self.client, url, MAX_LIST_LEN)? else { return Ok(None) };
+        let signature = get(&self.client, &format!("{url}.sig"), MAX_SIGNATURE_LEN)?;
         let mut verification = self.fetch_key_and_begin_verification(
             url,
             &signature.ok_or_else(|| missing_remote_signature_error(url))?,
@@ -74,6 +72,14 @@ impl ImageStore<'_> {
         // The signature is refused whatever the bytes are: they need not be read or downloaded.
         let signer = verification.finish().into_signer();
         signer.and_then(|_| Err(Error::refused(format!("{source} is not signed"))))
+    }
+
+    /// Reads `file`, which is the image, and verifies its bytes.
+    pub(super) fn verify(&self, image: &ImageFile, file: &File) -> Result<VerifiedImage> {
+        let check = self.signature_check(&image.source, image.signature.as_deref())?;
+        let stream = ImageStream::new(&self.term, file, |_| Ok(()));
+        let size = stream.size;
+        VerifiedImage::read_and_verify(&image.source, stream, size, check, &self.cache.temp_dir_or_system())
     }
 
     /// The key of a cached tree for these inputs and the local certificates.

@@ -3,45 +3,33 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::dir::Cache;
 use super::image_file::ImageFile;
 use super::image_store::ImageStore;
-use crate::keyring::Keyring;
-use crate::terminal::Term;
 use coreos_types::{Error, Result};
-use pxe_image::{Digest, SignatureCheck, UsrSquashfs};
+use pxe_image::{Digest, UsrSquashfs};
 use usr::{FileInfo, FileInfoReader, UsrPath};
 
 /// The files of one image. The image of a cached tree is opened, and its signature checked over all of its bytes, when
 /// the first file is read.
 pub(super) struct LazyImage {
-    file: ImageFile,
+    pub(super) store: ImageStore,
+    pub(super) file: ImageFile,
     /// The digest under which the image was verified.
     digest: Digest,
     image: OnceLock<Result<UsrSquashfs>>,
     has_read: AtomicBool,
-    keyring: Keyring,
-    pub(super) cache: Cache,
-    term: Term,
 }
 
 impl LazyImage {
     /// Creates a reader. Without `image`, the file is verified and opened on the first read.
     pub(super) fn new(
-        store: &ImageStore<'_>,
-        file: &ImageFile,
+        store: &ImageStore,
+        file: ImageFile,
         digest: Digest,
         image: Option<UsrSquashfs>,
     ) -> LazyImage {
-        LazyImage {
-            file: file.clone(),
-            digest,
-            image: image.map_or_else(OnceLock::new, |image| OnceLock::from(Ok(image))),
-            has_read: AtomicBool::new(false),
-            keyring: store.keyring.clone(),
-            cache: store.cache.clone(),
-            term: store.term.clone(),
-        }
+        let image = image.map_or_else(OnceLock::new, |image| OnceLock::from(Ok(image)));
+        LazyImage { store: store.clone(), file, digest, image, has_read: AtomicBool::new(false) }
     }
 
     /// Whether any file was read.
@@ -55,15 +43,9 @@ impl LazyImage {
     }
 
     fn open(&self) -> Result<UsrSquashfs> {
-        let source = &self.file.source;
-        self.term
-            .detail("cache", format!("{source}: the image is opened: the cache does not have all files"));
-        let check = match self.file.parse_signature()? {
-            // Its certificate is known: the cached tree was accepted under it.
-            Some(signature) => self.keyring.begin_verification(&signature, None)?.into(),
-            None => SignatureCheck::Unsigned,
-        };
-        let verified = self.file.verify(&self.file.open()?, check, &self.term, &self.cache)?;
+        let why = format!("{}: the image is opened: the cache does not have all files", self.file.source);
+        self.store.term.detail("cache", why);
+        let verified = self.store.verify(&self.file, &self.file.open()?)?;
         if verified.digest() != self.digest {
             return Err(self.file.changed_error());
         }
@@ -76,8 +58,9 @@ impl LazyImage {
 
 impl FileInfoReader for LazyImage {
     fn read_infos(&self, paths: &[UsrPath]) -> Result<Vec<(UsrPath, FileInfo)>> {
-        self.term.detail("reading", format!("{}: {} files", self.file.source, paths.len()));
-        paths.iter().for_each(|path| self.term.trace("reading", path));
+        let term = &self.store.term;
+        term.detail("reading", format!("{}: {} files", self.file.source, paths.len()));
+        paths.iter().for_each(|path| term.trace("reading", path));
         let read = self.image()?.read_infos(paths)?;
         self.has_read.store(true, Ordering::Relaxed);
         Ok(read)

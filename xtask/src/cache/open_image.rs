@@ -9,7 +9,7 @@ use super::image_handle::{ImageCheck, ImageHandle};
 use super::image_store::{ImageStore, missing_remote_signature_error};
 use super::release_cache::{CachedImage, ReleaseCache};
 use super::sig_file;
-use crate::http::{MAX_IMAGE_LEN, MAX_SIGNATURE_LEN};
+use crate::http::{Client, MAX_IMAGE_LEN, MAX_SIGNATURE_LEN};
 use crate::release_url::ReleaseUrl;
 use crate::terminal::Progress;
 use coreos_types::{Board, Error, ErrorExt, Release, Result, ResultExt, Signer, Vendor};
@@ -27,7 +27,7 @@ pub struct ReleaseRequest {
     pub candidates: Vec<ReleaseUrl>,
 }
 
-impl ImageStore<'_> {
+impl ImageStore {
     /// Opens and verifies a local PXE image. Its signature is `signature`, else the file with `.sig` appended; with
     /// `unsigned` it may have none.
     ///
@@ -92,7 +92,7 @@ impl ImageStore<'_> {
     /// # Errors
     /// The file is not available, not signed, or names no release.
     pub fn fetch_version_txt(&self, url: &str, vendor: &Vendor) -> Result<Option<(Release, Signer)>> {
-        let Some((bytes, signer)) = self.fetch_signed(url)? else { return Ok(None) };
+        let Some((bytes, signer)) = self.fetch_signed(url, Client::get_bytes)? else { return Ok(None) };
         let text = String::from_utf8_lossy(&bytes);
         let key = format!("{}_VERSION_ID=", vendor.variable_prefix);
         let value = text.lines().find_map(|line| line.strip_prefix(&key));

@@ -61,7 +61,7 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
 }
 
 /// Whether the tree pins the release, on the channel and of the vendor that were requested.
-fn is_already_pinned(context: &Context<'_>, flags: &BumpCoreos, images: &ImageSet<'_>) -> bool {
+fn is_already_pinned(context: &Context<'_>, flags: &BumpCoreos, images: &ImageSet) -> bool {
     let is_same_channel = images.channel.is_none() || images.channel == context.pins.channel();
     let requested = context.requested_vendor(&flags.image);
     let is_same_vendor = requested.is_none() || requested == context.pins.vendor();
@@ -72,7 +72,7 @@ fn is_already_pinned(context: &Context<'_>, flags: &BumpCoreos, images: &ImageSe
 fn fix_and_write(
     context: &Context<'_>,
     flags: &BumpCoreos,
-    images: &ImageSet<'_>,
+    images: &ImageSet,
     report: &mut Report,
 ) -> Result<()> {
     report.invocation = context.bump_invocation(&images.release);
@@ -93,7 +93,7 @@ fn fix_and_write(
 }
 
 /// Warns of boards without an image: one release is pinned for all boards.
-fn warn_unchecked_boards(context: &Context<'_>, images: &ImageSet<'_>) {
+fn warn_unchecked_boards(context: &Context<'_>, images: &ImageSet) {
     let (checked, release) = (images.boards(), &images.release);
     for board in context.sources.boards().iter().filter(|board| !checked.contains(board)) {
         context.term.warn(format!("{board} moves to {release} too, but its manifests were not checked"));
@@ -102,12 +102,12 @@ fn warn_unchecked_boards(context: &Context<'_>, images: &ImageSet<'_>) {
 
 /// The images of the pinned release, to compare with; `None` if the release stays the same, or they are not available:
 /// the report then has the reason why it has no sizes of them.
-fn open_old<'t>(
-    context: &Context<'t>,
+fn open_old(
+    context: &Context<'_>,
     flags: &BumpCoreos,
-    images: &ImageSet<'_>,
+    images: &ImageSet,
     report: &mut Report,
-) -> Option<ImageSet<'t>> {
+) -> Option<ImageSet> {
     let pinned = context.pins.release();
     if *pinned == images.release {
         return None;
@@ -126,7 +126,7 @@ fn open_old<'t>(
 fn fill_packages_and_advisories(
     context: &Context<'_>,
     flags: &BumpCoreos,
-    (old, new): (Option<&ImageSet<'_>>, &ImageSet<'_>),
+    (old, new): (Option<&ImageSet>, &ImageSet),
     after: &Stage1Sources,
     report: &mut Report,
 ) -> Result<()> {

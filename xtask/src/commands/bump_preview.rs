@@ -7,6 +7,7 @@ use super::manifest_fixes::fill_fixes;
 use crate::cache::ImageStore;
 use crate::cli::BumpCoreos;
 use crate::context::Context;
+use crate::http::Client;
 use crate::images::{ReleaseLocations, fetch_latest_release, open_store};
 use crate::release_url::ReleaseUrl;
 use crate::report::Report;
@@ -82,7 +83,7 @@ struct ReleaseLists {
 
 impl ReleaseLists {
     fn fetch(
-        store: &ImageStore<'_>,
+        store: &ImageStore,
         locations: &ReleaseLocations<'_>,
         board: Board,
         boards: &[Board],
@@ -92,8 +93,9 @@ impl ReleaseLists {
         let urls: Vec<String> =
             all.iter().map(|release_url| release_url.file_url(locations.vendor.contents_list)).collect();
         for (release_url, url) in all.iter().zip(&urls) {
-            let Some((contents, signer)) = store.fetch_signed(url)? else { continue };
-            let packages = store.fetch_signed(&release_url.file_url(locations.vendor.packages_list))?;
+            let Some((contents, signer)) = store.fetch_signed(url, Client::get_bytes)? else { continue };
+            let packages = store
+                .fetch_signed(&release_url.file_url(locations.vendor.packages_list), Client::get_bytes)?;
             store
                 .term
                 .stage("verified", format!("{url}: signed {} by {}", signer.signed_at, signer.signing_key));
@@ -150,7 +152,7 @@ impl ExpectedLists<'_> {
     }
 
     /// Refuses a directory with a signed version.txt of another release. A missing version.txt is not an error.
-    fn check_version_txt(&self, store: &ImageStore<'_>, release_url: &ReleaseUrl) -> Result<()> {
+    fn check_version_txt(&self, store: &ImageStore, release_url: &ReleaseUrl) -> Result<()> {
         match store.fetch_version_txt(&release_url.file_url("version.txt"), self.vendor) {
             Ok(Some((found, _))) if !self.release.as_str().starts_with(found.as_str()) => {
                 Err(self.refused_error(&format!("the version.txt next to it names {found}")))

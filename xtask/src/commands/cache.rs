@@ -13,7 +13,6 @@ use crate::http::ClientConfig;
 use crate::repo::Repo;
 use crate::report::{Report, count_with_noun};
 use crate::terminal::Term;
-use crate::verbose_log;
 use coreos_types::{Release, Result, calendar::rfc3339, shell::quote};
 use manifest::common_mk::CommonMk;
 use pxe_image::Digest;
@@ -33,10 +32,8 @@ pub(crate) fn cache(term: &Term, globals: &GlobalArgs, args: &CacheArgs, report:
             Ok(())
         }
         CacheAction::Prune { older_than } => {
-            let config = ClientConfig::from_env();
             let keyring = Config::read()?.keyring(None, None, cache.certificates_dir())?;
-            let store =
-                ImageStore { cache, client: verbose_log::logging_http_client(term, config), keyring, term };
+            let store = ImageStore::new(cache, ClientConfig::from_env(), keyring, term);
             let min_age = Duration::from_secs(older_than.unwrap_or(0).saturating_mul(24 * 60 * 60));
             prune(&store, &entries, min_age, pinned.as_ref(), report)
         }
@@ -64,7 +61,7 @@ fn list(entries: &[CacheEntry], pinned: Option<&Release>, report: &mut Report) {
 }
 
 fn prune(
-    store: &ImageStore<'_>,
+    store: &ImageStore,
     entries: &[CacheEntry],
     min_age: Duration,
     pinned: Option<&Release>,

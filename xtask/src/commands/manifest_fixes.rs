@@ -21,7 +21,7 @@ use manifest::suggestion::Suggestion;
 /// The options of a bump to open images, whose origin is added to the report.
 pub(super) fn prepare_bump_options(
     context: &Context<'_>,
-    images: &ImageSet<'_>,
+    images: &ImageSet,
     (image_args, fix_args): (&ImageArgs, FixArgs),
     report: &mut Report,
 ) -> Result<BumpOptions> {
@@ -40,7 +40,7 @@ pub(super) fn prepare_bump_options(
 /// Checks every manifest against open images of the pinned release, and writes nothing.
 pub(crate) fn check_manifests(
     context: &Context<'_>,
-    images: &ImageSet<'_>,
+    images: &ImageSet,
     args: (&ImageArgs, FixArgs),
     report: &mut Report,
 ) -> Result<()> {
@@ -59,7 +59,7 @@ pub(crate) fn check_manifests(
 /// be committed.
 pub(super) fn plan_fixes(
     context: &Context<'_>,
-    images: &ImageSet<'_>,
+    images: &ImageSet,
     options: &BumpOptions,
     commit: bool,
     report: &mut Report,

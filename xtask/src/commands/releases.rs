@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::cache::ImageStore;
 use crate::cli::Releases;
 use crate::context::Context;
-use crate::http::MAX_SIGNATURE_LEN;
+use crate::http::{Client, MAX_SIGNATURE_LEN};
 use crate::images::{ReleaseLocations, open_store};
 use crate::report::Report;
 use coreos_types::{Board, Channel, ChannelOrStream, Error, Release, Result, SystemdVersion};
@@ -57,7 +57,7 @@ pub fn releases(context: &Context<'_>, args: &Releases, report: &mut Report) -> 
 fn fetch_channels(
     context: &Context<'_>,
     args: &Releases,
-    store: &ImageStore<'_>,
+    store: &ImageStore,
     board: Board,
 ) -> Result<Vec<Option<ChannelOrStream>>> {
     if let Some(channel) = args.image.channel {
@@ -95,7 +95,7 @@ fn parse_lts_info(text: &str) -> Vec<ChannelOrStream> {
 fn fetch_newest(
     context: &Context<'_>,
     args: &Releases,
-    store: &ImageStore<'_>,
+    store: &ImageStore,
     board: Board,
     channel: Option<ChannelOrStream>,
 ) -> Result<Row> {
@@ -105,7 +105,8 @@ fn fetch_newest(
     let (release, signer) =
         store.fetch_latest_release(&locations.latest_release_url(board, None)?, locations.vendor)?;
     let release_url = locations.first_candidate(board, &release, None)?;
-    let packages = store.fetch_signed(&release_url.file_url(locations.vendor.packages_list));
+    let packages =
+        store.fetch_signed(&release_url.file_url(locations.vendor.packages_list), Client::get_bytes);
     let packages = packages.ok().flatten().map(|(bytes, _)| bytes);
     let systemd = packages.and_then(|bytes| systemd_version_from_packages(&String::from_utf8_lossy(&bytes)));
     let date = signer.signed_at.get(..10).unwrap_or(&signer.signed_at).to_owned();

@@ -31,7 +31,7 @@ pub fn verify_manifests(context: &Context<'_>, flags: &VerifyManifests, report: 
 
 fn fix_manifests(
     context: &Context<'_>,
-    images: &ImageSet<'_>,
+    images: &ImageSet,
     args: (&ImageArgs, FixArgs),
     report: &mut Report,
 ) -> Result<()> {

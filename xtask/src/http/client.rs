@@ -1,5 +1,6 @@
 //! HTTP requests with redirects, each URL checked.
 
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use ureq::config::ConfigBuilder;
@@ -61,14 +62,15 @@ pub enum Event {
 }
 
 /// Receives each [`Event`].
-type Logger = Box<dyn Fn(Event) + Send + Sync>;
+type Logger = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// An HTTP client; a command has one.
+#[derive(Clone)]
 pub struct Client {
     config: ClientConfig,
     logger: Option<Logger>,
     /// TLS configuration, read for the first https request.
-    tls: std::sync::OnceLock<TlsConfig>,
+    tls: OnceLock<TlsConfig>,
 }
 
 /// A response, with the deadline of its connection and its route.
@@ -81,13 +83,13 @@ pub(super) struct Received {
 impl Client {
     /// Creates a client.
     pub fn new(config: ClientConfig) -> Client {
-        Client { config, logger: None, tls: std::sync::OnceLock::new() }
+        Client { config, logger: None, tls: OnceLock::new() }
     }
 
     /// Reports each response and retry to `logger`.
     #[must_use]
     pub fn with_logger(self, logger: impl Fn(Event) + Send + Sync + 'static) -> Client {
-        Client { logger: Some(Box::new(logger)), ..self }
+        Client { logger: Some(Arc::new(logger)), ..self }
     }
 
     pub(super) fn log(&self, event: impl FnOnce() -> Event) {

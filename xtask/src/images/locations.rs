@@ -6,12 +6,12 @@ use crate::config::is_own_workspace;
 use crate::context::Context;
 use crate::http::{ClientConfig, Url};
 use crate::release_url::ReleaseUrl;
-use crate::verbose_log::{log_keys, logging_http_client};
+use crate::verbose_log::log_keys;
 use coreos_types::{Board, Channel, Error, Release, Result, Vendor, Vendors};
 use manifest::suggestion::Suggestion;
 
 /// Opens the image store of a command that works on a tree.
-pub(crate) fn open_store<'t>(context: &Context<'t>, flags: &ImageArgs) -> Result<ImageStore<'t>> {
+pub(crate) fn open_store(context: &Context<'_>, flags: &ImageArgs) -> Result<ImageStore> {
     let cache = match &context.cache {
         Some(cache) => cache.clone(),
         None => Cache::from_env(Some(context.tree.root()))?,
@@ -32,7 +32,7 @@ pub(crate) fn open_store<'t>(context: &Context<'t>, flags: &ImageArgs) -> Result
     let keyring = context.settings.keyring(vendor, flags.signing_key.as_deref(), cache.certificates_dir())?;
     context.term.detail("cache", cache.configured_root().display());
     log_keys(context.term, &keyring);
-    Ok(ImageStore { cache, client: logging_http_client(context.term, config), keyring, term: context.term })
+    Ok(ImageStore::new(cache, config, keyring, context.term))
 }
 
 fn with_mirror_hint(error: Error) -> Error {

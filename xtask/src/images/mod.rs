@@ -23,12 +23,12 @@ use remote::open_release_images;
 use usr::identity::Identity;
 
 /// The images of a run.
-pub(crate) struct ImageSet<'t> {
+pub(crate) struct ImageSet {
     /// The release of all of them.
     pub(crate) release: Release,
     /// The channel on which the release was found, or the requested one.
     pub(crate) channel: Option<Channel>,
-    pub(crate) store: ImageStore<'t>,
+    pub(crate) store: ImageStore,
     pub(crate) opened: BTreeMap<Board, BoardImage>,
 }
 
@@ -40,14 +40,14 @@ pub(crate) struct BoardImage {
     channel: Option<Channel>,
 }
 
-impl<'t> ImageSet<'t> {
+impl ImageSet {
     /// Opens an image for every board of the run. Without a `release`, it is that of the local images, else the newest.
     /// Once a day, removes the expired images of the cache.
     pub(crate) fn open_and_prune_cache(
-        context: &Context<'t>,
+        context: &Context<'_>,
         flags: &ImageArgs,
         release: Option<&Release>,
-    ) -> Result<ImageSet<'t>> {
+    ) -> Result<ImageSet> {
         let store = open_store(context, flags)?;
         let boards = context.boards(flags)?;
         let expected = ExpectedImage { context, args: flags, release: release.cloned(), boards };
@@ -79,10 +79,10 @@ impl<'t> ImageSet<'t> {
     /// # Errors
     /// An image is not available; the bump itself does not need it.
     pub(crate) fn open_pinned_before_bump(
-        context: &Context<'t>,
+        context: &Context<'_>,
         flags: &ImageArgs,
         download: bool,
-    ) -> Result<ImageSet<'t>> {
+    ) -> Result<ImageSet> {
         let flags = ImageArgs {
             offline: flags.offline || !download,
             images: Vec::new(),
@@ -138,9 +138,8 @@ impl<'t> ImageSet<'t> {
 
     /// The path of each image, after another verification of its bytes.
     pub(crate) fn reverify_paths(&self) -> Result<Vec<(Board, PathBuf)>> {
-        let path = |(&board, opened): (&Board, &BoardImage)| {
-            Ok((board, opened.image.reverify_path(&self.store)?.to_owned()))
-        };
+        let path =
+            |(&board, opened): (&Board, &BoardImage)| Ok((board, opened.image.reverify_path()?.to_owned()));
         self.opened.iter().map(path).collect()
     }
 
@@ -158,13 +157,13 @@ impl<'t> ImageSet<'t> {
     pub(crate) fn copy_verified_board(&self, board: Board, output: &Path) -> Result<()> {
         let opened = self.opened.get(&board);
         let opened = opened.ok_or_else(|| Error::failed(format!("the run has no image of {board}")))?;
-        opened.image.copy_verified(&self.store, output)
+        opened.image.copy_verified(output)
     }
 
     /// Stores the trees with the files that were read, for the next run. Errors are logged only: the cache is optional.
     pub(crate) fn store_trees(self) {
         for opened in self.opened.into_values() {
-            match opened.image.store_tree(&self.store) {
+            match opened.image.store_tree() {
                 // The program ends soon: freeing each path takes longer than the search for a missing library.
                 Ok((_, tree)) => std::mem::forget(tree),
                 Err(error) => self.store.term.detail("cache", error),
@@ -185,11 +184,11 @@ fn map_parallel<I: Sync, T: Send>(items: &[I], open: impl Fn(&I) -> Result<T> + 
 }
 
 /// Opens every `--image`.
-fn open_local_images<'t>(
-    store: ImageStore<'t>,
+fn open_local_images(
+    store: ImageStore,
     flags: &ImageArgs,
     mut expected: ExpectedImage<'_>,
-) -> Result<ImageSet<'t>> {
+) -> Result<ImageSet> {
     if flags.signature.is_some() && flags.images.len() > 1 {
         return Err(Error::failed("--signature goes with a single --image")
             .with_hint("put each image's signature next to it, as FILE.sig"));

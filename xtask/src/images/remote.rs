@@ -14,11 +14,11 @@ use coreos_types::{Board, Channel, Release, Result};
 
 /// Opens the images of all boards, in parallel. All must be on one channel, that of the first board: an image that was
 /// found on another channel is requested from that one.
-pub(super) fn open_release_images<'t>(
-    store: ImageStore<'t>,
+pub(super) fn open_release_images(
+    store: ImageStore,
     locations: &ReleaseLocations<'_>,
     expected: ExpectedImage<'_>,
-) -> Result<ImageSet<'t>> {
+) -> Result<ImageSet> {
     let release = match &expected.release {
         Some(release) => release.clone(),
         None => fetch_latest_of_board(
@@ -46,7 +46,7 @@ pub(super) fn open_release_images<'t>(
 /// Reads the newest release of a channel from its `current` directory. The image is then downloaded from the release's
 /// own directory.
 pub(super) fn fetch_latest_of_board(
-    store: &ImageStore<'_>,
+    store: &ImageStore,
     locations: &ReleaseLocations<'_>,
     board: Board,
 ) -> Result<Release> {
@@ -63,14 +63,14 @@ pub(crate) fn fetch_latest_release(context: &Context<'_>, args: &ImageArgs) -> R
 }
 
 /// The search for the images of one release.
-struct Search<'s, 't> {
-    store: &'s ImageStore<'t>,
+struct Search<'s> {
+    store: &'s ImageStore,
     locations: &'s ReleaseLocations<'s>,
     expected: ExpectedImage<'s>,
     release: &'s Release,
 }
 
-impl Search<'_, '_> {
+impl Search<'_> {
     /// Opens the image of a board. `channel` is the one on which another board's image was found.
     fn open_board_image(&self, board: Board, channel: Option<Channel>) -> Result<BoardImage> {
         let Search { store, locations, release, .. } = *self;

@@ -14,7 +14,7 @@ const LAST_LINES: usize = 30;
 ///
 /// # Errors
 /// The build cannot be started; a program, the network or space is missing.
-pub(super) fn check(build: &Build<'_>, images: &ImageSet<'_>, checks: &mut CheckLog<'_>) -> Result<bool> {
+pub(super) fn check(build: &Build<'_>, images: &ImageSet, checks: &mut CheckLog<'_>) -> Result<bool> {
     let context = checks.context;
     let steps = if build.uses_autotools() { "autogen.sh, configure, make" } else { "make -C stage1" };
     if !build.uses_autotools() && !build.configure.is_empty() {

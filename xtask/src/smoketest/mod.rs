@@ -153,7 +153,7 @@ fn skip_after_errors(flags: &Smoketest, report: &Report, checks: &mut CheckLog<'
 fn run_checks(
     flags: &Smoketest,
     build: &Build<'_>,
-    to_build: Option<&ImageSet<'_>>,
+    to_build: Option<&ImageSet>,
     static_check: Option<&Report>,
     checks: &mut CheckLog<'_>,
 ) -> Result<()> {

@@ -61,7 +61,7 @@ fn release_is_downloaded_once() {
     assert_eq!(first.provenance().signer.as_ref().unwrap().primary, site.certificate.fingerprint());
     assert_eq!(first.tree().known_file_info("bin/bash"), None);
     assert!(matches!(first.tree().read_file_info("bin/bash"), Some(FileInfo::Elf(_))));
-    let (origin, tree) = first.store_tree(&store).unwrap();
+    let (origin, tree) = first.store_tree().unwrap();
     let requests = site.server.requests().len();
 
     let second =
@@ -82,7 +82,7 @@ fn unread_files_are_read_from_the_cached_image() {
     let image = site.local();
     let first = store.open_local(&image, None, false).unwrap();
     first.tree().read_ahead(&bash_path());
-    first.store_tree(&store).unwrap();
+    first.store_tree().unwrap();
     let second = store.open_local(&image, None, false).unwrap();
     assert!(matches!(second.tree().known_file_info("bin/bash"), Some(FileInfo::Elf(_))));
     let more = [UsrPath::new("lib64/systemd/systemd").unwrap()];
@@ -93,7 +93,7 @@ fn unread_files_are_read_from_the_cached_image() {
         "known files stay known"
     );
     assert!(matches!(second.tree().known_file_info(more[0].as_str()), Some(FileInfo::Elf(_))));
-    second.store_tree(&store).unwrap();
+    second.store_tree().unwrap();
     let third = store.open_local(&image, None, false).unwrap();
     assert!(matches!(third.tree().known_file_info(more[0].as_str()), Some(FileInfo::Elf(_))));
 }
@@ -107,7 +107,7 @@ fn cached_tree_is_used_for_the_same_file_only() {
         wait_for_mtime_step();
         let read = store.open_local(&image, None, false).unwrap();
         read.tree().read_ahead(&bash_path());
-        read.store_tree(&store).unwrap();
+        read.store_tree().unwrap();
     };
     let is_cached = || {
         let again = store.open_local(&image, None, false).unwrap();
@@ -144,7 +144,7 @@ fn signature_is_verified_on_each_run() {
     let site = CacheSite::new();
     let store = site.store();
     let image = site.local();
-    store.open_local(&image, None, false).unwrap().store_tree(&store).unwrap();
+    store.open_local(&image, None, false).unwrap().store_tree().unwrap();
     assert!(store.open_local(&image, None, false).is_ok());
 
     let other = TestCertificate::throwaway(8).unwrap();
@@ -174,7 +174,7 @@ fn unsigned_image_is_accepted_only_as_unsigned() {
     assert!(refusal_message(store.open_local(&image, None, false)).contains("there is no signature"));
     let unsigned = store.open_local(&image, None, true).unwrap();
     assert_eq!(unsigned.provenance().signer, None);
-    unsigned.store_tree(&store).unwrap();
+    unsigned.store_tree().unwrap();
     assert!(refusal_message(store.open_local(&image, None, false)).contains("there is no signature"));
     let signed = store.open_local(&image, Some(&signature), false).unwrap();
     assert!(signed.provenance().signer.is_some());
@@ -291,9 +291,7 @@ fn offline_uses_the_cached_image() {
     assert!(error.to_string().contains("--offline"), "{error}");
     site.fetch();
     let requests = site.server.requests().len();
-    assert!(
-        offline.open_release(&site.request(), &accept_any).unwrap().unwrap().reverify_path(&offline).is_ok()
-    );
+    assert!(offline.open_release(&site.request(), &accept_any).unwrap().unwrap().reverify_path().is_ok());
     assert_eq!(site.server.requests().len(), requests);
 }
 
@@ -339,7 +337,7 @@ fn trees_of_removed_or_unused_images_are_pruned() {
         fs::copy(&image, &copy).unwrap();
         fs::copy(signature_path(&image), signature_path(&copy)).unwrap();
         wait_for_mtime_step();
-        store.open_local(&copy, None, false).unwrap().store_tree(&store).unwrap();
+        store.open_local(&copy, None, false).unwrap().store_tree().unwrap();
         (copy, trees().into_iter().find(|name| !known.contains(name)).unwrap())
     };
     let [removed, old, used] = ["removed", "old", "used"].map(cache_copy);
@@ -354,7 +352,7 @@ fn trees_of_removed_or_unused_images_are_pruned() {
     {
         fs::File::open(file).unwrap().set_modified(long_ago).unwrap();
     }
-    store.open_local(&used.0, None, false).unwrap().store_tree(&store).unwrap();
+    store.open_local(&used.0, None, false).unwrap().store_tree().unwrap();
     let mut kept = [used.1, cache_copy("last").1];
     kept.sort();
     assert_eq!(trees(), kept);
@@ -366,12 +364,12 @@ fn cached_bytes_are_verified_again_before_use() {
     let site = CacheSite::new();
     let store = site.store();
     let image = store.open_release(&site.request(), &accept_any).unwrap().unwrap();
-    let path = image.reverify_path(&store).unwrap().to_owned();
+    let path = image.reverify_path().unwrap().to_owned();
     let good = fs::read(&path).unwrap();
     let mut corrupted = good.clone();
     corrupted[50] ^= 1;
     fs::write(&path, corrupted).unwrap();
-    assert_eq!(image.reverify_path(&store).unwrap_err().kind, ErrorKind::Refused);
+    assert_eq!(image.reverify_path().unwrap_err().kind, ErrorKind::Refused);
     // The next run refuses the cached file as well, and downloads the image again.
     assert_eq!(site.fetch(), path);
     assert_eq!(fs::read(&path).unwrap(), good);

@@ -122,7 +122,7 @@ impl Build<'_> {
     /// # Errors
     /// A command cannot be started, or a file cannot be written. A failed build is not an error here, but
     /// [`BuildOutcome::failure`].
-    pub(super) fn clean_and_build(&self, images: &ImageSet<'_>) -> Result<BuildOutcome> {
+    pub(super) fn clean_and_build(&self, images: &ImageSet) -> Result<BuildOutcome> {
         let started = Instant::now();
         let uses_autotools = self.uses_autotools();
         if uses_autotools {

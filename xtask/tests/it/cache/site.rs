@@ -11,7 +11,7 @@ use release_fixture::site;
 use tempfile::TempDir;
 use xtask::cache::{Cache, ImageHandle, ImageStore, ReleaseRequest};
 use xtask::demo::example;
-use xtask::http::{Client, ClientConfig, DownloadLimits, MAX_IMAGE_LEN};
+use xtask::http::{ClientConfig, DownloadLimits, MAX_IMAGE_LEN};
 use xtask::keyring::Keyring;
 use xtask::release_url::ReleaseUrl;
 use xtask::report::OutputFormat;
@@ -42,11 +42,11 @@ impl CacheSite {
         self.home.path().join("cache")
     }
 
-    pub(super) fn store(&self) -> ImageStore<'_> {
+    pub(super) fn store(&self) -> ImageStore {
         self.store_with(false, "key.asc")
     }
 
-    pub(super) fn store_with(&self, offline: bool, key: &str) -> ImageStore<'_> {
+    pub(super) fn store_with(&self, offline: bool, key: &str) -> ImageStore {
         let limits = DownloadLimits {
             read_timeout: Duration::from_millis(500),
             progress_timeout: Duration::from_secs(2),
@@ -55,12 +55,9 @@ impl CacheSite {
             ..DownloadLimits::default()
         };
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-        ImageStore {
-            cache: Cache::new(&self.cache()),
-            client: Client::new(ClientConfig { offline, limits, ..ClientConfig::default() }),
-            keyring: Keyring::from_file(&self.home.path().join(key), now).unwrap(),
-            term: &self.term,
-        }
+        let config = ClientConfig { offline, limits, ..ClientConfig::default() };
+        let keyring = Keyring::from_file(&self.home.path().join(key), now).unwrap();
+        ImageStore::new(Cache::new(&self.cache()), config, keyring, &self.term)
     }
 
     pub(super) fn request(&self) -> ReleaseRequest {
@@ -98,7 +95,7 @@ impl CacheSite {
     pub(super) fn fetch(&self) -> PathBuf {
         let store = self.store();
         let image = store.open_release(&self.request(), &accept_any).unwrap().unwrap();
-        image.reverify_path(&store).unwrap().to_owned()
+        image.reverify_path().unwrap().to_owned()
     }
 
     /// Copies the image and its signature to local files, and returns the path of the image.
