@@ -4,7 +4,7 @@ use ureq::Body;
 use ureq::http::{HeaderMap, Response};
 
 use super::error::{CHECK_URL, OTHER_MIRROR, RequestResult};
-use coreos_types::Error;
+use coreos_types::{Error, Result};
 
 /// The point at which an earlier download of the same entity stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,16 +18,20 @@ pub struct ResumePoint {
 }
 
 /// The meaning of a response for the download.
-pub(super) enum Disposition<B = BodyHeaders> {
+pub(super) enum Disposition {
     /// The file, from the requested byte on.
-    Body(B),
-    /// The rest of the file is not available: the download must restart.
-    Restart(RestartReason),
+    Body(BodyHeaders),
     /// The server does not have the file.
     NotFound,
+    /// The file on the server has changed: the download must restart.
+    Changed,
+    /// The server does not send this part of the file, or no validator that identifies the file: the download must
+    /// restart.
+    RangeUnsupported(String),
 }
 
 /// The headers that describe the file.
+#[derive(Default)]
 pub(super) struct BodyHeaders {
     /// Length of the whole file.
     pub(super) total: Option<u64>,
@@ -35,15 +39,6 @@ pub(super) struct BodyHeaders {
     pub(super) part_end: Option<u64>,
     /// The strong `ETag` or the `Last-Modified`.
     pub(super) validator: Option<String>,
-}
-
-/// Why a download cannot continue from where it was interrupted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum RestartReason {
-    /// The file on the server has changed.
-    Changed,
-    /// The server does not send this part of the file, or no validator that identifies the file.
-    RangeUnsupported(String),
 }
 
 /// Reads status and header fields (RFC 9110, sections 8, 13.1.5 and 14). `url` is for messages.
@@ -54,39 +49,34 @@ pub(super) fn classify(
 ) -> RequestResult<Disposition> {
     let headers = response.headers();
     let validator = validator(headers);
-    match (response.status().as_u16(), resume) {
-        (200 | 203, None) => {
+    Ok(match (response.status().as_u16(), resume) {
+        (code @ (200 | 203 | 206), None) => {
             check_content_headers(url, headers)?;
-            let total = header_text(headers, "content-length").and_then(|length| length.trim().parse().ok());
-            Ok(Disposition::Body(BodyHeaders { total, part_end: None, validator }))
+            let total = match code {
+                206 => check_whole_file(url, headers)?,
+                _ => header_text(headers, "content-length").and_then(|length| length.trim().parse().ok()),
+            };
+            Disposition::Body(BodyHeaders { total, part_end: None, validator })
         }
-        (206, None) => {
-            check_content_headers(url, headers)?;
-            let total = check_whole_file(url, headers)?;
-            Ok(Disposition::Body(BodyHeaders { total, part_end: None, validator }))
+        (200 | 203 | 206, Some(resume)) if validator.as_ref().is_some_and(|now| *now != resume.validator) => {
+            Disposition::Changed
         }
-        (206, Some(resume)) => Ok(match check_content_range(headers, resume, validator.as_deref()) {
+        (206, Some(resume)) => match check_content_range(headers, resume) {
             Ok(range) => {
                 let part_end = range.last.checked_add(1);
                 Disposition::Body(BodyHeaders { total: range.total, part_end, validator })
             }
-            Err(reason) => Disposition::Restart(reason),
-        }),
-        // The whole file in response to a range.
-        (200 | 203, Some(resume)) => Ok(Disposition::Restart(match validator {
-            Some(now) if now != resume.validator => RestartReason::Changed,
-            _ => {
-                RestartReason::RangeUnsupported("it sends the whole file when a part is requested".to_owned())
-            }
-        })),
-        (412, Some(_)) => Ok(Disposition::Restart(RestartReason::Changed)),
-        // If-Range sends a changed file as a whole, so the file is the same one, and shorter than announced.
-        (416, Some(resume)) => {
-            Ok(Disposition::Restart(RestartReason::RangeUnsupported(format!("it has no byte {}", resume.at))))
+            Err(why) => Disposition::RangeUnsupported(why),
+        },
+        (200 | 203, Some(_)) => {
+            Disposition::RangeUnsupported("it sends the whole file when a part is requested".to_owned())
         }
-        (404 | 410, _) => Ok(Disposition::NotFound),
-        (code, _) => Err(unexpected_status(url, code, response).into()),
-    }
+        (412, Some(_)) => Disposition::Changed,
+        // If-Range sends a changed file as a whole, so the file is the same one, and shorter than announced.
+        (416, Some(resume)) => Disposition::RangeUnsupported(format!("it has no byte {}", resume.at)),
+        (404 | 410, _) => Disposition::NotFound,
+        (code, _) => return Err(unexpected_status(url, code, response).into()),
+    })
 }
 
 fn unexpected_status(url: &str, code: u16, response: &Response<Body>) -> Error {
@@ -101,15 +91,14 @@ fn unexpected_status(url: &str, code: u16, response: &Response<Body>) -> Error {
 
 /// The length of a file in a 206 response without a range request, if the response is complete (RFC 9110, section
 /// 15.3.7).
-fn check_whole_file(url: &str, headers: &HeaderMap) -> RequestResult<Option<u64>> {
+fn check_whole_file(url: &str, headers: &HeaderMap) -> Result<Option<u64>> {
     let text = header_text(headers, "content-range");
     match text.and_then(parse_content_range) {
         Some(ContentRange { first: 0, last, total: Some(total) }) if last + 1 == total => Ok(Some(total)),
         _ => {
             let found = text.unwrap_or("no Content-Range");
-            let error =
-                Error::failed(format!("the server sent a part of {url} ({found}), expected the whole file"));
-            Err(error.with_hint(OTHER_MIRROR).into())
+            let what = format!("the server sent a part of {url} ({found}), expected the whole file");
+            Err(Error::failed(what).with_hint(OTHER_MIRROR))
         }
     }
 }
@@ -118,42 +107,37 @@ fn check_whole_file(url: &str, headers: &HeaderMap) -> RequestResult<Option<u64>
 fn check_content_range(
     headers: &HeaderMap,
     resume: &ResumePoint,
-    now: Option<&str>,
-) -> Result<ContentRange, RestartReason> {
-    if now.is_some_and(|now| now != resume.validator) {
-        return Err(RestartReason::Changed);
-    }
+) -> std::result::Result<ContentRange, String> {
     let text = header_text(headers, "content-range");
-    let is_same = |total: Option<u64>| resume.total.is_none() || total.is_none() || resume.total == total;
-    match text.and_then(parse_content_range) {
-        Some(range) if range.first == resume.at && is_same(range.total) => {
-            let total = range.total.or(resume.total);
-            if total.is_none_or(|total| range.last < total) {
-                return Ok(ContentRange { total, ..range });
-            }
+    if let Some(range) = text.and_then(parse_content_range) {
+        let total = range.total.or(resume.total);
+        let is_same = resume.total.is_none() || resume.total == total;
+        if range.first == resume.at && is_same && total.is_none_or(|total| range.last < total) {
+            return Ok(ContentRange { total, ..range });
         }
-        _ => {}
     }
-    let length = resume.total.map_or_else(|| "LENGTH".to_owned(), |total| total.to_string());
-    let last = resume.total.map_or_else(String::new, |total| total.saturating_sub(1).to_string());
-    Err(RestartReason::RangeUnsupported(format!(
+    let (last, length) = match resume.total {
+        Some(total) => (total.saturating_sub(1).to_string(), total.to_string()),
+        None => (String::new(), "LENGTH".to_owned()),
+    };
+    Err(format!(
         "it responds with Content-Range {}, expected bytes {}-{last}/{length}",
         text.unwrap_or("(none)"),
         resume.at
-    )))
+    ))
 }
 
 /// Refuses HTML pages and encoded files.
-fn check_content_headers(url: &str, headers: &HeaderMap) -> RequestResult<()> {
+fn check_content_headers(url: &str, headers: &HeaderMap) -> Result<()> {
     let text = |name| header_text(headers, name).unwrap_or_default();
     if text("content-type").to_ascii_lowercase().starts_with("text/html") {
-        return Err(html_error(url).into());
+        return Err(html_error(url));
     }
     let encoding = text("content-encoding");
     // Some servers label a .gz as "encoded" by its name, without changing the bytes.
     if !matches!(encoding, "" | "identity") && !url.ends_with(".gz") {
         let what = format!("the server sent {url} with Content-Encoding {encoding}, expected none");
-        return Err(Error::failed(what).with_hint(OTHER_MIRROR).into());
+        return Err(Error::failed(what).with_hint(OTHER_MIRROR));
     }
     Ok(())
 }

@@ -67,7 +67,7 @@ type Logger = Arc<dyn Fn(Event) + Send + Sync>;
 /// An HTTP client; a command has one.
 #[derive(Clone)]
 pub struct Client {
-    config: ClientConfig,
+    pub(super) config: ClientConfig,
     logger: Option<Logger>,
     /// TLS configuration, read for the first https request.
     tls: OnceLock<TlsConfig>,
@@ -116,10 +116,6 @@ impl Client {
         Error::failed(format!("cannot download {url}"))
             .with_cause("--offline allows no request, and the cache does not have it")
             .with_hint("run it once without --offline: downloads are cached")
-    }
-
-    pub(super) fn download_limits(&self) -> &DownloadLimits {
-        &self.config.limits
     }
 
     /// Sends a GET for `url`, follows redirects, and returns the response whatever its status. Each hop has the time of

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::classify_response::{self, BodyHeaders, Disposition, RestartReason, ResumePoint, classify};
+use super::classify_response::{self, BodyHeaders, Disposition, ResumePoint, classify};
 use super::client::{Client, Event};
 use super::download_limits::{DownloadLimits, RateMeter};
 use super::error::{RequestError, RequestResult};
@@ -59,7 +59,7 @@ impl Client {
         resume: Option<&ResumePoint>,
         progress: Progress,
     ) -> Result<Option<Download<'c>>> {
-        Download::start(self, url, max_len, *self.download_limits(), resume, progress)
+        Download { progress, ..Download::new(self, url, max_len, resume)? }.start()
     }
 
     /// Downloads a whole small file; `None` if the server does not have the file.
@@ -67,7 +67,7 @@ impl Client {
     /// # Errors
     /// As [`Client::get`].
     pub fn get_bytes(&self, url: &str, max_len: u64) -> Result<Option<Vec<u8>>> {
-        self.get_bytes_within(url, max_len, *self.download_limits())
+        self.get_bytes_within(url, max_len, self.config.limits)
     }
 
     /// Downloads an OpenPGP certificate from a vendor's URL or a key server. The time limit is a share of
@@ -76,7 +76,7 @@ impl Client {
     /// # Errors
     /// As [`Client::get`], or the server does not have the certificate.
     pub fn get_certificate(&self, url: &str) -> Result<Vec<u8>> {
-        let limits = self.download_limits().for_one_of_several();
+        let limits = self.config.limits.for_one_of_several();
         let found = self.get_bytes_within(url, super::MAX_CERTIFICATE_LEN, limits)?;
         found.ok_or_else(|| Error::failed(format!("{} has no certificate", super::redact(url))))
     }
@@ -86,7 +86,7 @@ impl Client {
     /// # Errors
     /// As [`Client::get`].
     pub fn get_bytes_without_retry(&self, url: &str, max_len: u64) -> Result<Option<Vec<u8>>> {
-        self.get_bytes_within(url, max_len, self.download_limits().without_retry())
+        self.get_bytes_within(url, max_len, self.config.limits.without_retry())
     }
 
     fn get_bytes_within(&self, url: &str, max_len: u64, limits: DownloadLimits) -> Result<Option<Vec<u8>>> {
@@ -94,10 +94,8 @@ impl Client {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let Some(mut download) = Download::start(self, url, max_len, limits, None, Progress::silent())?
-            else {
-                return Ok(None);
-            };
+            let download = Download { limits, ..Download::new(self, url, max_len, None)? };
+            let Some(mut download) = download.start()? else { return Ok(None) };
             let mut bytes = Vec::with_capacity(download.total.unwrap_or(0).min(max_len) as usize);
             match download.read_to_end(&mut bytes) {
                 Ok(_) => return Ok(Some(bytes)),
@@ -109,23 +107,22 @@ impl Client {
 }
 
 impl<'c> Download<'c> {
-    fn start(
+    /// A download without progress, within the limits of the client, that no request was made for.
+    fn new(
         client: &'c Client,
         url: &str,
         max_len: u64,
-        limits: DownloadLimits,
         resume: Option<&ResumePoint>,
-        progress: Progress,
-    ) -> Result<Option<Download<'c>>> {
-        let now = Instant::now();
+    ) -> Result<Download<'c>> {
+        let (limits, now) = (client.config.limits, Instant::now());
         let at = resume.map_or(0, |resume| resume.at);
-        let mut download = Download {
+        Ok(Download {
             client,
             url: url.to_owned(),
             shown: Url::parse(url)?.to_string(),
             max_len,
             limits,
-            progress,
+            progress: Progress::silent(),
             body: None,
             position: at,
             total: resume.and_then(|resume| resume.total),
@@ -136,21 +133,20 @@ impl<'c> Download<'c> {
             retries: 0,
             retries_reset_at: at,
             restart: false,
-        };
+        })
+    }
+
+    /// Makes the first request; `None` if the server does not have the file.
+    fn start(mut self) -> Result<Option<Download<'c>>> {
         loop {
-            match download.open() {
-                Ok(Disposition::Body(())) => return Ok(Some(download)),
-                Ok(Disposition::NotFound) => return Ok(None),
+            match self.open_with_retry(None)? {
+                Disposition::Body(_) => return Ok(Some(self)),
+                Disposition::NotFound => return Ok(None),
                 // No byte was returned to the reader yet, so the download can start from zero.
-                Ok(Disposition::Restart(_)) if download.validator.is_some() => {
-                    (download.position, download.total, download.validator, download.retries_reset_at) =
-                        (0, None, None, 0);
-                    download.rate = RateMeter::new(limits.rate_window, Instant::now(), 0);
+                Disposition::Changed | Disposition::RangeUnsupported(_) => {
+                    (self.position, self.total, self.validator, self.retries_reset_at) = (0, None, None, 0);
+                    self.rate = RateMeter::new(self.limits.rate_window, Instant::now(), 0);
                 }
-                Ok(Disposition::Restart(reason)) => {
-                    return Err(download.restart_error(download.interrupted_error(), reason));
-                }
-                Err(failure) => download.back_off(failure)?,
             }
         }
     }
@@ -177,41 +173,54 @@ impl Download<'_> {
         self.restart
     }
 
-    fn open(&mut self) -> RequestResult<Disposition<()>> {
+    /// Requests the file from the current position on; after `failure`, and each further one, waits first.
+    fn open_with_retry(&mut self, mut failure: Option<RequestError>) -> Result<Disposition> {
+        loop {
+            if let Some(failure) = failure {
+                self.back_off(failure)?;
+            }
+            match self.open() {
+                Ok(found) => return Ok(found),
+                Err(next) => failure = Some(next),
+            }
+        }
+    }
+
+    fn open(&mut self) -> RequestResult<Disposition> {
         let resume = match (self.position, &self.validator) {
             (0, _) => None,
             (_, Some(_)) => self.resume_point_at(self.position),
             // No validator identifies the file.
             (_, None) => {
                 let why = "it sends no ETag and no Last-Modified that identify the file";
-                return Ok(Disposition::Restart(RestartReason::RangeUnsupported(why.to_owned())));
+                return Ok(Disposition::RangeUnsupported(why.to_owned()));
             }
         };
         if resume.is_some() && self.total == Some(self.position) {
             // The download was interrupted after the last byte: the signature check decides.
             self.body = None;
-            return Ok(Disposition::Body(()));
+            return Ok(Disposition::Body(BodyHeaders::default()));
         }
         let received =
             self.client.get_with_redirects(&self.url, resume.as_ref(), self.limits, self.time_left())?;
-        match classify(&self.shown, &received.response, resume.as_ref())? {
-            Disposition::NotFound => Ok(Disposition::NotFound),
-            Disposition::Restart(reason) => Ok(Disposition::Restart(reason)),
-            Disposition::Body(BodyHeaders { total, part_end, validator }) => {
-                let total = total.or(self.total);
-                if let Some(total) = total {
-                    self.check_limit(total)?;
-                    self.progress.set_total(total);
-                }
-                if resume.is_none() {
-                    (self.total, self.validator) = (total, validator);
-                }
-                let reader = Box::new(received.response.into_body().into_reader());
-                self.body =
-                    Some(OpenBody { reader, deadline: received.deadline, first: self.position, part_end });
-                Ok(Disposition::Body(()))
+        let found = classify(&self.shown, &received.response, resume.as_ref())?;
+        if let Disposition::Body(headers) = &found {
+            let total = headers.total.or(self.total);
+            if let Some(total) = total {
+                self.check_limit(total)?;
+                self.progress.set_total(total);
             }
+            if resume.is_none() {
+                (self.total, self.validator) = (total, headers.validator.clone());
+            }
+            self.body = Some(OpenBody {
+                reader: Box::new(received.response.into_body().into_reader()),
+                deadline: received.deadline,
+                first: self.position,
+                part_end: headers.part_end,
+            });
         }
+        Ok(found)
     }
 
     /// One read from the open body.
@@ -290,15 +299,12 @@ impl Download<'_> {
     fn back_off(&mut self, failure: RequestError) -> Result<()> {
         self.body = None;
         self.check_rate_and_time()?;
-        let RequestError { error, is_transient, retry_after, max_retries } = failure;
+        let RequestError { error, retry_after, max_retries } = failure;
         let max = max_retries.min(self.limits.max_retries);
-        let wait = self.limits.backoff(self.retries, retry_after, self.time_left());
-        let wait = wait.filter(|_| is_transient && self.retries < max);
-        match wait {
+        match self.limits.backoff(self.retries, max, retry_after, self.time_left()) {
             Some(wait) => {
                 self.retries += 1;
-                let number = self.retries;
-                let seconds = wait.as_secs_f64();
+                let (number, seconds) = (self.retries, wait.as_secs_f64());
                 self.client
                     .log(|| Event::Retry(format!("{error}, retrying in {seconds} s ({number} of {max})")));
                 sleep(wait);
@@ -318,47 +324,33 @@ impl Download<'_> {
         total.map_or(left, |total| total.min(left))
     }
 
-    /// The error of a download that was interrupted with `error` and cannot continue.
-    fn restart_error(&self, error: Error, reason: RestartReason) -> Error {
-        match reason {
-            RestartReason::Changed => {
-                Error::failed(format!("{} changed while it was downloaded", self.shown))
-                    .with_hint("try again later")
-            }
-            RestartReason::RangeUnsupported(why) => {
-                error.with_cause(format!("the server cannot resume the download: {why}")).with_hint(
-                    "download from another mirror: --mirror URL, or use --image FILE with an image you have",
-                )
-            }
-        }
-    }
-
     fn read_with_retry(&mut self, out: &mut [u8]) -> Result<usize> {
         loop {
-            let mut failure = match self.read_body(out) {
+            let failure = match self.read_body(out) {
                 Ok(count) => return Ok(count),
                 Err(failure) => failure,
             };
-            // The first error; errors of the retries are added to this one.
             let interrupted = (*failure.error).clone();
             // A server may send less than the requested range (RFC 9110, section 14.2); the next part follows.
-            let mut is_next_part = self.is_at_end_of_part();
-            loop {
-                if !std::mem::take(&mut is_next_part) {
-                    self.back_off(failure)?;
+            let failure = Some(failure).filter(|_| !self.is_at_end_of_part());
+            let error = match self.open_with_retry(failure)? {
+                Disposition::Body(_) => continue,
+                Disposition::NotFound => {
+                    return Err(Error::failed(format!("{} was removed during its download", self.shown)));
                 }
-                match self.open() {
-                    Ok(Disposition::Body(())) => break,
-                    Ok(Disposition::Restart(reason)) => {
-                        self.restart = true;
-                        return Err(self.restart_error(interrupted, reason));
-                    }
-                    Ok(Disposition::NotFound) => {
-                        return Err(Error::failed(format!("{} was removed during its download", self.shown)));
-                    }
-                    Err(next) => failure = next,
+                Disposition::Changed => {
+                    Error::failed(format!("{} changed while it was downloaded", self.shown))
+                        .with_hint("try again later")
                 }
-            }
+                Disposition::RangeUnsupported(why) => {
+                    let why = format!("the server cannot resume the download: {why}");
+                    interrupted.with_cause(why).with_hint(
+                        "download from another mirror: --mirror URL, or use --image FILE with an image you have",
+                    )
+                }
+            };
+            self.restart = true;
+            return Err(error);
         }
     }
 

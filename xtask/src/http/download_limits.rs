@@ -84,15 +84,16 @@ impl DownloadLimits {
         }
     }
 
-    /// The wait before retry `number` (from 0), at least as long as the server's `Retry-After`; `None` after
+    /// The wait before retry `number` (from 0) of `max`, at least as long as the server's `Retry-After`; `None` after
     /// the last retry, or if the wait would exceed the time `left`.
     pub(super) fn backoff(
         &self,
         number: u32,
+        max: u32,
         retry_after: Option<Duration>,
         left: Duration,
     ) -> Option<Duration> {
-        if number >= self.max_retries {
+        if number >= max {
             return None;
         }
         let own = self.initial_backoff.saturating_mul(1 << number.min(16));
@@ -150,14 +151,14 @@ mod tests {
         let limits = DownloadLimits::default();
         let all = Duration::from_secs(120);
         let waits: Vec<_> =
-            (0..8).map(|number| limits.backoff(number, None, all).map(|w| w.as_millis())).collect();
+            (0..8).map(|number| limits.backoff(number, 6, None, all).map(|w| w.as_millis())).collect();
         let expected = [Some(500), Some(1000), Some(2000), Some(4000), Some(8000), Some(16_000), None, None];
         assert_eq!(waits, expected);
-        let backoff = |seconds| limits.backoff(0, Some(Duration::from_secs(seconds)), all);
+        let backoff = |seconds| limits.backoff(0, 6, Some(Duration::from_secs(seconds)), all);
         assert_eq!(backoff(7), Some(Duration::from_secs(7)));
         assert_eq!(backoff(0), Some(Duration::from_millis(500)));
         assert_eq!(backoff(600), None);
-        assert_eq!(limits.backoff(3, None, Duration::from_secs(3)), None);
+        assert_eq!(limits.backoff(3, 6, None, Duration::from_secs(3)), None);
     }
 
     /// Each row: bytes per second, seconds between pieces, and the second in which the download is too slow.

@@ -32,11 +32,9 @@ impl Route {
 #[derive(Debug)]
 pub(super) struct RequestError {
     pub(super) error: Box<Error>,
-    /// Whether a retry may succeed.
-    pub(super) is_transient: bool,
     /// The server's `Retry-After`.
     pub(super) retry_after: Option<Duration>,
-    /// Limit of successive retries, in addition to that of `DownloadLimits`.
+    /// Limit of successive retries, in addition to that of `DownloadLimits`; 0 if a retry cannot succeed.
     pub(super) max_retries: u32,
 }
 
@@ -52,13 +50,13 @@ pub(super) const CHECK_URL: &str = "check the URL, or use another mirror: --mirr
 /// An error that no retry changes.
 impl From<Error> for RequestError {
     fn from(error: Error) -> RequestError {
-        RequestError { error: error.into(), is_transient: false, retry_after: None, max_retries: 0 }
+        RequestError { error: error.into(), retry_after: None, max_retries: 0 }
     }
 }
 
 impl RequestError {
     pub(super) fn transient(error: Error) -> RequestError {
-        RequestError { error: error.into(), is_transient: true, retry_after: None, max_retries: u32::MAX }
+        RequestError { error: error.into(), retry_after: None, max_retries: u32::MAX }
     }
 
     /// Converts an error of the HTTP library before a response.
@@ -181,7 +179,7 @@ mod tests {
             RequestError::from_request(&route, &ureq::Error::HostNotFound)
         };
         let coreos = convert("alpha.release.core-os.net");
-        assert!(!coreos.is_transient);
+        assert_eq!(coreos.max_retries, 0);
         assert!(coreos.error.to_string().contains("its release servers are gone"), "{}", coreos.error);
         let hint = coreos.error.hint.as_deref().unwrap();
         assert!(["--mirror", "--image", "--brand flatcar"].iter().all(|word| hint.contains(word)), "{hint}");
