@@ -8,7 +8,7 @@ use ureq::http::Response;
 use ureq::tls::TlsConfig;
 use ureq::typestate::AgentScope;
 use ureq::unversioned::transport::{Connector, DefaultConnector};
-use ureq::{Agent, Body, Proxy};
+use ureq::{Agent, Body, Proxy, ProxyProtocol};
 
 use super::classify_response::{ResumePoint, header_text};
 use super::download_limits::{DownloadLimits, parse_retry_after};
@@ -198,10 +198,8 @@ impl Client {
         let forwarded = proxy.as_ref().and_then(|proxy| proxy.forward_proxy_origin(&url));
         let tunnel = proxy.as_ref().filter(|_| forwarded.is_none()).map(|server| &server.proxy);
         let mut config = configure_agent(limits, tunnel);
-        if url.is_https()
-            || forwarded.as_ref().is_some_and(|origin| origin.starts_with("https:"))
-            || tunnel.is_some_and(|proxy| proxy.protocol() == ureq::ProxyProtocol::Https)
-        {
+        let is_https_proxy = |server: &ProxyServer| server.proxy.protocol() == ProxyProtocol::Https;
+        if url.is_https() || proxy.as_ref().is_some_and(is_https_proxy) {
             config = config.tls_config(self.tls_config()?);
         }
         let deadline = Deadline::new(limits.overhead_timeout);

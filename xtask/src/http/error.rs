@@ -140,7 +140,6 @@ fn tls_error(failed: Error, error: &rustls::Error) -> Error {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 "the server's certificate is for another host name: use a name from the certificate in --mirror URL"
             }
-            CertificateError::UnknownIssuer => issuer,
             other if other.to_string().contains("CaUsedAsEndEntity") => {
                 "the server uses a CA certificate as its own: issue one for the server with \
                  basicConstraints=CA:FALSE, signed by that CA"

@@ -6,7 +6,7 @@
 use std::env;
 use std::net::IpAddr;
 
-use ureq::Proxy;
+use ureq::{Proxy, ProxyProtocol};
 
 use super::url::{Url, redact};
 use coreos_types::{Error, Result};
@@ -39,9 +39,6 @@ pub(super) struct ProxyServer {
     pub(super) proxy: Proxy,
     /// `VARIABLE=URL` without credentials, for messages.
     pub(super) redacted: String,
-    /// `http` or `https`, where it is an HTTP proxy; the other is SOCKS.
-    http_scheme: Option<&'static str>,
-    authority: String,
 }
 
 impl ProxyConfig {
@@ -92,11 +89,10 @@ impl ProxyVariable {
         let (scheme, rest) = value.split_once("://").unwrap_or(("http", value));
         let scheme = scheme.to_ascii_lowercase();
         // As in curl: `socks` is SOCKS4, and a proxy without a port has 1080.
-        let (scheme, http_scheme, port) = match scheme.as_str() {
-            "http" => ("http", Some("http"), 1080),
-            "https" => ("https", Some("https"), 443),
-            "socks" | "socks4" => ("socks4", None, 1080),
-            "socks4a" | "socks5" | "socks5h" => (scheme.as_str(), None, 1080),
+        let (scheme, port) = match scheme.as_str() {
+            "https" => ("https", 443),
+            "socks" | "socks4" => ("socks4", 1080),
+            "http" | "socks4a" | "socks5" | "socks5h" => (scheme.as_str(), 1080),
             _ => return Err(invalid("its scheme is none of http, https, socks4, socks4a, socks5, socks5h")),
         };
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
@@ -105,17 +101,11 @@ impl ProxyVariable {
         // A proxy's URL has the same syntax as other URLs; like curl, ignore its path.
         let parsed = Url::parse(&format!("https://{host}")).ok().filter(|_| !path.starts_with("//"));
         let parsed = parsed.ok_or_else(|| invalid("expected HOST:PORT"))?;
-        let port = explicit_port(host).unwrap_or(port);
-        let name = if parsed.host().contains(':') {
-            format!("[{}]", parsed.host())
-        } else {
-            parsed.host().to_owned()
-        };
-        let authority = format!("{name}:{port}");
+        let (host, port) = (parsed.bracketed_host(), parsed.explicit_port().unwrap_or(port));
         let userinfo = userinfo.map(|user| format!("{user}@")).unwrap_or_default();
-        let proxy = Proxy::new(&format!("{scheme}://{userinfo}{authority}"));
+        let proxy = Proxy::new(&format!("{scheme}://{userinfo}{host}:{port}"));
         let proxy = proxy.map_err(|_| invalid("expected SCHEME://USER:PASSWORD@HOST:PORT"))?;
-        Ok(ProxyServer { proxy, redacted, http_scheme, authority })
+        Ok(ProxyServer { proxy, redacted })
     }
 }
 
@@ -123,7 +113,12 @@ impl ProxyServer {
     /// The origin of the proxy that forwards a request for `url`; `None` if the proxy is used as a tunnel (`CONNECT`,
     /// SOCKS).
     pub(super) fn forward_proxy_origin(&self, url: &Url) -> Option<String> {
-        self.http_scheme.filter(|_| !url.is_https()).map(|scheme| format!("{scheme}://{}", self.authority))
+        let scheme = match self.proxy.protocol() {
+            ProxyProtocol::Http => "http",
+            ProxyProtocol::Https => "https",
+            _ => return None,
+        };
+        (!url.is_https()).then(|| format!("{scheme}://{}:{}", self.proxy.host(), self.proxy.port()))
     }
 
     /// The credentials of the proxy's URL as a header value (RFC 7617).
@@ -133,11 +128,6 @@ impl ProxyServer {
         let text = format!("{user}:{}", self.proxy.password().unwrap_or_default());
         Some(format!("Basic {}", base64::prelude::BASE64_STANDARD.encode(text)))
     }
-}
-
-/// The port after the host, as written: 443 too.
-fn explicit_port(authority: &str) -> Option<u16> {
-    authority[authority.rfind(']').unwrap_or(0)..].rsplit_once(':')?.1.parse().ok()
 }
 
 /// Whether `no_proxy` matches a host, as in curl: entries are separated by commas or blanks; a name matches itself and

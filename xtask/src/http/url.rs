@@ -78,9 +78,9 @@ impl Url {
         &self.host
     }
 
-    /// The port, if it differs from the scheme's default.
-    pub fn port(&self) -> Option<u16> {
-        self.port.filter(|port| *port != if self.is_https { 443 } else { 80 })
+    /// The port as written; `None` if the URL has none.
+    pub(super) fn explicit_port(&self) -> Option<u16> {
+        self.port
     }
 
     /// Whether the URL has a query.
@@ -93,15 +93,25 @@ impl Url {
         self.host == "localhost" || self.host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
     }
 
-    /// `HOST` or `HOST:PORT`, with brackets around an IPv6 address.
+    /// The host, with brackets around an IPv6 address.
+    pub(super) fn bracketed_host(&self) -> String {
+        if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() }
+    }
+
+    /// `HOST`, or `HOST:PORT` if the port differs from the scheme's default.
     pub(super) fn authority(&self) -> String {
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        self.port().map_or(host.clone(), |port| format!("{host}:{port}"))
+        let default = if self.is_https { 443 } else { 80 };
+        let port = self.port.filter(|port| *port != default).map(|port| format!(":{port}"));
+        self.bracketed_host() + &port.unwrap_or_default()
     }
 
     /// `SCHEME://AUTHORITY`.
     pub(super) fn origin(&self) -> String {
-        format!("{}://{}", if self.is_https { "https" } else { "http" }, self.authority())
+        format!("{}://{}", self.scheme(), self.authority())
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.is_https { "https" } else { "http" }
     }
 
     /// Path and query for the request line.
@@ -123,12 +133,11 @@ impl Url {
     pub(super) fn join(&self, location: &[u8]) -> Result<Url> {
         let location = percent_encode(location.trim_ascii(), &NOT_IN_URLS).to_string();
         let reference = location.split('#').next().unwrap_or_default();
-        let scheme = if self.is_https { "https" } else { "http" };
         if has_scheme(reference) {
             return Url::parse(reference);
         }
         if let Some(rest) = reference.strip_prefix("//") {
-            return Url::parse(&format!("{scheme}://{rest}"));
+            return Url::parse(&format!("{}://{rest}", self.scheme()));
         }
         let (path, query) = split_query(reference);
         let (path, query) = match path {
@@ -236,21 +245,17 @@ fn has_scheme(reference: &str) -> bool {
 
 /// Removes `.` and `..` (RFC 3986, section 5.2.4).
 fn remove_dot_segments(path: &str) -> String {
-    let mut output: Vec<&str> = Vec::new();
-    let segments: Vec<&str> = path.split('/').skip(1).collect();
-    for (at, segment) in segments.iter().enumerate() {
-        let is_last = at + 1 == segments.len();
-        match *segment {
-            "." | ".." => {
-                if *segment == ".." {
-                    output.pop();
-                }
-                if is_last {
-                    output.push("");
-                }
-            }
+    let mut output = Vec::new();
+    for segment in path.split('/').skip(1) {
+        match segment {
+            "." => {}
+            ".." => drop(output.pop()),
             segment => output.push(segment),
         }
+    }
+    // The path of a directory ends with a slash.
+    if path.ends_with("/.") || path.ends_with("/..") {
+        output.push("");
     }
     format!("/{}", output.join("/"))
 }
