@@ -41,7 +41,7 @@ pub(super) fn other_hard_links(root: &Path, path: &str, file: &Metadata) -> Resu
 fn manifest_files(root: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for (_, directory) in flavor_directories(root)? {
-        for (_, directory) in manifest_directories(&directory)?.known {
+        for (_, directory) in manifest_directories(&directory)?.0 {
             paths.extend(visible_entries(&directory)?);
         }
     }
@@ -67,29 +67,21 @@ pub(super) fn flavor_directories(root: &Path) -> Result<Vec<(Flavor, PathBuf)>> 
     Ok(visible_entries(&root.join("stage1"))?.into_iter().filter_map(flavor).collect())
 }
 
-/// The manifest directories of a flavor.
-#[derive(Default)]
-pub(super) struct ManifestDirectories {
-    /// Those of known boards, each with its board.
-    pub(super) known: Vec<(Board, PathBuf)>,
-    /// Those of unknown boards.
-    pub(super) unknown: Vec<PathBuf>,
-}
-
-pub(super) fn manifest_directories(flavor: &Path) -> Result<ManifestDirectories> {
-    let mut found = ManifestDirectories::default();
+/// The manifest directories of a flavor: those of known boards, each with its board, and those of unknown boards.
+pub(super) fn manifest_directories(flavor: &Path) -> Result<(Vec<(Board, PathBuf)>, Vec<PathBuf>)> {
+    let (mut known, mut unknown) = (Vec::new(), Vec::new());
     for path in visible_entries(flavor)?.into_iter().filter(|path| path.is_dir()) {
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
         let board = name.strip_prefix("manifest-").and_then(|rest| rest.strip_suffix(".d"));
         match board.map(str::parse) {
-            Some(Ok(board)) => found.known.push((board, path)),
-            Some(Err(_)) => found.unknown.push(path),
-            None if name == LEGACY_DIR => found.known.push((Board::Amd64, path)),
+            Some(Ok(board)) => known.push((board, path)),
+            Some(Err(_)) => unknown.push(path),
+            None if name == LEGACY_DIR => known.push((Board::Amd64, path)),
             None => {}
         }
     }
-    resolve_legacy_dir(&mut found.known)?;
-    Ok(found)
+    resolve_legacy_dir(&mut known)?;
+    Ok((known, unknown))
 }
 
 /// Selects one of `manifest.d` and `manifest-amd64-usr.d`, if both exist. The build uses one of them, and which one is
@@ -100,25 +92,22 @@ fn resolve_legacy_dir(found: &mut Vec<(Board, PathBuf)>) -> Result<()> {
     let [new, old] = amd64.as_slice() else { return Ok(()) };
     let is_same = fs::canonicalize(new).ok() == fs::canonicalize(old).ok();
     let (new_is_empty, old_is_empty) = (visible_entries(new)?.is_empty(), visible_entries(old)?.is_empty());
-    if is_same || old_is_empty {
-        found.retain(|(_, path)| path != old);
-    } else if new_is_empty {
-        found.retain(|(_, path)| path != new);
-    } else {
+    if !is_same && !old_is_empty && !new_is_empty {
         let (new, old) = (new.display(), old.display().to_string());
         let command = format!("rm -r {}", quote(&old));
         return Err(Error::failed(format!("{new} and {old} both exist, but the build uses only one"))
             .with_hint(format!("remove the one that the build does not use, most likely: {command}")));
     }
+    let unused = if is_same || old_is_empty { old } else { new };
+    found.retain(|(_, path)| path != unused);
     Ok(())
 }
 
 /// The entries of a directory, sorted, without hidden ones, which `*` does not match.
 pub(super) fn visible_entries(directory: &Path) -> Result<Vec<PathBuf>> {
-    let failed = || format!("cannot read the directory {}", directory.display());
     let mut paths = Vec::new();
-    for entry in fs::read_dir(directory).with_context(failed)? {
-        let entry = entry.with_context(failed)?;
+    for entry in fs::read_dir(directory).with_path("cannot read the directory", directory)? {
+        let entry = entry.with_path("cannot read the directory", directory)?;
         if !entry.file_name().as_encoded_bytes().starts_with(b".") {
             paths.push(entry.path());
         }

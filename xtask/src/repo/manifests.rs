@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::LoadedRepo;
 use super::layout::{
-    MAX_COMMON_MK_LEN, MAX_MANIFEST_LEN, MAX_TOTAL_LEN, ManifestDirectories, flavor_directories, inode_key,
-    manifest_directories, relative_in_tree, visible_entries,
+    MAX_COMMON_MK_LEN, MAX_MANIFEST_LEN, MAX_TOTAL_LEN, flavor_directories, inode_key, manifest_directories,
+    relative_in_tree, visible_entries,
 };
 use crate::bounded_file;
 use coreos_types::{Board, Error, Flavor, Result, ResultExt, shell::quote};
@@ -27,8 +27,15 @@ pub(super) fn read(root: &Path) -> Result<LoadedRepo> {
     reader.loaded.sources.included = read_included_files(root, &real, &reader.loaded.sources.common_mk);
     reader.loaded.sources.common_mk_path = common_mk;
     for (flavor, directory) in flavor_directories(root)? {
-        for (board, directory) in reader.known_manifest_directories(&directory)? {
-            for entry in visible_entries(&reader.canonicalize_if_inside(directory))? {
+        let (known, unknown) = manifest_directories(&directory)?;
+        for directory in unknown {
+            let name = reader.display_path(&directory);
+            reader.loaded.warnings.push(format!("{name} is ignored: its board is unknown"));
+        }
+        for (board, directory) in known {
+            // Resolved if it is in the tree: a file in a linked directory is not a link itself.
+            let real = fs::canonicalize(&directory).ok().filter(|real| real.starts_with(root));
+            for entry in visible_entries(&real.unwrap_or(directory))? {
                 reader.read_manifest(board, &flavor, &entry)?;
             }
         }
@@ -71,21 +78,6 @@ struct TreeReader<'a> {
 }
 
 impl TreeReader<'_> {
-    fn known_manifest_directories(&mut self, flavor: &Path) -> Result<Vec<(Board, PathBuf)>> {
-        let ManifestDirectories { known, unknown } = manifest_directories(flavor)?;
-        let ignored = unknown
-            .iter()
-            .map(|path| format!("{} is ignored: its board is unknown", self.display_path(path)));
-        self.loaded.warnings.extend(ignored.collect::<Vec<_>>());
-        Ok(known)
-    }
-
-    /// The directory with its symlinks resolved, if the result is in the tree: a file in a linked directory is not a
-    /// link itself.
-    fn canonicalize_if_inside(&self, directory: PathBuf) -> PathBuf {
-        fs::canonicalize(&directory).ok().filter(|real| real.starts_with(self.root)).unwrap_or(directory)
-    }
-
     fn read_manifest(&mut self, board: Board, flavor: &Flavor, entry: &Path) -> Result<()> {
         let directory_entry = self.path_in_tree(entry)?;
         let (file, real) = self.resolve_key(entry)?;
@@ -122,7 +114,11 @@ impl TreeReader<'_> {
                 .with_hint(format!("link it to a file: ln -sf FILE {word}, or remove it: rm {word}"))
         })?;
         let key = match relative_in_tree(self.root, &real) {
-            Some(inside) => self.dedup_key(inside, &real)?,
+            // The same key for each hard link.
+            Some(inside) => {
+                let metadata = fs::metadata(&real).with_path("cannot examine", &real)?;
+                self.names_by_inode.entry(inode_key(&metadata)).or_insert(inside).clone()
+            }
             None => {
                 self.loaded.sources.outside.insert(name.clone(), escaping_link(self.root, &name));
                 name
@@ -131,16 +127,9 @@ impl TreeReader<'_> {
         Ok((key, real))
     }
 
-    /// The key of a file inside the tree, the same for each of its hard links.
-    fn dedup_key(&mut self, inside: String, real: &Path) -> Result<String> {
-        let metadata = fs::metadata(real).with_path("cannot examine", real)?;
-        Ok(self.names_by_inode.entry(inode_key(&metadata)).or_insert(inside).clone())
-    }
-
     fn read_file(&self, path: &Path, max: u64) -> Result<Vec<u8>> {
         let name = self.display_path(path);
-        let metadata = fs::metadata(path).with_context(|| format!("cannot read {name}"))?;
-        if metadata.is_dir() {
+        if path.is_dir() {
             return Err(Error::failed(format!("{name} is a directory: expected a manifest"))
                 .with_hint("the build reads everything in a manifest directory: move it elsewhere"));
         }

@@ -17,7 +17,6 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    /// Creates a directory.
     pub(super) fn create_dir(&self, path: &Path) -> Result<()> {
         let create = || fs::DirBuilder::new().create(path);
         self.syscall(create).with_path("cannot create the directory", path)
@@ -53,7 +52,6 @@ impl Disk {
         self.syscall(|| File::open(path)?.sync_all()).with_path("cannot sync", path)
     }
 
-    /// Removes a file, if it exists.
     pub(super) fn remove_file_if_exists(&self, path: &Path) -> Result<()> {
         match self.syscall(|| fs::remove_file(path)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -61,7 +59,6 @@ impl Disk {
         }
     }
 
-    /// Removes an empty directory.
     pub(super) fn remove_dir(&self, path: &Path) -> Result<()> {
         self.syscall(|| fs::remove_dir(path)).with_path("cannot remove", path)
     }

@@ -34,7 +34,6 @@ pub(super) fn sha256_hex(bytes: &[u8]) -> String {
 }
 
 impl Journal {
-    /// Serializes the journal.
     pub(super) fn to_text(&self) -> String {
         let mut text = format!("{TITLE}\n");
         for Entry { old_sha256, new_sha256, staged, path } in &self.entries {
@@ -60,7 +59,7 @@ impl Journal {
         let reverse = |(index, entry): (usize, &Entry)| Entry {
             old_sha256: entry.new_sha256.clone(),
             new_sha256: entry.old_sha256.clone(),
-            staged: staged_old_name(index),
+            staged: staged_name("old", index),
             path: entry.path.clone(),
         };
         Journal { entries: self.entries.iter().enumerate().map(reverse).collect() }
@@ -76,14 +75,9 @@ impl Entry {
     }
 }
 
-/// Name of the staged file with the new content of entry `index`.
-pub(super) fn staged_new_name(index: usize) -> String {
-    format!("new.{index}")
-}
-
-/// Name of the staged file with the old content of entry `index`.
-pub(super) fn staged_old_name(index: usize) -> String {
-    format!("old.{index}")
+/// Name of the staged file with the `new` or `old` content of entry `index`.
+pub(super) fn staged_name(side: &str, index: usize) -> String {
+    format!("{side}.{index}")
 }
 
 /// Whether this program creates files of this name in the staging directory.
@@ -127,7 +121,7 @@ mod tests {
     #[test]
     fn staging_names_are_recognized() {
         for index in [0, 7, 1234] {
-            assert!(is_staging_name(&staged_new_name(index)) && is_staging_name(&staged_old_name(index)));
+            assert!(["new", "old"].iter().all(|side| is_staging_name(&staged_name(side, index))));
         }
         for name in ["new.", "new.x", "old.1.txt", "notes", "journal~", ".gitignore.orig"] {
             assert!(!is_staging_name(name), "{name}");

@@ -62,11 +62,12 @@ fn apply_on(disk: &Disk, root: &Path, plan: &EditPlan) -> Result<()> {
         recover_locked(&staging)?;
         staging.ensure_no_foreign_files()?;
         let targets = targets::check_and_collect(root, plan)?;
-        let staged = staging
-            .stage_all(&targets)
-            .and_then(|journal| staging.commit_journal("forward").map(|()| journal));
-        let done = staged.and_then(|journal| staging.replay(&journal));
-        match done {
+        let write = || {
+            let journal = staging.stage_all(&targets)?;
+            staging.commit_journal("forward")?;
+            staging.replay(&journal)
+        };
+        match write() {
             // The tree is consistent; the next run removes a staging directory that cannot be removed now.
             Ok(()) => {
                 let _left_over = staging.clean_up();
@@ -81,9 +82,9 @@ fn apply_on(disk: &Disk, root: &Path, plan: &EditPlan) -> Result<()> {
 fn rollback(staging: &Staging, error: Error) -> Error {
     let undo = || match staging.read_journal()? {
         None => Ok(()),
-        Some(_) => {
+        Some(journal) => {
             staging.commit_journal("back")?;
-            staging.read_journal()?.map_or(Ok(()), |back| staging.replay(&back))
+            staging.replay(&journal.reversed())
         }
     };
     match undo() {

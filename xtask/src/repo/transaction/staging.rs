@@ -6,11 +6,11 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use super::disk::Disk;
-use super::journal::{Entry, Journal, is_staging_name, sha256_hex, staged_new_name, staged_old_name};
+use super::journal::{Entry, Journal, is_staging_name, sha256_hex, staged_name};
 use super::targets::Target;
 use crate::bounded_file;
 use crate::git;
@@ -23,22 +23,12 @@ const STAGING_DIR: &str = ".xtask-staging";
 
 /// Larger than any journal.
 const MAX_JOURNAL_LEN: u64 = 1 << 20;
-/// Larger than any manifest: see [`layout::MAX_MANIFEST_LEN`].
-const MAX_FILE_LEN: u64 = layout::MAX_MANIFEST_LEN;
 
 /// The staging directory of a tree, which may not exist.
 pub(super) struct Staging<'a> {
     disk: &'a Disk,
     root: &'a Path,
     dir: PathBuf,
-}
-
-/// State of a file that a journal names.
-enum FileState {
-    /// The content to replace.
-    Old,
-    /// The new content.
-    New,
 }
 
 impl<'a> Staging<'a> {
@@ -58,28 +48,23 @@ impl<'a> Staging<'a> {
     }
 
     /// Writes the new and the old content of every file, and both journals; the files of the tree are not changed yet.
-    pub(super) fn stage_all(&self, targets: &[Target]) -> Result<Journal> {
+    pub(super) fn stage_all(&self, targets: &[Target<'_>]) -> Result<Journal> {
         self.disk.create_dir(&self.dir)?;
         // Hides the directory from `git status`, whatever the tree's own rules are.
         self.disk.write_new(&self.dir.join(".gitignore"), b"*\n", None)?;
         for (index, target) in targets.iter().enumerate() {
-            self.stage(
-                &staged_new_name(index),
-                &target.after,
-                target,
-                target.hard_link_of.map(staged_new_name),
-            )?;
-            self.stage(
-                &staged_old_name(index),
-                &target.before,
-                target,
-                target.hard_link_of.map(staged_old_name),
-            )?;
+            for (side, bytes) in [("new", &target.edit.after), ("old", &target.edit.before)] {
+                let path = self.dir.join(staged_name(side, index));
+                match target.hard_link_of {
+                    Some(first) => self.disk.hard_link(&self.dir.join(staged_name(side, first)), &path)?,
+                    None => self.disk.write_new(&path, bytes, Some(&target.metadata))?,
+                }
+            }
         }
-        let entry = |(index, target): (usize, &Target)| Entry {
-            old_sha256: sha256_hex(&target.before),
-            new_sha256: sha256_hex(&target.after),
-            staged: staged_new_name(index),
+        let entry = |(index, target): (usize, &Target<'_>)| Entry {
+            old_sha256: sha256_hex(&target.edit.before),
+            new_sha256: sha256_hex(&target.edit.after),
+            staged: staged_name("new", index),
             path: target.path.clone(),
         };
         let journal = Journal { entries: targets.iter().enumerate().map(entry).collect() };
@@ -90,13 +75,6 @@ impl<'a> Staging<'a> {
         Ok(journal)
     }
 
-    fn stage(&self, name: &str, bytes: &[u8], target: &Target, linked_to: Option<String>) -> Result<()> {
-        match linked_to {
-            Some(first) => self.disk.hard_link(&self.dir.join(first), &self.dir.join(name)),
-            None => self.disk.write_new(&self.dir.join(name), bytes, Some(&target.metadata)),
-        }
-    }
-
     /// Commits the run: renames `forward` or `back` to `journal`, which may exist.
     pub(super) fn commit_journal(&self, journal_file: &str) -> Result<()> {
         self.disk.rename(&self.dir.join(journal_file), &self.dir.join("journal"))?;
@@ -105,17 +83,22 @@ impl<'a> Staging<'a> {
 
     /// Reads the journal of a committed run of this or another process; `None` if there is none.
     pub(super) fn read_journal(&self) -> Result<Option<Journal>> {
-        let path = self.dir.join("journal");
         let other = "not a journal of this program";
-        match fs::symlink_metadata(&path) {
+        let bytes = match self.read_file("journal", MAX_JOURNAL_LEN) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Ok(found) if found.is_file() => {}
-            _ => return Err(self.invalid_journal_error(other)),
-        }
-        let bytes = bounded_file::read(&path, MAX_JOURNAL_LEN)
-            .map_err(|error| self.invalid_journal_error(format!("{other}: {error}")))?;
+            bytes => bytes.map_err(|error| self.invalid_journal_error(format!("{other}: {error}")))?,
+        };
         let journal = std::str::from_utf8(&bytes).ok().and_then(Journal::parse);
         journal.map(Some).ok_or_else(|| self.invalid_journal_error(other))
+    }
+
+    /// Reads a file of the directory, which must not be a symlink.
+    fn read_file(&self, name: &str, max_len: u64) -> io::Result<Vec<u8>> {
+        let path = self.dir.join(name);
+        if fs::symlink_metadata(&path)?.is_symlink() {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "it is a symlink"));
+        }
+        bounded_file::read(&path, max_len)
     }
 
     /// Refuses a journal that a run of this user cannot have left: one that git tracks, one that another user may have
@@ -148,12 +131,12 @@ impl<'a> Staging<'a> {
     /// Makes every replacement of the journal that is not made yet. No file is replaced unless each has its old or its
     /// new content.
     pub(super) fn replay(&self, journal: &Journal) -> Result<()> {
-        let states =
-            journal.entries.iter().map(|entry| self.check_file_state(entry)).collect::<Result<Vec<_>>>()?;
+        let replaced = journal.entries.iter().map(|entry| self.is_replaced(entry));
+        let replaced = replaced.collect::<Result<Vec<bool>>>()?;
         let mut directories = BTreeSet::new();
-        for (entry, state) in journal.entries.iter().zip(states) {
+        for (entry, is_replaced) in journal.entries.iter().zip(replaced) {
             let path = self.root.join(&entry.path);
-            if matches!(state, FileState::Old) {
+            if !is_replaced {
                 self.disk.rename(&self.dir.join(&entry.staged), &path)?;
             }
             directories.extend(path.parent().map(Path::to_owned));
@@ -161,29 +144,29 @@ impl<'a> Staging<'a> {
         directories.iter().try_for_each(|directory| self.disk.sync_dir(directory))
     }
 
-    fn check_file_state(&self, entry: &Entry) -> Result<FileState> {
+    /// Whether a file has its new content.
+    ///
+    /// # Errors
+    /// It has neither its new nor its old content, or the new content is not staged.
+    fn is_replaced(&self, entry: &Entry) -> Result<bool> {
         let path = self.root.join(&entry.path);
         let real = fs::canonicalize(&path).with_path("cannot find", &path)?;
         if real != path {
             return Err(self.not_replaceable_error(&entry.path, "it is a link now"));
         }
-        let found = bounded_file::read(&path, MAX_FILE_LEN);
+        let found = bounded_file::read(&path, layout::MAX_MANIFEST_LEN);
         let found = sha256_hex(&found.with_path("cannot read", &path)?);
         if found == entry.new_sha256 {
-            return Ok(FileState::New);
+            return Ok(true);
         }
         if found != entry.old_sha256 {
             return Err(self.not_replaceable_error(&entry.path, "it was changed by another program"));
         }
-        let staged = self.dir.join(&entry.staged);
-        let is_regular = fs::symlink_metadata(&staged).is_ok_and(|found| found.is_file());
-        let bytes = is_regular.then(|| bounded_file::read(&staged, MAX_FILE_LEN).ok()).flatten();
-        if bytes.is_none_or(|bytes| sha256_hex(&bytes) != entry.new_sha256) {
-            return Err(
-                self.invalid_journal_error(format!("{} does not have the content it names", entry.staged))
-            );
+        let staged = self.read_file(&entry.staged, layout::MAX_MANIFEST_LEN);
+        if staged.is_ok_and(|bytes| sha256_hex(&bytes) == entry.new_sha256) {
+            return Ok(false);
         }
-        Ok(FileState::Old)
+        Err(self.invalid_journal_error(format!("{} does not have the content it names", entry.staged)))
     }
 
     fn not_replaceable_error(&self, path: &str, how: &str) -> Error {

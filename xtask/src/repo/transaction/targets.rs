@@ -13,13 +13,11 @@ use manifest::plan::edit_plan::{EditPlan, FileEdit};
 
 /// A file to replace.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(super) struct Target<'p> {
     /// Real path relative to the tree.
     pub(super) path: String,
-    /// Old content.
-    pub(super) before: Vec<u8>,
-    /// New content.
-    pub(super) after: Vec<u8>,
+    /// Old and new content.
+    pub(super) edit: &'p FileEdit,
     /// Mode, owner and group, which the new file gets too.
     pub(super) metadata: Metadata,
     /// Index of the target of which this is another hard link; they remain one file.
@@ -30,8 +28,8 @@ pub(super) struct Target {
 ///
 /// # Errors
 /// A file has changed since the plan was made, is a link, is outside the tree, or is not writable.
-pub(super) fn check_and_collect(root: &Path, plan: &EditPlan) -> Result<Vec<Target>> {
-    let mut targets: Vec<Target> = Vec::new();
+pub(super) fn check_and_collect<'p>(root: &Path, plan: &'p EditPlan) -> Result<Vec<Target<'p>>> {
+    let mut targets = Vec::new();
     for edit in &plan.edits {
         let metadata = check_replaceable(root, edit)?;
         let first = targets.len();
@@ -41,8 +39,7 @@ pub(super) fn check_and_collect(root: &Path, plan: &EditPlan) -> Result<Vec<Targ
         }
         let target = |path: &str, hard_link_of| Target {
             path: path.to_owned(),
-            before: edit.before.clone(),
-            after: edit.after.clone(),
+            edit,
             metadata: metadata.clone(),
             hard_link_of,
         };
