@@ -21,7 +21,6 @@ mod needs_unlisted;
 mod no_systemd_or_nspawn;
 mod optional_dlopen;
 mod optional_known_exec;
-
 pub mod pins;
 mod replacement_by_addition;
 mod script_interpreter;
@@ -29,47 +28,32 @@ mod undefined_version;
 mod unit_executable;
 mod unloadable_elf;
 
-#[cfg(test)]
-pub(crate) mod test_case;
-
 use fix_state::Fixer;
 use lint_state::Lint;
 pub use missing::add_library_candidates;
 
-/// A rule about manifests.
-struct Rule {
-    /// Reports the problems of one flavor.
-    check: fn(&mut Lint<'_, '_>),
-    /// Fixes the manifests of a board, if the image determines the fix.
-    fix: Option<fn(&mut Fixer<'_>)>,
-}
-
-impl Rule {
-    const fn new(check: fn(&mut Lint<'_, '_>)) -> Rule {
-        Rule { check, fix: None }
-    }
-
-    const fn fixed_by(check: fn(&mut Lint<'_, '_>), fix: fn(&mut Fixer<'_>)) -> Rule {
-        Rule { check, fix: Some(fix) }
-    }
-}
+/// The check of one flavor by a rule, and the fix of a board's manifests if the image determines one.
+type Rule = (fn(&mut Lint<'_, '_>), Option<fn(&mut Fixer<'_>)>);
 
 /// Every rule, in the order of fixing: malformed lines hide missing paths, missing paths hide dependencies, and an added
 /// path can replace a missing one.
 const RULES: [Rule; 15] = [
-    Rule::fixed_by(malformed_line::check, malformed_line::fix),
-    Rule::fixed_by(missing::check, missing::fix),
-    Rule::new(no_systemd_or_nspawn::check),
-    Rule::new(listed_directory::check),
-    Rule::fixed_by(needs_unlisted::check, needs_unlisted::fix),
-    Rule::fixed_by(dangling::check, dangling::fix),
-    Rule::fixed_by(needs_nowhere::check, replacement_by_addition::fix_by_additions),
-    Rule::new(undefined_version::check),
-    Rule::new(unloadable_elf::check),
-    Rule::new(unit_executable::check),
-    Rule::new(script_interpreter::check),
-    Rule::new(journald_with_unit::check),
-    Rule::new(optional_known_exec::check),
-    Rule::new(different_provider::check),
-    Rule::new(optional_dlopen::check),
+    (malformed_line::check, Some(malformed_line::fix)),
+    (missing::check, Some(missing::fix)),
+    (no_systemd_or_nspawn::check, None),
+    (listed_directory::check, None),
+    (needs_unlisted::check, Some(needs_unlisted::fix)),
+    (dangling::check, Some(dangling::fix)),
+    (needs_nowhere::check, Some(replacement_by_addition::fix_by_additions)),
+    (undefined_version::check, None),
+    (unloadable_elf::check, None),
+    (unit_executable::check, None),
+    (script_interpreter::check, None),
+    (journald_with_unit::check, None),
+    (optional_known_exec::check, None),
+    (different_provider::check, None),
+    (optional_dlopen::check, None),
 ];
+
+#[cfg(test)]
+pub(crate) mod tests;

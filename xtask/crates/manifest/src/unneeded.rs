@@ -242,7 +242,7 @@ pub fn possible_file_names(text: &str) -> impl Iterator<Item = &str> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::rules::test_case::image;
+    use crate::rules::tests::image;
     use crate::selection::ManifestRef;
 
     fn groups(image_lines: &[&str], manifests: &[(&str, &str)], words: &[&str]) -> Vec<String> {

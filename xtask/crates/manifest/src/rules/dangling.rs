@@ -73,7 +73,7 @@ fn addition(path: &UsrPath, selection: &Selection<'_>) -> Option<Addition> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_case::check_rows;
+    use super::super::tests::check_rows;
 
     #[test]
     fn symlink_target_is_added_if_it_is_a_file() {

@@ -34,7 +34,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_case::check_rows;
+    use super::super::tests::check_rows;
 
     #[test]
     fn journald_without_its_unit_is_a_warning() {

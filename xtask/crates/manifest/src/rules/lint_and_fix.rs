@@ -37,8 +37,8 @@ pub fn lint(
             dependents: Dependents::new(&selection, &exec_references),
             reported: &mut reported,
         };
-        for rule in &RULES {
-            (rule.check)(&mut lint);
+        for (check, _) in RULES {
+            check(&mut lint);
         }
     }
     reported.findings.sort();
@@ -60,7 +60,7 @@ pub fn fix(
     // An addition can make an old line redundant, and a renamed line can have new dependencies.
     for _ in 0..MAX_PASSES {
         let before = fixer.revision();
-        for fix in RULES.iter().filter_map(|rule| rule.fix) {
+        for fix in RULES.into_iter().filter_map(|(_, fix)| fix) {
             fix(&mut fixer);
         }
         if fixer.revision() == before {

@@ -40,7 +40,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_case::check_rows;
+    use super::super::tests::check_rows;
 
     #[test]
     fn directory_in_place_of_a_file_is_a_warning() {

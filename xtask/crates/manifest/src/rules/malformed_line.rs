@@ -179,7 +179,7 @@ fn resolve_bare_name(name: &UsrPath, index: &ImageIndex<'_>) -> Option<(String, 
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_case::check_rows;
+    use super::super::tests::check_rows;
 
     #[test]
     fn malformed_lines_are_rewritten_or_removed() {

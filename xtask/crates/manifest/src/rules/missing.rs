@@ -217,7 +217,7 @@ pub fn add_library_candidates(findings: &mut [Finding], fixes: &[Fix]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_case::{check_and_fix, check_and_fix_with, check_rows};
+    use super::super::tests::{check_and_fix, check_and_fix_with, check_rows};
 
     #[test]
     fn missing_entry_gets_its_replacement_or_stays() {

@@ -43,7 +43,7 @@ fn format_searched(directories: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_case::check_rows;
+    use super::super::tests::check_rows;
     use super::*;
 
     #[test]

@@ -170,7 +170,7 @@ fn keeps_linker_names(editor: &ManifestEditor, index: &ImageIndex<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_case::{check_and_fix, check_rows};
+    use super::super::tests::{check_and_fix, check_rows};
 
     #[test]
     fn unlisted_dependency_is_added_with_its_symlinks() {

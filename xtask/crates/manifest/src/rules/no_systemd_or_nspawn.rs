@@ -43,7 +43,7 @@ fn report_if_unlisted(
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_case::check_rows;
+    use super::super::tests::check_rows;
 
     #[test]
     fn flavor_without_process_one_is_an_error() {

@@ -52,7 +52,7 @@ fn check_notes_below(lint: &mut Lint<'_, '_>, min_priority: DlopenPriority) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_case::check_rows;
+    use super::super::tests::check_rows;
 
     #[test]
     fn noted_library_in_the_image_is_advice() {

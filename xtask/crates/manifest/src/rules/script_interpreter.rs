@@ -38,7 +38,7 @@ fn message(missing: &UnlistedExecutable<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_case::check_rows;
+    use super::super::tests::check_rows;
 
     #[test]
     fn interpreter_of_a_script_is_advice() {

@@ -18,7 +18,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_case::check_rows;
+    use super::super::tests::check_rows;
 
     #[test]
     fn undefined_version_is_an_error() {

@@ -33,7 +33,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_case::check_rows;
+    use super::super::tests::check_rows;
 
     #[test]
     fn program_of_a_unit_is_listed() {

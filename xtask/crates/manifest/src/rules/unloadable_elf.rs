@@ -43,7 +43,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_case::check_rows;
+    use super::super::tests::check_rows;
 
     #[test]
     fn file_for_another_machine_is_an_error() {
