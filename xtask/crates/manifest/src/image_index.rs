@@ -2,9 +2,11 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
 
 use super::library_name::{LibraryName, NameKind};
-use super::unsatisfied_dependencies::DependencyCache;
+use super::selection::Selection;
+use super::unsatisfied_dependencies::{DependencyCache, MinDlopenPriority, UnsatisfiedDependencies};
 use usr::{FileInfo, NodeKind, ResolutionEnd, UsrPath, UsrTree, name_index::NameIndex};
 
 /// The class of a path's directory: a replacement is searched among paths of the same class.
@@ -48,8 +50,7 @@ const LIBRARY_DIRECTORIES: &[&str] = &["lib64", "lib", "lib/systemd", "lib64/sys
 pub struct ImageIndex<'a> {
     /// The image.
     pub tree: &'a UsrTree,
-    /// The dependency reports of selections of the image.
-    pub dependency_cache: DependencyCache,
+    dependency_cache: DependencyCache,
     names: NameIndex<'a>,
     loader_search_directories: BTreeSet<UsrPath>,
     by_stem: HashMap<&'a str, Vec<&'a UsrPath>>,
@@ -83,6 +84,16 @@ impl<'a> ImageIndex<'a> {
         }
         index.by_stem.values_mut().for_each(|paths| paths.sort_unstable());
         index
+    }
+
+    /// The unsatisfied dependencies of a selection of the image.
+    pub fn dependencies(
+        &self,
+        selection: &Selection<'_>,
+        level: MinDlopenPriority,
+    ) -> Rc<UnsatisfiedDependencies> {
+        let has_copies = |path: &UsrPath| self.with_name(path.name()).len() > 1;
+        self.dependency_cache.get_or_scan(selection, level, has_copies)
     }
 
     /// Every node of this name, in byte order.

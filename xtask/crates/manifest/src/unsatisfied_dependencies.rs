@@ -2,7 +2,7 @@
 
 mod selection_vs_image;
 
-use std::cell::RefCell;
+use std::cell::{LazyCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -22,6 +22,9 @@ pub struct UnsatisfiedDependencies {
     pub undefined_versions: BTreeMap<(UsrPath, String), BTreeSet<UsrPath>>,
     /// Files of a needed name that cannot be loaded: the files that need each, and the reason.
     pub unloadable: BTreeMap<UsrPath, (BTreeSet<UsrPath>, String)>,
+    /// Selected libraries of which the image's loader finds another copy: by the selected library and the copy, which is
+    /// every symlink on the path, then the file.
+    pub different_providers: BTreeMap<(UsrPath, Vec<UsrPath>), DifferentProvider>,
     /// Indices into `unresolved` by the file or, if the image has none, by the name.
     index: HashMap<String, Vec<usize>>,
 }
@@ -38,6 +41,7 @@ impl DependencyCache {
         &self,
         selection: &Selection<'_>,
         level: MinDlopenPriority,
+        has_copies: impl Fn(&UsrPath) -> bool,
     ) -> Rc<UnsatisfiedDependencies> {
         let mut known = self.0.borrow_mut();
         let mut known_keys = known.iter();
@@ -46,7 +50,7 @@ impl DependencyCache {
         {
             return Rc::clone(report);
         }
-        let report = Rc::new(UnsatisfiedDependencies::scan(selection, level));
+        let report = Rc::new(UnsatisfiedDependencies::scan(selection, level, has_copies));
         known.truncate(MAX_REPORTS - 1);
         known.push_front(((selection.paths.clone(), level), Rc::clone(&report)));
         report
@@ -111,18 +115,27 @@ pub enum DependencyKind {
 pub type MinDlopenPriority = Option<DlopenPriority>;
 
 impl UnsatisfiedDependencies {
-    /// Loads every ELF file of the selection with the model of the dynamic loader.
+    /// Loads every ELF file of the selection with the model of the dynamic loader. `has_copies` returns whether the
+    /// image has several files with the name of a path.
     ///
     /// A library that a selected program loads is checked in that program, with its RUNPATH; any other is checked as if
     /// loaded alone with dlopen(3).
-    pub fn scan(selection: &Selection<'_>, level: MinDlopenPriority) -> UnsatisfiedDependencies {
-        let loaders = Loaders::new(selection);
+    pub fn scan(
+        selection: &Selection<'_>,
+        level: MinDlopenPriority,
+        has_copies: impl Fn(&UsrPath) -> bool,
+    ) -> UnsatisfiedDependencies {
+        let loaders = Loaders::new(selection, has_copies);
         let mut report = UnsatisfiedDependencies::default();
         let mut loaded: BTreeSet<UsrPath> = BTreeSet::new();
         for root in dynamic_elf_in_load_order(selection) {
+            let here = LazyCell::new(|| loaders.with_env.selection.load(root));
+            let image = LazyCell::new(|| loaders.with_env.image.load(root));
             if is_elf_program(selection, root) || !loaded.contains(root) {
-                loaded.extend(report.load_and_record(&loaders, root));
+                report.record_load(&loaders, root, &here, &image);
+                loaded.extend(here.objects.iter().map(|object| object.path.clone()));
             }
+            report.record_different_providers(&loaders, root, &here, &image);
         }
         if let Some(level) = level {
             report.scan_dlopen_notes(selection, &loaders, level);
@@ -277,31 +290,4 @@ pub(super) fn loaders_with_without_env<'s>(
 
 fn is_elf_program(selection: &Selection<'_>, path: &UsrPath) -> bool {
     selection.tree.read_elf_info(path).is_some_and(|elf| elf.interp.is_some() && elf.soname.is_none())
-}
-
-/// Selected libraries of which the image's loader would use another copy. `has_copies` returns whether the image has
-/// several files with the name of a path.
-pub fn different_providers(
-    selection: &Selection<'_>,
-    has_copies: impl Fn(&UsrPath) -> bool,
-) -> Vec<DifferentProvider> {
-    let ambiguous_names: HashSet<&str> = selection
-        .paths
-        .iter()
-        .filter(|path| has_copies(path))
-        .map(|path| path.name())
-        // Not `.socket`: most images have the same sockets in several directories.
-        .filter(|name| name.ends_with(".so") || name.contains(".so."))
-        .collect();
-    if ambiguous_names.is_empty() {
-        return Vec::new();
-    }
-    let loaders = Loaders::new(selection);
-    let copies =
-        selection.dynamic_elf_files().flat_map(|root| loaders.different_providers(root, &ambiguous_names));
-    let mut first: BTreeMap<(UsrPath, Vec<UsrPath>), DifferentProvider> = BTreeMap::new();
-    for copy in copies {
-        first.entry((copy.selected.clone(), copy.chain.clone())).or_insert(copy);
-    }
-    first.into_values().collect()
 }

@@ -2,14 +2,12 @@
 //! listed copy works.
 
 use super::lint_state::{Lint, join};
-use crate::unsatisfied_dependencies::{DifferentProvider, different_providers};
 use usr::UsrPath;
 
 /// Reports libraries of which the image's loader takes a different provider than the listed one.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
-    let index = lint.index;
-    for copy in different_providers(lint.selection, |path: &UsrPath| index.with_name(path.name()).len() > 1) {
-        let DifferentProvider { selected, chain, how, needed_by } = &copy;
+    for ((selected, chain), load) in &lint.dependencies.different_providers {
+        let (needed_by, how) = (&load.needed_by, &load.how);
         let Some(location) = lint.selection.location(selected) else { continue };
         let unlisted: Vec<&UsrPath> =
             chain.iter().filter(|path| !lint.selection.paths.contains(*path)).collect();

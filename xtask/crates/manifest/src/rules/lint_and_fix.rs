@@ -25,7 +25,7 @@ pub fn lint(
     let mut reported = ReportedFindings::default();
     for flavor in flavors {
         let selection = Selection::read(flavor, |file| manifests.get(file), index.tree);
-        let dependencies = index.dependency_cache.get_or_scan(&selection, min_dlopen_priority);
+        let dependencies = index.dependencies(&selection, min_dlopen_priority);
         let exec_references = find_exec_references(index.tree, &selection.paths);
         let unlisted = exec_references.iter().filter_map(|reference| reference.find_unlisted(&selection));
         let mut lint = Lint {

@@ -51,7 +51,7 @@ fn message(unresolved: &UnresolvedDependency, unlisted: &[&UsrPath], file: &str)
 pub(super) fn fix(fixer: &mut Fixer<'_>) {
     let (index, dlopen) = (fixer.index, fixer.options.min_dlopen_priority);
     add_until_complete(fixer, FindingKind::NeedsUnlisted, |selection| {
-        let dependencies = index.dependency_cache.get_or_scan(selection, dlopen);
+        let dependencies = index.dependencies(selection, dlopen);
         let additions = dependencies.unresolved.iter().filter_map(|one| addition(one, selection));
         (additions.collect(), requested_stems(selection, &dependencies))
     });

@@ -1,6 +1,6 @@
 //! One load in the selection compared with the same load in the whole image.
 
-use std::cell::OnceCell;
+use std::cell::LazyCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -16,35 +16,40 @@ use usr::{
 /// rkt sets `LD_LIBRARY_PATH` for its own stage1; process 1 of the booted one, and what that starts, has none.
 pub(super) struct Loaders<'s> {
     selected: &'s BTreeSet<UsrPath>,
-    with_env: LoaderPair<'s>,
+    /// The names of selected libraries of which the image has several copies.
+    ambiguous_names: HashSet<&'s str>,
+    pub(super) with_env: LoaderPair<'s>,
     without_env: LoaderPair<'s>,
 }
 
-struct LoaderPair<'s> {
-    selection: DynamicLoader<'s>,
-    image: DynamicLoader<'s>,
+pub(super) struct LoaderPair<'s> {
+    pub(super) selection: DynamicLoader<'s>,
+    pub(super) image: DynamicLoader<'s>,
 }
 
-/// A selected library that the image's loader does not take, although the selection's does.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// The load in which the image's loader does not take a selected library, although the selection's does.
+#[derive(Debug, Clone)]
 pub struct DifferentProvider {
-    /// The selected library.
-    pub selected: UsrPath,
-    /// The library that the image's loader finds: every symlink on the path, then the file.
-    pub chain: Vec<UsrPath>,
-    /// The search path entry by which the image's loader finds it.
+    /// The program or library that is loaded: of several, the first.
+    root: UsrPath,
+    /// The search path entry by which the image's loader finds the other library.
     pub how: FoundVia,
-    /// The file that needs it.
+    /// The file that needs the library.
     pub needed_by: UsrPath,
 }
 
 impl<'s> Loaders<'s> {
-    pub(super) fn new(selection: &'s Selection<'_>) -> Loaders<'s> {
+    /// `has_copies` returns whether the image has several files with the name of a path.
+    pub(super) fn new(selection: &'s Selection<'_>, has_copies: impl Fn(&UsrPath) -> bool) -> Loaders<'s> {
         let selected = &selection.paths;
+        // Not `.socket`: most images have the same sockets in several directories.
+        let is_library = |path: &&UsrPath| path.name().ends_with(".so") || path.name().contains(".so.");
+        let ambiguous = selected.iter().filter(is_library).filter(|path| has_copies(path));
         let [with_env, without_env] = loaders_with_without_env(selection, Some(selected));
         let [image_with_env, image_without_env] = loaders_with_without_env(selection, None);
         Loaders {
             selected,
+            ambiguous_names: ambiguous.map(UsrPath::name).collect(),
             with_env: LoaderPair { selection: with_env, image: image_with_env },
             without_env: LoaderPair { selection: without_env, image: image_without_env },
         }
@@ -67,45 +72,19 @@ impl<'s> Loaders<'s> {
     fn is_chain_selected(&self, object: &Object) -> bool {
         object.paths().all(|path| self.selected.contains(path))
     }
-
-    /// Selected libraries with a name in `ambiguous_names` where the image's loader takes another file; empty unless both
-    /// loads succeed.
-    pub(super) fn different_providers(
-        &self,
-        root: &UsrPath,
-        ambiguous_names: &HashSet<&str>,
-    ) -> Vec<DifferentProvider> {
-        let here = self.with_env.selection.load(root);
-        if !here.objects.iter().any(|object| ambiguous_names.contains(object.requested_name.as_str())) {
-            return Vec::new();
-        }
-        let image = self.with_env.image.load(root);
-        if !here.is_sound() || !image.is_sound() {
-            return Vec::new();
-        }
-        let known = providers(&here);
-        let copy = |(need, object): (&NeededEntry, &Object)| {
-            let selected = (*known.get(&(&need.needed_by, need.name.as_str()))?)?;
-            let is_other = selected.path != object.path && !self.is_chain_selected(object);
-            is_other.then(|| DifferentProvider {
-                selected: selected.path.clone(),
-                chain: chain_of(object),
-                how: object.found_via.clone(),
-                needed_by: need.needed_by.clone(),
-            })
-        };
-        resolved_needs(&image).filter_map(copy).collect()
-    }
 }
 
 impl UnsatisfiedDependencies {
-    /// Loads one program or library, and records what the selection is missing for it. Returns the loaded objects.
-    pub(super) fn load_and_record(&mut self, loaders: &Loaders<'_>, root: &UsrPath) -> Vec<UsrPath> {
-        let here = loaders.with_env.selection.load(root);
-        let image = OnceCell::new();
-        let in_image = || image.get_or_init(|| loaders.with_env.image.load(root));
+    /// Records what the selection is missing for one program or library, by its load in the selection and in the image.
+    pub(super) fn record_load(
+        &mut self,
+        loaders: &Loaders<'_>,
+        root: &UsrPath,
+        here: &LoadResult,
+        image: &LazyCell<LoadResult, impl FnOnce() -> LoadResult>,
+    ) {
         if !here.is_sound() {
-            let common = self.record_solved_by_image(loaders, &here, in_image(), None);
+            let common = self.record_solved_by_image(loaders, here, image, None);
             self.record_unsolved(&common);
         }
         // If every library is found without LD_LIBRARY_PATH too, a load without it is the same one.
@@ -113,19 +92,52 @@ impl UnsatisfiedDependencies {
             object.needs_library_path
                 || !here.is_sound() && matches!(object.found_via, FoundVia::LibraryPath(_))
         };
-        let bare = OnceCell::new();
-        let in_bare_image = || bare.get_or_init(|| loaders.without_env.image.load(root));
+        let bare_image = LazyCell::new(|| loaders.without_env.image.load(root));
         if here.objects.iter().any(env_only) {
             let without = loaders.without_env.selection.load(root);
             if !without.is_sound() {
-                self.record_solved_by_image(loaders, &without, in_bare_image(), Some(&here));
+                self.record_solved_by_image(loaders, &without, &bare_image, Some(here));
             }
         }
         for object in here.objects.iter().filter(|object| is_in_assumed_directory(object)) {
-            let images = [in_image(), in_bare_image()];
-            self.record_searched_path(loaders, object, &images);
+            self.record_searched_path(loaders, object, &[image, &bare_image]);
         }
-        here.objects.into_iter().map(|object| object.path).collect()
+    }
+
+    /// Records the selected libraries of which the image's load takes another copy, if both loads succeed.
+    pub(super) fn record_different_providers(
+        &mut self,
+        loaders: &Loaders<'_>,
+        root: &UsrPath,
+        here: &LazyCell<LoadResult, impl FnOnce() -> LoadResult>,
+        image: &LazyCell<LoadResult, impl FnOnce() -> LoadResult>,
+    ) {
+        let names = &loaders.ambiguous_names;
+        if names.is_empty()
+            || !here.objects.iter().any(|object| names.contains(object.requested_name.as_str()))
+            || !here.is_sound()
+            || !image.is_sound()
+        {
+            return;
+        }
+        let known = providers(here);
+        for (need, object) in resolved_needs(image) {
+            let selected = known.get(&(&need.needed_by, need.name.as_str())).copied().flatten();
+            let Some(selected) = selected.filter(|selected| selected.path != object.path) else { continue };
+            if loaders.is_chain_selected(object) {
+                continue;
+            }
+            let new = DifferentProvider {
+                root: root.clone(),
+                how: object.found_via.clone(),
+                needed_by: need.needed_by.clone(),
+            };
+            let first = self.different_providers.entry((selected.path.clone(), chain_of(object)));
+            let first = first.or_insert_with(|| new.clone());
+            if new.root < first.root {
+                *first = new;
+            }
+        }
     }
 
     /// Records the unselected files that the image's load uses instead of failing. Returns the errors that both loads
