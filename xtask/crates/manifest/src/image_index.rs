@@ -110,7 +110,7 @@ impl<'a> ImageIndex<'a> {
     /// stem: `libglib-2.0.so` is then the linker name of `libglib-2.0.so.0`.
     pub fn library_name<'n>(&self, path: &'n UsrPath) -> Option<LibraryName<'n>> {
         let parsed = LibraryName::from_path(path)?;
-        if !matches!(parsed.kind, NameKind::DashedRealName(_)) {
+        if parsed.kind != NameKind::DashedRealName {
             return Some(parsed);
         }
         let has_version = |path: &&UsrPath| {

@@ -117,7 +117,7 @@ fn is_dlopen_name(path: &UsrPath, stem: &str, selection: &Selection<'_>) -> bool
     match end.node().and_then(|file| selection.tree.read_file_info(file.as_str())) {
         _ if stem.starts_with("pam_") => true,
         Some(FileInfo::Elf(elf)) if elf.soname.is_some() => elf.soname.as_deref() == Some(path.name()),
-        _ => LibraryName::from_path(path).is_some_and(|name| matches!(name.kind, NameKind::Soname(_))),
+        _ => LibraryName::from_path(path).is_some_and(|name| name.kind == NameKind::Soname),
     }
 }
 

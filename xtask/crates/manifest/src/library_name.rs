@@ -3,93 +3,77 @@
 use std::cmp::Ordering;
 
 /// The parts of a library's file name. `libz.so.1.2.8` has stem `libz`, `libc-2.21.so` has stem `libc`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LibraryName<'a> {
     /// The part that stays the same from one version to the next.
     pub stem: &'a str,
-    /// The kind of name, with its version.
-    pub kind: NameKind<'a>,
+    /// The kind of name.
+    pub kind: NameKind,
+    /// The version; empty for a linker name.
+    pub version: &'a str,
 }
 
 /// The kinds of names of one library.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum NameKind<'a> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameKind {
     /// `.so.N`: the name in `DT_NEEDED`. Mostly a symlink, at times the file itself.
-    Soname(&'a str),
+    Soname,
     /// `.so`: the name that the link editor searches at build time.
     LinkerName,
     /// `.so.X.Y[.Z]`: the file that a soname points to.
-    RealName(&'a str),
+    RealName,
     /// `-2.21.so`, `-231.so`: the real names of glibc and systemd.
-    DashedRealName(&'a str),
+    DashedRealName,
 }
 
-impl<'a> NameKind<'a> {
-    /// Whether both are of one kind, whatever the version.
-    pub fn same_kind(self, other: NameKind<'_>) -> bool {
-        std::mem::discriminant(&self) == std::mem::discriminant(&other)
-    }
-
-    /// Whether a name of this kind and version can replace the other: the same kind, and not older.
-    pub fn can_replace(self, old: NameKind<'_>) -> bool {
-        self.same_kind(old) && compare_versions(self.version(), old.version()).is_ge()
-    }
-
-    /// Whether the version is greater, whatever the kinds.
-    pub fn is_newer_than(self, old: NameKind<'_>) -> bool {
-        compare_versions(self.version(), old.version()).is_gt()
-    }
-
-    /// Whether a file of this name belongs to the soname `.so.VERSION`: `.so.2.0.1` belongs to `.so.2` and not to
-    /// `.so.1`; a version before `.so` says nothing about the soname.
-    pub fn belongs_to_soname(self, soname_version: &str) -> bool {
-        match self {
-            NameKind::RealName(version) => version
-                .strip_prefix(soname_version)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.')),
-            NameKind::DashedRealName(_) => true,
-            NameKind::Soname(_) | NameKind::LinkerName => false,
-        }
-    }
-
-    fn version(self) -> &'a str {
-        match self {
-            NameKind::LinkerName => "",
-            NameKind::Soname(version) | NameKind::RealName(version) | NameKind::DashedRealName(version) => {
-                version
-            }
-        }
-    }
-
+impl NameKind {
     /// Whether a name of this kind usually is the file that a symlink points to.
     pub fn is_real_name(self) -> bool {
-        matches!(self, NameKind::RealName(_) | NameKind::DashedRealName(_))
+        matches!(self, NameKind::RealName | NameKind::DashedRealName)
     }
 }
 
 impl<'a> LibraryName<'a> {
+    /// Whether a library of this name can replace the other: the same kind, and not older.
+    pub fn can_replace(&self, old: &LibraryName<'_>) -> bool {
+        self.kind == old.kind && compare_versions(self.version, old.version).is_ge()
+    }
+
+    /// Whether the version is greater, whatever the kinds.
+    pub fn is_newer_than(&self, old: &LibraryName<'_>) -> bool {
+        compare_versions(self.version, old.version).is_gt()
+    }
+
+    /// Whether a file of this name belongs to the soname `.so.VERSION`: `.so.2.0.1` belongs to `.so.2` and not to
+    /// `.so.1`; a version before `.so` says nothing about the soname.
+    pub fn belongs_to_soname(&self, soname_version: &str) -> bool {
+        let rest = self.version.strip_prefix(soname_version);
+        match self.kind {
+            NameKind::RealName => rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.')),
+            kind => kind == NameKind::DashedRealName,
+        }
+    }
+
     /// Parses a file name; `None` for a name that is not a library's, such as those of the files that accompany one
     /// (`libstdc++.so.6.0.33-gdb.py`, `libcrypto.so.3.hmac`, `libc.so.6.debug`).
     pub fn parse(name: &'a str) -> Option<LibraryName<'a>> {
         if name.starts_with('.') {
             return None;
         }
-        let (stem, kind) = match name.strip_suffix(".so") {
-            Some(base) => parse_dashed(base).unwrap_or((base, NameKind::LinkerName)),
+        let (stem, kind, version) = match name.strip_suffix(".so") {
+            Some(base) => parse_dashed(base).unwrap_or((base, NameKind::LinkerName, "")),
             None => {
-                let (stem, version) =
-                    name.split_once(".so.").filter(|(_, version)| is_version_after_so(version))?;
-                let kind = if version.contains('.') {
-                    NameKind::RealName(version)
-                } else {
-                    NameKind::Soname(version)
-                };
-                (stem, kind)
+                let (stem, version) = name.split_once(".so.")?;
+                if !is_version_after_so(version) {
+                    return None;
+                }
+                let kind = if version.contains('.') { NameKind::RealName } else { NameKind::Soname };
+                (stem, kind, version)
             }
         };
         // glibc's loader is `ld-linux-x86-64.so.2` to programs and was `ld-2.21.so` on disk.
         let stem = if stem.starts_with("ld-linux") { "ld" } else { stem };
-        (!stem.is_empty()).then_some(LibraryName { stem, kind })
+        (!stem.is_empty()).then_some(LibraryName { stem, kind, version })
     }
 
     /// Parses the last component of a path.
@@ -101,7 +85,7 @@ impl<'a> LibraryName<'a> {
     /// linker name of `libglib-2.0.so.0`. The name alone does not distinguish it from a real name like `libc-2.21.so`.
     pub fn parse_linker_name(name: &'a str) -> Option<LibraryName<'a>> {
         let stem = name.strip_suffix(".so").filter(|stem| !stem.is_empty() && !stem.starts_with('.'))?;
-        Some(LibraryName { stem, kind: NameKind::LinkerName })
+        Some(LibraryName { stem, kind: NameKind::LinkerName, version: "" })
     }
 }
 
@@ -112,14 +96,14 @@ pub fn strip_trailing_version(name: &str) -> &str {
 
 /// `libc-2.21`: the version after a dash is dotted or has three digits, since in `libpcre2-8` the 8 belongs to the
 /// stem.
-fn parse_dashed(base: &str) -> Option<(&str, NameKind<'_>)> {
+fn parse_dashed(base: &str) -> Option<(&str, NameKind, &str)> {
     let is_version = |text: &str| {
         let rest = text.trim_start_matches(is_digit);
         let digits = text.len() - rest.len();
         digits >= 3 || (digits > 0 && rest.strip_prefix('.').is_some_and(|minor| minor.starts_with(is_digit)))
     };
     let at = base.match_indices('-').map(|(at, _)| at).find(|&at| at > 0 && is_version(&base[at + 1..]))?;
-    Some((&base[..at], NameKind::DashedRealName(&base[at + 1..])))
+    Some((&base[..at], NameKind::DashedRealName, &base[at + 1..]))
 }
 
 /// Whether the text after `.so.` is a version: numbers between dots, each with at most a short suffix (`1.0.2k`,
@@ -190,7 +174,7 @@ mod tests {
     #[test]
     fn older_version_cannot_replace() {
         let can_replace = |new: &str, old: &str| match (LibraryName::parse(new), LibraryName::parse(old)) {
-            (Some(new), Some(old)) => new.kind.can_replace(old.kind),
+            (Some(new), Some(old)) => new.can_replace(&old),
             _ => false,
         };
         assert!(can_replace("libgcrypt.so.20", "libgcrypt.so.11"));
@@ -242,7 +226,7 @@ mod tests {
             ("libc-2.21.so", "6", true),
             ("libc.so.6", "6", false),
         ] {
-            let belongs = LibraryName::parse(name).is_some_and(|name| name.kind.belongs_to_soname(soname));
+            let belongs = LibraryName::parse(name).is_some_and(|name| name.belongs_to_soname(soname));
             assert_eq!(belongs, expected, "{name} {soname}");
         }
     }
@@ -267,32 +251,33 @@ mod tests {
 
     #[test]
     fn rkt_manifest_names_are_parsed() {
-        for (name, stem, kind) in [
-            ("libc-2.21.so", "libc", NameKind::DashedRealName("2.21")),
-            ("libsystemd-shared-231.so", "libsystemd-shared", NameKind::DashedRealName("231")),
-            ("libsystemd-shared-257.9.so", "libsystemd-shared", NameKind::DashedRealName("257.9")),
+        for (name, stem, kind, version) in [
+            ("libc-2.21.so", "libc", NameKind::DashedRealName, "2.21"),
+            ("libsystemd-shared-231.so", "libsystemd-shared", NameKind::DashedRealName, "231"),
+            ("libsystemd-shared-257.9.so", "libsystemd-shared", NameKind::DashedRealName, "257.9"),
             (
                 "libsystemd-shared-252.39-1~deb12u2.so",
                 "libsystemd-shared",
-                NameKind::DashedRealName("252.39-1~deb12u2"),
+                NameKind::DashedRealName,
+                "252.39-1~deb12u2",
             ),
-            ("libz.so.1.2.8", "libz", NameKind::RealName("1.2.8")),
-            ("libz.so.1", "libz", NameKind::Soname("1")),
-            ("libz.so", "libz", NameKind::LinkerName),
-            ("libpcre2-8.so", "libpcre2-8", NameKind::LinkerName),
-            ("libpcre2-8.so.0.11.2", "libpcre2-8", NameKind::RealName("0.11.2")),
-            ("libglib-2.0.so.0", "libglib-2.0", NameKind::Soname("0")),
-            ("libcrypto.so.1.0.0", "libcrypto", NameKind::RealName("1.0.0")),
-            ("libcrypto.so.1.0.2k", "libcrypto", NameKind::RealName("1.0.2k")),
-            ("libx.so.5.0rc1", "libx", NameKind::RealName("5.0rc1")),
-            ("ld-linux-x86-64.so.2", "ld", NameKind::Soname("2")),
-            ("ld-2.21.so", "ld", NameKind::DashedRealName("2.21")),
-            ("libgssapi_krb5.so.2.2", "libgssapi_krb5", NameKind::RealName("2.2")),
-            ("libnss_files-2.21.so", "libnss_files", NameKind::DashedRealName("2.21")),
+            ("libz.so.1.2.8", "libz", NameKind::RealName, "1.2.8"),
+            ("libz.so.1", "libz", NameKind::Soname, "1"),
+            ("libz.so", "libz", NameKind::LinkerName, ""),
+            ("libpcre2-8.so", "libpcre2-8", NameKind::LinkerName, ""),
+            ("libpcre2-8.so.0.11.2", "libpcre2-8", NameKind::RealName, "0.11.2"),
+            ("libglib-2.0.so.0", "libglib-2.0", NameKind::Soname, "0"),
+            ("libcrypto.so.1.0.0", "libcrypto", NameKind::RealName, "1.0.0"),
+            ("libcrypto.so.1.0.2k", "libcrypto", NameKind::RealName, "1.0.2k"),
+            ("libx.so.5.0rc1", "libx", NameKind::RealName, "5.0rc1"),
+            ("ld-linux-x86-64.so.2", "ld", NameKind::Soname, "2"),
+            ("ld-2.21.so", "ld", NameKind::DashedRealName, "2.21"),
+            ("libgssapi_krb5.so.2.2", "libgssapi_krb5", NameKind::RealName, "2.2"),
+            ("libnss_files-2.21.so", "libnss_files", NameKind::DashedRealName, "2.21"),
         ] {
-            assert_eq!(LibraryName::parse(name), Some(LibraryName { stem, kind }), "{name}");
+            assert_eq!(LibraryName::parse(name), Some(LibraryName { stem, kind, version }), "{name}");
         }
-        let glib = LibraryName { stem: "libglib-2.0", kind: NameKind::LinkerName };
+        let glib = LibraryName { stem: "libglib-2.0", kind: NameKind::LinkerName, version: "" };
         assert_eq!(LibraryName::parse_linker_name("libglib-2.0.so"), Some(glib));
     }
 

@@ -216,7 +216,7 @@ impl<'a> ReplacementContext<'a> {
         let all = libraries_unless_too_many(stem, index);
         let is_in_directory = |other: &&UsrPath| other.parent() == directory;
         let can_replace = |other: &&UsrPath| {
-            index.library_name(other).is_some_and(|other| other.kind.can_replace(name.kind))
+            index.library_name(other).is_some_and(|other| other.can_replace(&name))
                 && index.can_be_library(other)
         };
         let newer: Vec<&UsrPath> = all.iter().copied().filter(can_replace).collect();
@@ -233,9 +233,11 @@ impl<'a> ReplacementContext<'a> {
         let is_own_soname = |other: &UsrPath| index.soname(other) == Some(other.name());
         if candidates.iter().any(|other| is_own_soname(other)) {
             let others = all.iter().copied().filter(is_in_directory).filter(|other| is_own_soname(other));
-            candidates.extend(others.filter(|other| {
-                index.library_name(other).is_some_and(|other| other.kind.is_newer_than(name.kind))
-            }));
+            candidates.extend(
+                others.filter(|other| {
+                    index.library_name(other).is_some_and(|other| other.is_newer_than(&name))
+                }),
+            );
         }
         if candidates.is_empty() {
             return if name.kind.is_real_name() { self.real_name_dropped(&name, all) } else { None };
@@ -339,8 +341,7 @@ fn find_moved_directories(missing: &BTreeSet<UsrPath>, index: &ImageIndex<'_>) -
 
 fn is_soname_for(other: &UsrPath, name: &LibraryName<'_>) -> bool {
     LibraryName::from_path(other).is_some_and(|other| {
-        other.stem == name.stem
-            && matches!(other.kind, NameKind::Soname(version) if name.kind.belongs_to_soname(version))
+        other.stem == name.stem && other.kind == NameKind::Soname && name.belongs_to_soname(other.version)
     })
 }
 

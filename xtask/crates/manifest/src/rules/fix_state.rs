@@ -70,7 +70,7 @@ impl<'a> Fixer<'a> {
 /// is found through its soname.
 pub(super) fn entries_sonames_first(editor: &ManifestEditor) -> Vec<UsrPath> {
     let rank = |path: &UsrPath| match LibraryName::from_path(path).map(|name| name.kind) {
-        Some(NameKind::Soname(_)) => 0,
+        Some(NameKind::Soname) => 0,
         Some(NameKind::LinkerName) => 1,
         Some(_) => 2,
         None => 3,

@@ -165,9 +165,7 @@ fn resolve_bare_name(name: &UsrPath, index: &ImageIndex<'_>) -> Option<(String, 
     let mut found = index.with_name(name.name());
     if let Some(library) = library.as_ref().filter(|_| found.is_empty()) {
         found = index.with_stem(library.stem).to_vec();
-        found.retain(|path| {
-            LibraryName::from_path(path).is_some_and(|other| other.kind.can_replace(library.kind))
-        });
+        found.retain(|path| LibraryName::from_path(path).is_some_and(|other| other.can_replace(library)));
     }
     found.retain(|path| is_searched(path) && !index.resolves_to_directory(path));
     let files: Vec<&UsrPath> = found.iter().copied().filter(|path| index.is_file(path)).collect();

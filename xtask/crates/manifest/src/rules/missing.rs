@@ -208,7 +208,7 @@ pub fn add_library_candidates(findings: &mut [Finding], fixes: &[Fix]) {
         {
             let family =
                 added.get(&(finding.file.as_str(), strip_trailing_version(name.stem))).into_iter().flatten();
-            let same_kind = family.take(MAX_LIBRARIES).filter(|(_, new)| new.kind.same_kind(name.kind));
+            let same_kind = family.take(MAX_LIBRARIES).filter(|(_, new)| new.kind == name.kind);
             finding.candidates.extend(same_kind.map(|(path, _)| (*path).to_owned()));
         }
     }

@@ -160,9 +160,8 @@ fn linker_name(path: &UsrPath, index: &ImageIndex<'_>) -> Option<UsrPath> {
 fn keeps_linker_names(editor: &ManifestEditor, index: &ImageIndex<'_>) -> bool {
     let lines: HashSet<&str> = editor.edited_file().entries().map(|(_, line)| line).collect();
     let paths = lines.iter().filter_map(|line| UsrPath::new(line).ok());
-    let sonames = paths.filter(|path| {
-        LibraryName::from_path(path).is_some_and(|name| matches!(name.kind, NameKind::Soname(_)))
-    });
+    let sonames =
+        paths.filter(|path| LibraryName::from_path(path).is_some_and(|name| name.kind == NameKind::Soname));
     let linker_names: Vec<UsrPath> = sonames.filter_map(|path| linker_name(&path, index)).collect();
     let listed = linker_names.iter().filter(|name| lines.contains(name.as_str())).count();
     listed * 2 > linker_names.len()

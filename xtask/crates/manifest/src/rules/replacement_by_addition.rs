@@ -105,7 +105,7 @@ impl LibraryChanges {
     }
 
     fn add_renamed_soname(&mut self, name: &LibraryName<'_>, to: &str) {
-        if matches!(name.kind, NameKind::Soname(_)) {
+        if name.kind == NameKind::Soname {
             self.renamed_sonames.entry(name.stem.to_owned()).or_insert(to.to_owned());
         }
     }
@@ -135,9 +135,7 @@ impl LibraryChanges {
             candidates = with_stem(&|stem| is_version_of(stem, name.stem));
         }
         let mut alike = candidates.clone();
-        alike.retain(|path| {
-            LibraryName::from_path(*path).is_some_and(|other| other.kind.same_kind(name.kind))
-        });
+        alike.retain(|path| LibraryName::from_path(*path).is_some_and(|other| other.kind == name.kind));
         let is_soname_and_file = |path: &UsrPath| index.soname(path) == Some(path.name());
         let found = match alike.as_slice() {
             [] if name.kind != NameKind::LinkerName => {
