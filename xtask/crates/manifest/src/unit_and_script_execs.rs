@@ -31,9 +31,7 @@ pub struct ExecReference {
 
 /// An unlisted program that a listed unit or script starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnlistedExecutable<'r> {
-    /// The reference.
-    pub reference: &'r ExecReference,
+pub struct UnlistedExecutable {
     /// The first path of the resolution that is not listed or not in the image; the script itself for a relative
     /// interpreter.
     pub unlisted_path: UsrPath,
@@ -54,7 +52,7 @@ impl ExecReference {
     }
 
     /// The missing part of the resolution; `None` if the program is found, or if the image is not sufficient to decide.
-    pub fn find_unlisted(&self, selection: &Selection<'_>) -> Option<UnlistedExecutable<'_>> {
+    pub fn find_unlisted(&self, selection: &Selection<'_>) -> Option<UnlistedExecutable> {
         let mut first_in_image = None;
         for path in &self.candidates {
             let resolved = selection.tree.resolve(path);
@@ -79,7 +77,7 @@ impl ExecReference {
             None => (self.is_script && !self.directive.starts_with("#!/")).then(|| self.referrer.clone()),
         };
         let unlisted_path = first_in_image.or_else(nowhere)?;
-        Some(UnlistedExecutable { reference: self, unlisted_path, in_image })
+        Some(UnlistedExecutable { unlisted_path, in_image })
     }
 }
 

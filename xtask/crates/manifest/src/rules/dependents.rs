@@ -1,6 +1,5 @@
 //! Reverse dependencies of a selection: the entries to remove together with an unavailable file.
 
-use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 
@@ -10,18 +9,11 @@ use crate::unit_and_script_execs::ExecReference;
 use crate::unsatisfied_dependencies::loaders_with_without_env;
 use usr::{UsrPath, file_info::is_systemd_program};
 
-/// The reverse dependency graph of a selection, computed on first use.
-pub(super) struct Dependents<'a, 's> {
-    selection: &'s Selection<'a>,
-    exec_references: &'s [ExecReference],
-    graph: OnceCell<Graph<'a>>,
-}
-
 type PathsBy<K> = HashMap<K, Vec<UsrPath>>;
 
 /// Dependents by dependency.
-#[derive(Default)]
-struct Graph<'a> {
+pub(super) struct Dependents<'a, 's> {
+    selection: &'s Selection<'a>,
     /// Listed programs and libraries by a file that they load if everything in the image is listed.
     by_object: PathsBy<UsrPath>,
     /// Listed programs and libraries by a name that they or their dependencies need and the image does not have.
@@ -44,49 +36,41 @@ fn add<K: Hash + Eq>(paths: &mut PathsBy<K>, key: K, path: &UsrPath) {
 
 impl<'a, 's> Dependents<'a, 's> {
     /// `exec_references` are the programs that selected units and scripts start.
-    pub(super) fn new(selection: &'s Selection<'a>, exec_references: &'s [ExecReference]) -> Self {
-        Dependents { selection, exec_references, graph: OnceCell::new() }
-    }
-
-    fn graph(&self) -> &Graph<'a> {
-        self.graph.get_or_init(|| self.build())
-    }
-
-    fn build(&self) -> Graph<'a> {
-        let (mut graph, selection) = (Graph::default(), self.selection);
+    pub(super) fn new(selection: &'s Selection<'a>, exec_references: &[ExecReference]) -> Self {
+        let (mut by_object, mut by_missing_name) = (PathsBy::new(), PathsBy::new());
+        let (mut by_program, mut by_target, mut lines) = (PathsBy::new(), PathsBy::new(), HashMap::new());
         let [image, _] = loaders_with_without_env(selection, None);
         for path in selection.dynamic_elf_files() {
             let load = image.load(path);
-            load.objects.into_iter().for_each(|object| add(&mut graph.by_object, object.path, path));
-            load.missing.into_iter().for_each(|missing| add(&mut graph.by_missing_name, missing.name, path));
+            load.objects.into_iter().for_each(|object| add(&mut by_object, object.path, path));
+            load.missing.into_iter().for_each(|missing| add(&mut by_missing_name, missing.name, path));
         }
-        for reference in self.exec_references.iter().filter(|reference| reference.is_needed_to_start()) {
+        for reference in exec_references.iter().filter(|reference| reference.is_needed_to_start()) {
             if let Some(program) = reference.target(selection.tree) {
-                add(&mut graph.by_program, program, &reference.referrer);
+                add(&mut by_program, program, &reference.referrer);
             }
         }
         for path in &selection.paths {
             let resolved = selection.tree.resolve(path);
             if let Some(target) = resolved.end.node().filter(|_| !resolved.links.is_empty()) {
-                add(&mut graph.by_target, target.clone(), path);
+                add(&mut by_target, target.clone(), path);
             }
         }
         for (location, line) in selection.entries() {
             if let Ok(path) = UsrPath::new(line) {
-                graph.lines.entry(path).or_default().push((location, line));
+                lines.entry(path).or_insert_with(Vec::new).push((location, line));
             }
         }
-        graph
+        Dependents { selection, by_object, by_missing_name, by_program, by_target, lines }
     }
 
     /// The paths below a directory that selected files elsewhere need, with the symlinks to them.
     pub(super) fn needed_from_outside(&self, directory: &UsrPath) -> BTreeSet<UsrPath> {
-        let graph = self.graph();
-        let by_file = [&graph.by_object, &graph.by_program, &graph.by_target].into_iter().flatten();
+        let by_file = [&self.by_object, &self.by_program, &self.by_target].into_iter().flatten();
         let needed = by_file.filter(|(file, dependents)| {
             file.is_at_or_below(directory) && dependents.iter().any(|path| !path.is_at_or_below(directory))
         });
-        let links = |file| graph.by_target.get(file).into_iter().flatten();
+        let links = |file| self.by_target.get(file).into_iter().flatten();
         needed
             .flat_map(|(file, _)| links(file).filter(|link| link.is_at_or_below(directory)).chain([file]))
             .cloned()
@@ -100,23 +84,22 @@ impl<'a, 's> Dependents<'a, 's> {
         paths: impl IntoIterator<Item = &'p UsrPath>,
         missing: Option<&str>,
     ) -> Suggestion {
-        let graph = self.graph();
         let mut removed: BTreeSet<UsrPath> = paths.into_iter().cloned().collect();
         let extend = |removed: &mut BTreeSet<UsrPath>, by: &PathsBy<UsrPath>| {
             let more: Vec<&UsrPath> = removed.iter().filter_map(|path| by.get(path)).flatten().collect();
             removed.extend(more.into_iter().cloned());
         };
-        extend(&mut removed, &graph.by_object);
+        extend(&mut removed, &self.by_object);
         removed
-            .extend(missing.and_then(|name| graph.by_missing_name.get(name)).into_iter().flatten().cloned());
+            .extend(missing.and_then(|name| self.by_missing_name.get(name)).into_iter().flatten().cloned());
         // A stage1 does not work without process 1.
         if removed.iter().any(|path| is_systemd_program(path.as_str())) {
             return Suggestion::ChangeRelease;
         }
         // A unit without its program and a symlink without its target would be the next findings.
-        extend(&mut removed, &graph.by_program);
-        extend(&mut removed, &graph.by_target);
-        let listed = removed.iter().filter_map(|path| graph.lines.get(path)).flatten().copied();
+        extend(&mut removed, &self.by_program);
+        extend(&mut removed, &self.by_target);
+        let listed = removed.iter().filter_map(|path| self.lines.get(path)).flatten().copied();
         let mut lines: BTreeSet<(Location<'_>, &str)> = listed.collect();
         // A path below a listed directory goes with the directory's line.
         for location in removed.iter().filter_map(|path| self.selection.location(path)) {

@@ -1,5 +1,6 @@
 //! Checks the manifests of a board by every rule, or fixes them until no rule changes anything.
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
 pub use super::fix_state::{FixOptions, ManifestEditors};
@@ -27,14 +28,13 @@ pub fn lint(
         let selection = Selection::read(flavor, |file| manifests.get(file), index.tree);
         let dependencies = index.dependencies(&selection, min_dlopen_priority);
         let exec_references = find_exec_references(index.tree, &selection.paths);
-        let unlisted = exec_references.iter().filter_map(|reference| reference.find_unlisted(&selection));
         let mut lint = Lint {
             selection: &selection,
             index,
             dependencies: &dependencies,
-            unlisted_executables: &unlisted.collect::<Vec<_>>(),
+            exec_references: &exec_references,
             min_dlopen_priority,
-            dependents: Dependents::new(&selection, &exec_references),
+            dependents: &LazyCell::new(|| Dependents::new(&selection, &exec_references)),
             reported: &mut reported,
         };
         for (check, _) in RULES {

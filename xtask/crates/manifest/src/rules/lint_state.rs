@@ -1,13 +1,14 @@
 //! The state of a check: one flavor of one board, the analyses that rules share, and the findings so far.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 
 use super::dependents::Dependents;
 use crate::finding::{Finding, FindingKind, FindingSite};
 use crate::image_index::ImageIndex;
 use crate::selection::{Location, ManifestSet, Selection};
 use crate::suggestion::Suggestion;
-use crate::unit_and_script_execs::UnlistedExecutable;
+use crate::unit_and_script_execs::ExecReference;
 use crate::unsatisfied_dependencies::{MinDlopenPriority, UnsatisfiedDependencies};
 use usr::UsrPath;
 
@@ -18,12 +19,12 @@ pub(super) struct Lint<'a, 's> {
     pub(super) index: &'s ImageIndex<'a>,
     /// The unresolved dependencies of the selected files.
     pub(super) dependencies: &'s UnsatisfiedDependencies,
-    /// The unlisted programs that selected units and scripts start.
-    pub(super) unlisted_executables: &'s [UnlistedExecutable<'s>],
+    /// The programs that selected units and scripts start.
+    pub(super) exec_references: &'s [ExecReference],
     /// The minimum priority of `.note.dlopen` entries that are dependencies.
     pub(super) min_dlopen_priority: MinDlopenPriority,
-    /// The reverse dependencies in the selection.
-    pub(super) dependents: Dependents<'a, 's>,
+    /// The reverse dependencies in the selection, computed on first use.
+    pub(super) dependents: &'s dyn Deref<Target = Dependents<'a, 's>>,
     /// The findings of this flavor and the flavors before it.
     pub(super) reported: &'s mut ReportedFindings,
 }

@@ -4,25 +4,27 @@
 use super::lint_state::Lint;
 use crate::finding::FindingKind;
 use crate::suggestion::Suggestion;
-use crate::unit_and_script_execs::UnlistedExecutable;
+use crate::unit_and_script_execs::{ExecReference, UnlistedExecutable};
 
 /// Reports interpreters of scripts, and programs that env(1) starts for them.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
-    for missing in lint.unlisted_executables.iter().filter(|missing| missing.reference.is_script) {
-        let (script, program) = (&missing.reference.referrer, &missing.unlisted_path);
+    for reference in lint.exec_references.iter().filter(|reference| reference.is_script) {
+        let Some(missing) = reference.find_unlisted(lint.selection) else { continue };
+        let (script, program) = (&reference.referrer, &missing.unlisted_path);
         let Some(location) = lint.selection.location(script) else { continue };
         let suggestion = match missing.in_image {
             true => Suggestion::add(location.file, [program]),
             false => Suggestion::ChangeRelease,
         };
-        let finding = lint.finding(FindingKind::Advice, location, program, message(missing), suggestion);
+        let message = message(reference, &missing);
+        let finding = lint.finding(FindingKind::Advice, location, program, message, suggestion);
         lint.emit(finding.needed_by([script]));
     }
 }
 
-fn message(missing: &UnlistedExecutable<'_>) -> String {
-    let (script, program) = (&missing.reference.referrer, &missing.unlisted_path);
-    let line = format!("{script} starts with {:?}", missing.reference.directive);
+fn message(reference: &ExecReference, missing: &UnlistedExecutable) -> String {
+    let (script, program) = (&reference.referrer, &missing.unlisted_path);
+    let line = format!("{script} starts with {:?}", reference.directive);
     if missing.in_image {
         format!("{line}, and {program} is not listed")
     } else if program == script {

@@ -3,17 +3,22 @@
 use super::lint_state::Lint;
 use crate::finding::{FindingKind, Severity};
 use crate::suggestion::Suggestion;
+use crate::unit_and_script_execs::UnlistedExecutable;
 
 /// Reports programs of units that are not listed. The severity is advice for a command with the
 /// prefix `-`, and for one that the unit starts without.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
-    for missing in lint.unlisted_executables.iter().filter(|missing| !missing.reference.is_script) {
-        let (reference, program) = (missing.reference, &missing.unlisted_path);
+    for reference in lint.exec_references.iter().filter(|reference| !reference.is_script) {
+        let Some(UnlistedExecutable { unlisted_path: program, in_image }) =
+            reference.find_unlisted(lint.selection)
+        else {
+            continue;
+        };
         let Some(mut location) = lint.selection.location(&reference.referrer) else { continue };
-        let (kind, suggestion) = if missing.in_image {
-            location = lint.selection.neighbor_for_addition(program, location);
+        let (kind, suggestion) = if in_image {
+            location = lint.selection.neighbor_for_addition(&program, location);
             let kind = if reference.may_fail { FindingKind::Advice } else { FindingKind::NeedsUnlisted };
-            (kind, Suggestion::add(location.file, [program]))
+            (kind, Suggestion::add(location.file, [&program]))
         } else if reference.is_needed_to_start() {
             (FindingKind::NeedsNowhere, lint.dependents.suggest_removal([&reference.referrer], None))
         } else if reference.may_fail {
@@ -22,10 +27,10 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
             // The unit works without the program, so its line is not removed.
             (FindingKind::Advice, Suggestion::ChangeRelease)
         };
-        let state = if missing.in_image { "listed" } else { "in the image" };
+        let state = if in_image { "listed" } else { "in the image" };
         let message =
             format!("{} has {:?}, and {program} is not {state}", reference.referrer, reference.directive);
-        let finding = lint.finding(kind, location, program, message, suggestion);
+        let finding = lint.finding(kind, location, &program, message, suggestion);
         let severity = if kind == FindingKind::Advice { Severity::Advice } else { Severity::Warning };
         lint.emit(finding.needed_by([&reference.referrer]).severity(severity));
     }
