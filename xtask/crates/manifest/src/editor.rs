@@ -21,7 +21,6 @@ pub struct ManifestEditor {
     fixes: Vec<Option<Fix>>,
     /// The last change that produced each line.
     by_result: HashMap<String, usize>,
-    read_only: bool,
     revision: usize,
 }
 
@@ -42,7 +41,6 @@ impl ManifestEditor {
                 text: text.into(),
                 fixes: Vec::new(),
                 by_result: HashMap::new(),
-                read_only: false,
                 revision: 0,
                 file: file.clone(),
             };
@@ -54,16 +52,6 @@ impl ManifestEditor {
     /// The number of changes of the text.
     pub fn revision(&self) -> usize {
         self.revision
-    }
-
-    /// Makes the manifest read-only: later edits change nothing.
-    pub fn set_read_only(&mut self) {
-        self.read_only = true;
-    }
-
-    /// Whether the manifest is read-only.
-    pub fn is_read_only(&self) -> bool {
-        self.read_only
     }
 
     /// The text with the changes so far.
@@ -83,7 +71,7 @@ impl ManifestEditor {
 
     /// Adds a line at its sorted position, unless the manifest has it.
     pub fn add(&mut self, line: &str, reason: &str) {
-        if self.read_only || self.contains(line) {
+        if self.contains(line) {
             return;
         }
         self.lines.insert(line);
@@ -92,7 +80,7 @@ impl ManifestEditor {
 
     /// Removes a line. If an earlier change added or renamed the line, that change is undone or merged.
     pub fn remove(&mut self, line: &str, kind: FixKind, reason: &str) {
-        let Some(id) = self.lines.find(line).filter(|_| !self.read_only) else { return };
+        let Some(id) = self.lines.find(line) else { return };
         self.lines.remove(id);
         match self.take_fix_producing(line) {
             Some(Fix { from: None, .. }) => self.count_change(),
@@ -104,7 +92,7 @@ impl ManifestEditor {
     /// Replaces a line. If the manifest has the new line already, the old one is removed; if an earlier change added the
     /// new line, the two changes become one rename.
     pub fn rename(&mut self, from: &str, to: &str, kind: FixKind, reason: &str) {
-        let Some(id) = self.lines.find(from).filter(|_| !self.read_only) else { return };
+        let Some(id) = self.lines.find(from) else { return };
         let is_addition = |&at: &usize| matches!(&self.fixes[at], Some(Fix { from: None, .. }));
         if !self.contains(to) {
             self.lines.rename(id, to);
@@ -125,7 +113,7 @@ impl ManifestEditor {
     pub fn remove_at<'r>(&mut self, lines: impl DoubleEndedIterator<Item = (usize, &'r str)>) {
         let ids: Vec<usize> = self.lines.ids().collect();
         for (index, reason) in lines.rev() {
-            let Some(&id) = ids.get(index).filter(|_| !self.read_only) else { continue };
+            let Some(&id) = ids.get(index) else { continue };
             let text = self.lines.remove(id);
             self.record(FixKind::Tidy, Some(&text), None, reason);
         }
@@ -133,9 +121,6 @@ impl ManifestEditor {
 
     /// Ends every line in a line feed alone, as the build reads them.
     pub fn convert_to_lf(&mut self, reason: &str) {
-        if self.read_only {
-            return;
-        }
         for line in self.lines.convert_to_lf() {
             self.record(FixKind::Tidy, Some(&format!("{line}\r")), Some(&line), reason);
         }
@@ -143,9 +128,6 @@ impl ManifestEditor {
 
     /// Ends the last line with a newline.
     pub fn add_final_newline(&mut self, reason: &str) {
-        if self.read_only {
-            return;
-        }
         let Some(last) = self.lines.add_final_newline() else { return };
         self.count_change();
         if !self.by_result.contains_key(&last) {

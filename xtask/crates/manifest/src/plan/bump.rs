@@ -142,11 +142,11 @@ pub(super) fn suggest_copy_into_tree(findings: &mut [Finding], sources: &Stage1S
 
 pub(super) fn fix_all(sources: &mut Stage1Sources, indexes: &Indexes<'_>, options: FixOptions) -> Vec<Fix> {
     let mut editors: ManifestEditors = ManifestEditor::open_all(&sources.manifests);
-    let outside = editors.iter_mut().filter(|(file, _)| sources.outside.contains_key(*file));
-    outside.for_each(|(_, editor)| editor.set_read_only());
     for (&board, index) in indexes {
         let flavors = ManifestSet::group_by_flavor(board, &sources.manifest_refs);
-        fix(&flavors, &mut editors, index, options, &sources.accepted);
+        fix(&flavors, &mut editors, index, options, &sources.accepted, |file| {
+            !sources.outside.contains_key(file)
+        });
     }
     let mut fixes: Vec<Fix> = Vec::new();
     for (file, editor) in editors.into_iter().filter(|(_, editor)| editor.fixes().next().is_some()) {

@@ -31,7 +31,7 @@ pub(super) const MAX_PASSES: usize = 32;
 pub(super) struct Fixer<'a> {
     /// The flavors of the board.
     pub(super) flavors: &'a [ManifestSet],
-    /// The manifests of these flavors, each once.
+    /// The manifests of these flavors that may change, each once.
     pub(super) files: BTreeSet<String>,
     /// The manifests of every board.
     pub(super) editors: &'a mut ManifestEditors,
@@ -52,7 +52,8 @@ impl<'a> Fixer<'a> {
 
     /// The entries of the board's manifests.
     pub(super) fn entries(&self) -> impl Iterator<Item = &str> {
-        let editors = self.files.iter().filter_map(|file| self.editors.get(file));
+        let files: BTreeSet<&String> = self.flavors.iter().flat_map(|flavor| &flavor.files).collect();
+        let editors = files.into_iter().filter_map(|file| self.editors.get(file));
         editors.flat_map(|editor| editor.edited_file().entries().map(|(_, line)| line))
     }
 

@@ -45,16 +45,18 @@ pub fn lint(
     reported.findings
 }
 
-/// Fixes the manifests of a board's flavors, except what is accepted. Problems without a certain fix remain and are
-/// reported by [`lint`].
+/// Fixes the manifests of a board's flavors, except what is accepted; `is_editable` returns whether a manifest may change.
+/// Problems without a certain fix remain and are reported by [`lint`].
 pub fn fix(
     flavors: &[ManifestSet],
     editors: &mut ManifestEditors,
     index: &ImageIndex<'_>,
     options: FixOptions,
     accepted: &AcceptedFindings,
+    is_editable: impl Fn(&str) -> bool,
 ) {
-    let files = flavors.iter().flat_map(|flavor| flavor.files.iter().cloned()).collect();
+    let files = flavors.iter().flat_map(|flavor| &flavor.files);
+    let files = files.filter(|file| is_editable(file)).cloned().collect();
     let requested_stems = BTreeSet::new();
     let mut fixer = Fixer { flavors, files, editors, index, options, accepted, requested_stems };
     // An addition can make an old line redundant, and a renamed line can have new dependencies.

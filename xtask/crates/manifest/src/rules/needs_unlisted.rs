@@ -126,10 +126,10 @@ fn apply(fixer: &mut Fixer<'_>, additions: &[Addition]) -> bool {
     let mut lists_linker_names: BTreeMap<&str, bool> = BTreeMap::new();
     for addition in additions {
         let index = fixer.index;
-        let Some(editor) = fixer.editors.get_mut(&addition.file).filter(|editor| !editor.is_read_only())
-        else {
+        if !fixer.files.contains(&addition.file) {
             continue;
-        };
+        }
+        let Some(editor) = fixer.editors.get_mut(&addition.file) else { continue };
         let with_linker_names =
             *lists_linker_names.entry(&addition.file).or_insert_with(|| keeps_linker_names(editor, index));
         let mut add = |path: &UsrPath, reason: &str| {

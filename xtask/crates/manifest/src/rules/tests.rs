@@ -117,7 +117,7 @@ pub(super) fn check_and_fix_with(paths: &[&str], manifest: &str, drop_missing: b
         drop_missing,
         by_names_only: false,
     };
-    fix(&flavors, &mut editors, &index, options, &AcceptedFindings::default());
+    fix(&flavors, &mut editors, &index, options, &AcceptedFindings::default(), |_| true);
     let fixed = String::from_utf8(editors["m"].edited_file().to_bytes()).unwrap();
     let show = |text: &str| {
         let show = |one: &crate::finding::Finding| {
