@@ -12,18 +12,20 @@ const MAX_DEPTH: usize = 32;
 /// expands to a gigabyte; a real file needs a few hundred bytes.
 const MAX_EXPANDED: usize = 1 << 20;
 
-/// An error in the expansion of a text.
+/// A variable that cannot be expanded.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum ExpandError {
-    /// The variable has no value outside conditionals, or is a make function.
-    Unknown(String),
-    /// The variable refers to itself.
-    Loop(String),
-    /// The expansion of this variable exceeds [`MAX_EXPANDED`].
-    TooLong(String),
-    /// The value is not UTF-8.
-    NotText,
+pub(super) struct ExpandError {
+    pub(super) variable: String,
+    /// The rest of a sentence about the variable.
+    pub(super) problem: &'static str,
 }
+
+/// The variable has no value outside conditionals, or is a make function.
+const UNKNOWN: &str = "has no value here";
+/// The reference chain is longer than [`MAX_DEPTH`].
+const LOOP: &str = "refers to itself";
+/// The expansion exceeds [`MAX_EXPANDED`].
+const TOO_LONG: &str = "is too long when it is expanded";
 
 type Expanded = Result<String, ExpandError>;
 
@@ -46,7 +48,7 @@ impl Variables {
         let simple = |value: &&str| Variable { text: Ok((*value).to_owned()), recursive: false };
         let known = preset.iter().map(|(name, value)| ((*name).to_owned(), simple(value))).collect();
         let mut variables = Variables { known, left: Cell::new(MAX_EXPANDED) };
-        for assignment in assignments.iter().filter(|a| !a.conditional) {
+        for assignment in assignments.iter().filter(|a| a.conditionals == 0) {
             variables.assign(assignment, &text[assignment.value_span.clone()]);
         }
         variables
@@ -54,8 +56,8 @@ impl Variables {
 
     fn assign(&mut self, assignment: &Assignment, value: &[u8]) {
         let name = &assignment.name;
-        let raw: Expanded =
-            std::str::from_utf8(value).map(join_continuations).map_err(|_| ExpandError::NotText);
+        let error = |problem| ExpandError { variable: name.clone(), problem };
+        let raw = std::str::from_utf8(value).map(join_continuations).map_err(|_| error("is not UTF-8"));
         if assignment.operator == Operator::Undefine {
             self.known.remove(name);
             return;
@@ -75,7 +77,7 @@ impl Variables {
                 Variable { text, recursive }
             }
             Operator::Shell | Operator::Define | Operator::Undefine => {
-                Variable { text: Err(ExpandError::Unknown(name.clone())), recursive: false }
+                Variable { text: Err(error(UNKNOWN)), recursive: false }
             }
         };
         self.known.insert(name.clone(), variable);
@@ -87,13 +89,14 @@ impl Variables {
     }
 
     fn value_at(&self, name: &str, depth: usize) -> Expanded {
+        let error = |problem| ExpandError { variable: name.to_owned(), problem };
         if depth == MAX_DEPTH {
-            return Err(ExpandError::Loop(name.to_owned()));
+            return Err(error(LOOP));
         }
-        let variable = self.known.get(name).ok_or_else(|| ExpandError::Unknown(name.to_owned()))?;
+        let variable = self.known.get(name).ok_or_else(|| error(UNKNOWN))?;
         let text = variable.text.clone()?;
         let left = self.left.get().checked_sub(text.len() + 1);
-        self.left.set(left.ok_or_else(|| ExpandError::TooLong(name.to_owned()))?);
+        self.left.set(left.ok_or_else(|| error(TOO_LONG))?);
         if variable.recursive { self.expand_at(&text, depth + 1) } else { Ok(text) }
     }
 
@@ -158,18 +161,19 @@ mod tests {
             for number in 0..30 {
                 text += &format!("A{} {operator} $(A{number})$(A{number})\n", number + 1);
             }
-            assert!(matches!(value(&text, "A30"), Err(ExpandError::TooLong(_))), "{operator} {leaf}");
+            assert_eq!(value(&text, "A30").unwrap_err().problem, TOO_LONG, "{operator} {leaf}");
         }
     }
 
     #[test]
     fn unknown_value_names_the_variable() {
-        let unknown = |name: &str| Err(ExpandError::Unknown(name.into()));
+        let error = |variable: &str, problem| Err(ExpandError { variable: variable.into(), problem });
+        let unknown = |name| error(name, UNKNOWN);
         assert_eq!(value("B := $(A)\nA := late\n", "B"), unknown("A"));
         assert_eq!(value("B := $(shell date)\n", "B"), unknown("shell date"));
         assert_eq!(value("B != date\n", "B"), unknown("B"));
         assert_eq!(value("ifdef X\nB := 1\nendif\n", "B"), unknown("B"));
-        assert_eq!(value("B = $(B)\n", "B"), Err(ExpandError::Loop("B".into())));
+        assert_eq!(value("B = $(B)\n", "B"), error("B", LOOP));
         assert_eq!(value("B := $(A\n", "B"), unknown("A"));
         assert_eq!(value("B := $é\n", "B"), unknown("é"));
     }

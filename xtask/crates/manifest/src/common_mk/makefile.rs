@@ -20,8 +20,8 @@ pub(super) struct Assignment {
     pub(super) value_span: Range<usize>,
     /// The first line, from 1.
     pub(super) line: usize,
-    /// Whether the assignment is inside a conditional. An include guard around the whole file is not counted as one.
-    pub(super) conditional: bool,
+    /// The number of conditionals around the assignment, without an include guard around the whole file.
+    pub(super) conditionals: usize,
 }
 
 /// Assignment operators (GNU make manual, "Setting Variables").
@@ -51,6 +51,8 @@ pub(super) struct OpaqueStatement {
     pub(super) kind: OpaqueStatementKind,
     /// The number of assignments before the statement.
     pub(super) assignments_before: usize,
+    /// The number of conditionals around the statement.
+    conditionals: usize,
 }
 
 /// The statements of [`OpaqueStatement`].
@@ -90,10 +92,7 @@ pub(super) fn parse(text: &[u8]) -> Result<Makefile, SyntaxError> {
 
 #[derive(Default)]
 struct Reader {
-    /// The assignments, each with the number of conditionals around it.
-    found: Vec<(Assignment, usize)>,
-    /// The opaque statements, each with the number of conditionals around it.
-    opaque: Vec<(OpaqueStatement, usize)>,
+    makefile: Makefile,
     /// The first lines of the open conditionals.
     conditionals: Vec<usize>,
     /// The variable that the first statement, a conditional without `else`, requires to be empty, as long as it contains
@@ -102,7 +101,6 @@ struct Reader {
     statements: usize,
     /// The first lines of the open `define`s.
     defines: Vec<usize>,
-    bodies: BTreeMap<usize, String>,
     in_rule: bool,
 }
 
@@ -143,8 +141,8 @@ impl Reader {
                 self.defines.push(line.number);
             }
             let value_span = line.start + value.start..line.start + value.end;
-            let found = Assignment { name, operator, value_span, line: line.number, conditional: false };
-            self.found.push((found, self.conditionals.len()));
+            let (line, conditionals) = (line.number, self.conditionals.len());
+            self.makefile.assignments.push(Assignment { name, operator, value_span, line, conditionals });
             self.in_rule = false;
         } else {
             // `target: VAR := value` is not a rule with a recipe.
@@ -155,10 +153,9 @@ impl Reader {
     }
 
     fn record_opaque(&mut self, line: usize, kind: OpaqueStatementKind) {
-        self.opaque.push((
-            OpaqueStatement { line, kind, assignments_before: self.found.len() },
-            self.conditionals.len(),
-        ));
+        let assignments_before = self.makefile.assignments.len();
+        let conditionals = self.conditionals.len();
+        self.makefile.opaque.push(OpaqueStatement { line, kind, assignments_before, conditionals });
     }
 
     fn read_in_define(&mut self, line: &LogicalLine) {
@@ -168,7 +165,7 @@ impl Reader {
             _ => {}
         }
         if let Some(start) = self.defines.first() {
-            let body = self.bodies.entry(*start).or_default();
+            let body = self.makefile.bodies.entry(*start).or_default();
             body.push_str(&String::from_utf8_lossy(&line.flat));
             body.push('\n');
         }
@@ -196,7 +193,7 @@ impl Reader {
         Ok(true)
     }
 
-    fn finish(self) -> Result<Makefile, SyntaxError> {
+    fn finish(mut self) -> Result<Makefile, SyntaxError> {
         if let Some(&line) = self.defines.first() {
             return Err(SyntaxError { line, what: "define without endef" });
         }
@@ -204,19 +201,17 @@ impl Reader {
             return Err(SyntaxError { line, what: "conditional without endif" });
         }
         let guards = usize::from(self.has_include_guard());
-        let conditional = |(found, around)| Assignment { conditional: around > guards, ..found };
-        let opaque = self.opaque.into_iter().filter(|(_, around)| *around <= guards);
-        Ok(Makefile {
-            assignments: self.found.into_iter().map(conditional).collect(),
-            opaque: opaque.map(|(one, _)| one).collect(),
-            bodies: self.bodies,
-        })
+        for assignment in &mut self.makefile.assignments {
+            assignment.conditionals = assignment.conditionals.saturating_sub(guards);
+        }
+        self.makefile.opaque.retain(|statement| statement.conditionals <= guards);
+        Ok(self.makefile)
     }
 
     /// Whether the first conditional is an include guard, as in rkt's coreos-common.mk: it contains the whole file, and
     /// the first assignment in it sets the variable of its condition.
     fn has_include_guard(&self) -> bool {
-        let assigned = self.found.first().map(|(assignment, _)| &assignment.name);
+        let assigned = self.makefile.assignments.first().map(|assignment| &assignment.name);
         assigned == self.guard_variable.as_ref() && assigned.is_some_and(|name| !name.starts_with("CCN_"))
     }
 }

@@ -132,22 +132,17 @@ impl CommonMk {
     pub fn url(&self, board: Board) -> Result<String> {
         let variables = Variables::new(&self.text, &self.makefile.assignments, &[(BOARD, board.id())]);
         let at = format!("{COMMON_MK}:{}: {URL}", self.url.line);
-        let url = variables.value(URL).map_err(|why| {
-            let write_out = |name: &String| format!("write the value of $({name}) out");
-            let (problem, hint) = match &why {
-                ExpandError::Unknown(name) => (
-                    format!("uses $({name}), which has no value here"),
-                    format!("{}, or assign it above {URL}", write_out(name)),
+        let url = variables.value(URL).map_err(|ExpandError { variable, problem }| {
+            let (subject, hint) = match variable == URL {
+                true => (at.clone(), assignment_hint(URL, EXAMPLE_URL)),
+                false => (
+                    format!("{at} uses $({variable}), which"),
+                    format!(
+                        "write the value of $({variable}) out, or assign a plain value to it above {URL}"
+                    ),
                 ),
-                ExpandError::Loop(name) => {
-                    (format!("uses $({name}), which refers to itself"), write_out(name))
-                }
-                ExpandError::TooLong(name) => {
-                    (format!("uses $({name}), which is too long when it is expanded"), write_out(name))
-                }
-                ExpandError::NotText => ("is not UTF-8".to_owned(), assignment_hint(URL, EXAMPLE_URL)),
             };
-            Error::failed(format!("{at} {problem}")).with_hint(hint)
+            Error::failed(format!("{subject} {problem}")).with_hint(hint)
         })?;
         let host = host_span(&url).map(|span| url[span].to_owned()).unwrap_or_default();
         let blank = |byte: u8| byte.is_ascii_whitespace() || byte.is_ascii_control();
@@ -296,7 +291,7 @@ where
 {
     let assignments = &makefile.assignments;
     let mut outside: Vec<&Assignment> =
-        assignments.iter().filter(|a| a.name == name && !a.conditional).collect();
+        assignments.iter().filter(|a| a.name == name && a.conditionals == 0).collect();
     // Assignments before an `undefine` have no effect.
     if let Some(last) = outside.iter().rposition(|a| a.operator == Operator::Undefine) {
         outside.drain(..=last);

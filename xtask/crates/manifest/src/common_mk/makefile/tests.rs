@@ -6,7 +6,7 @@ use super::*;
 /// `NAME=VALUE@LINE`, with `?` before those that a conditional decides.
 fn read(text: &str) -> Vec<String> {
     let show = |a: &Assignment| {
-        let mark = if a.conditional { "?" } else { "" };
+        let mark = if a.conditionals > 0 { "?" } else { "" };
         format!("{mark}{}={}@{}", a.name, &text[a.value_span.clone()], a.line)
     };
     parse(text.as_bytes()).unwrap().assignments.iter().map(show).collect()
