@@ -123,11 +123,6 @@ impl Finding {
         self
     }
 
-    /// Sets another kind, with its severity.
-    pub(crate) fn reclassified_as(self, kind: FindingKind) -> Finding {
-        Finding { kind, severity: kind.severity(), ..self }
-    }
-
     /// Sets another severity than that of the kind.
     pub(crate) fn severity(mut self, severity: Severity) -> Finding {
         self.severity = severity;

@@ -31,11 +31,37 @@ pub fn parse_commands<'a>(
     systemd: Option<SystemdVersion>,
 ) -> Vec<UnitCommand<'a>> {
     let (section, keys) = command_settings(unit, systemd);
-    let mut reader = UnitReader { section, keys, ..UnitReader::default() };
-    for (path, text) in fragments {
-        reader.read(path, text);
+    let mut commands: BTreeMap<&str, Vec<UnitCommand<'a>>> = BTreeMap::new();
+    let (mut search_path, mut has_own_root): (Vec<String>, bool) = (Vec::new(), false);
+    for (fragment, text) in fragments {
+        for directive in lines_of_section(text, section) {
+            let Some((key, value)) = directive.split_once('=') else { continue };
+            let value = value.trim_matches(BLANKS);
+            match key.trim_matches(BLANKS) {
+                "ExecSearchPath" if value.is_empty() => search_path.clear(),
+                "ExecSearchPath" => search_path.extend(value.split(':').map(str::to_owned)),
+                "RootDirectory" | "RootImage" => has_own_root = !matches!(value, "" | "/"),
+                key => {
+                    let Some(key) = keys.iter().find(|known| **known == key) else { continue };
+                    let commands = commands.entry(key).or_default();
+                    // An empty assignment resets the list.
+                    if value.is_empty() {
+                        commands.clear();
+                    }
+                    for (program, may_fail) in parse_programs(value) {
+                        let (directive, search_path) = (directive.clone(), Vec::new());
+                        commands.push(UnitCommand { fragment, directive, program, search_path, may_fail });
+                    }
+                }
+            }
+        }
     }
-    reader.finish()
+    // The programs of a unit with its own root are not looked up in the image.
+    if has_own_root {
+        return Vec::new();
+    }
+    let all = commands.into_values().flatten();
+    all.map(|command| UnitCommand { search_path: search_path.clone(), ..command }).collect()
 }
 
 /// The section of a unit's own settings, and those of them with command lines as values.
@@ -61,60 +87,17 @@ fn command_settings(unit: &str, systemd: Option<SystemdVersion>) -> (&'static st
     }
 }
 
-/// The settings of one unit while its fragments are read.
-#[derive(Default)]
-struct UnitReader<'a> {
-    section: &'static str,
-    keys: &'static [&'static str],
-    commands: BTreeMap<&'static str, Vec<UnitCommand<'a>>>,
-    search_path: Vec<String>,
-    has_own_root: bool,
-}
-
-impl<'a> UnitReader<'a> {
-    fn read(&mut self, fragment: &'a UsrPath, text: &str) {
-        let mut section = String::new();
-        for line in logical_lines(text) {
-            let line = line.trim_matches(BLANKS);
-            if let Some(name) = line.strip_prefix('[') {
-                name.strip_suffix(']').unwrap_or_default().clone_into(&mut section);
-            } else if let Some((key, value)) = line.split_once('=').filter(|_| section == self.section) {
-                self.assign(fragment, key.trim_matches(BLANKS), value.trim_matches(BLANKS), line);
-            }
+fn lines_of_section(text: &str, section: &str) -> Vec<String> {
+    let (mut lines, mut is_in_section) = (Vec::new(), false);
+    for line in logical_lines(text) {
+        let line = line.trim_matches(BLANKS);
+        if let Some(name) = line.strip_prefix('[') {
+            is_in_section = name.strip_suffix(']') == Some(section);
+        } else if is_in_section {
+            lines.push(line.to_owned());
         }
     }
-
-    fn assign(&mut self, fragment: &'a UsrPath, key: &str, value: &str, line: &str) {
-        if let Some(key) = self.keys.iter().find(|known| **known == key) {
-            let commands = self.commands.entry(key).or_default();
-            // An empty assignment resets the list.
-            if value.is_empty() {
-                commands.clear();
-            }
-            commands.extend(parse_programs(value).into_iter().map(|(program, may_fail)| UnitCommand {
-                fragment,
-                directive: line.to_owned(),
-                program,
-                search_path: Vec::new(),
-                may_fail,
-            }));
-        }
-        match key {
-            "ExecSearchPath" if value.is_empty() => self.search_path.clear(),
-            "ExecSearchPath" => self.search_path.extend(value.split(':').map(str::to_owned)),
-            "RootDirectory" | "RootImage" => self.has_own_root = !matches!(value, "" | "/"),
-            _ => {}
-        }
-    }
-
-    fn finish(self) -> Vec<UnitCommand<'a>> {
-        // The programs of such a unit are not looked up in the image.
-        if self.has_own_root {
-            return Vec::new();
-        }
-        let all = self.commands.into_values().flatten();
-        all.map(|command| UnitCommand { search_path: self.search_path.clone(), ..command }).collect()
-    }
+    lines
 }
 
 /// The lines of a unit with their continuations. A comment within a continuation is skipped; the continuation goes on

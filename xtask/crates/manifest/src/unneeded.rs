@@ -7,13 +7,13 @@ use crate::known_dlopens;
 use crate::library_name::LibraryName;
 use crate::plan::bump::ImageTrees;
 use crate::plan::stage1_sources::Stage1Sources;
-use crate::selection::{Location, Selection};
+use crate::selection::Selection;
 use crate::unit_and_script_execs;
 use crate::unlisted_execs::started_by;
 use crate::unsatisfied_dependencies::loaders_with_without_env;
 use coreos_types::{Board, Flavor, Result, word_enum};
 use usr::{
-    DynamicLoader, FileInfo, Node, NodeKind, UsrPath, UsrTree,
+    DynamicLoader, FileInfo, NodeKind, UsrPath,
     file_info::{is_loader_name, is_systemd_program},
 };
 
@@ -69,9 +69,20 @@ pub fn find_unneeded(
                 if sources.outside.contains_key(location.file) {
                     continue;
                 }
-                let category = UsrPath::new(line).ok().and_then(|path| unneeded.get(&path).copied());
+                let path = UsrPath::new(line).ok();
+                let category = path.as_ref().and_then(|path| unneeded.get(path).copied());
+                let new = |category| UnneededLine {
+                    category,
+                    file: location.file.to_owned(),
+                    line: location.line,
+                    path: line.to_owned(),
+                    resolved_path: path
+                        .and_then(|path| tree.resolve(&path).end.node().map(ToString::to_string))
+                        .unwrap_or_else(|| line.to_owned()),
+                    bytes: if let NodeKind::File { size, .. } = node.kind { size } else { 0 },
+                    used_by: BTreeSet::new(),
+                };
                 let key = (location.file.to_owned(), line.to_owned());
-                let new = |category| UnneededLine::new(category, location, line, node, tree);
                 let known = found.entry(key).or_insert_with(|| category.map(new));
                 match (known.as_mut(), category) {
                     (Some(known), Some(category)) => {
@@ -87,27 +98,6 @@ pub fn find_unneeded(
     let mut lines: Vec<UnneededLine> = found.into_values().flatten().collect();
     lines.sort();
     Ok(lines)
-}
-
-impl UnneededLine {
-    fn new(
-        category: UnneededCategory,
-        location: Location<'_>,
-        line: &str,
-        node: &Node,
-        tree: &UsrTree,
-    ) -> UnneededLine {
-        let end = UsrPath::new(line).ok().and_then(|path| tree.resolve(&path).end.node().cloned());
-        UnneededLine {
-            category,
-            file: location.file.to_owned(),
-            line: location.line,
-            path: line.to_owned(),
-            resolved_path: end.map_or_else(|| line.to_owned(), |end| end.to_string()),
-            bytes: if let NodeKind::File { size, .. } = node.kind { size } else { 0 },
-            used_by: BTreeSet::new(),
-        }
-    }
 }
 
 /// What the files of a selection load, start and name.

@@ -39,8 +39,11 @@ fn check_file(lint: &mut Lint<'_, '_>, file: &str, text: &ManifestFile, context:
     let malformed: BTreeSet<usize> =
         malformed_line::find(text, lint.index).into_iter().map(|line| line.index).collect();
     let finding = |lint: &Lint<'_, '_>, at: usize, message: String, suggestion: Suggestion| {
-        let location = Location { file, line: at + 1 };
-        lint.finding(FindingKind::Missing, location, &text.lines()[at].text, message, suggestion)
+        let (location, path) = (Location { file, line: at + 1 }, &text.lines()[at].text);
+        // A redundant line that is in the image is not a missing one.
+        let is_in_image = lint.index.tree.get(path).is_some();
+        let kind = if is_in_image { FindingKind::Tidy } else { FindingKind::Missing };
+        lint.finding(kind, location, path, message, suggestion)
     };
     let mut moved: BTreeMap<(UsrPath, UsrPath), Vec<usize>> = BTreeMap::new();
     let mut without_candidates: Vec<usize> = Vec::new();
@@ -63,12 +66,7 @@ fn check_file(lint: &mut Lint<'_, '_>, file: &str, text: &ManifestFile, context:
             continue;
         }
         let (message, suggestion) = describe(&path, &found, file, context);
-        let mut finding = finding(lint, at, message, suggestion).candidates(found.outcome.candidates());
-        // A redundant line that is in the image is not a missing one.
-        if lint.index.tree.get(path.as_str()).is_some() {
-            finding = finding.reclassified_as(FindingKind::Tidy);
-        }
-        lint.emit(finding);
+        lint.emit(finding(lint, at, message, suggestion).candidates(found.outcome.candidates()));
     }
     if let Some(&at) = without_candidates.get(MAX_REPORTED) {
         let more = without_candidates.len() - MAX_REPORTED;
