@@ -6,7 +6,6 @@
 //! input.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 
 use xshell::{Shell, cmd};
@@ -33,12 +32,6 @@ const SIGNERS: [(&[&str], &str); 3] = [
     (&["gpg.x509.program"], "gpgsm"),
     (&["gpg.ssh.program"], "ssh-keygen"),
 ];
-
-/// A file's entry in the last commit.
-struct HeadEntry {
-    mode: String,
-    oid: String,
-}
 
 /// Checks that there is a repository to commit to.
 ///
@@ -67,11 +60,10 @@ pub fn check_committable(root: &Path, files: &[&str]) -> Result<()> {
     git.check_git_dir_symlinks()?;
     let mut changed = Vec::new();
     for file in files {
-        let Some(committed) = git.head_entry(file)? else { return Err(git.untracked_error(file)) };
+        let (mode, oid) = git.head_entry(file)?;
         let staged = git.run(&["ls-files", "--stage", "-z", "--", file])?;
-        let in_index = format!("{} {} 0\t", committed.mode, committed.oid);
         let bytes = fs::read(root.join(file)).with_context(|| format!("cannot read {file}"))?;
-        if !staged.starts_with(&in_index) || git.hash_object(&bytes, false)? != committed.oid {
+        if !staged.starts_with(&format!("{mode} {oid} 0\t")) || git.hash_object(&bytes, false)? != oid {
             changed.push(*file);
         }
     }
@@ -141,45 +133,49 @@ impl Git<'_> {
         let head = head.trim();
         let mut entries = Vec::new();
         for file in files {
-            let committed = self.head_entry(file)?.ok_or_else(|| self.untracked_error(file))?;
+            let (mode, _) = self.head_entry(file)?;
             let bytes = fs::read(self.root.join(file)).with_context(|| format!("cannot read {file}"))?;
             let oid = self.hash_object(&bytes, true)?;
-            entries.extend(format!("{} {oid}\t{}{file}\0", committed.mode, self.prefix).into_bytes());
+            entries.extend(format!("{mode} {oid}\t{}{file}\0", self.prefix).into_bytes());
         }
-        let index = create_index_dir()?;
-        let own_index = Some(index.path().join("index"));
-        self.run_with(&["read-tree", head], None, own_index.as_deref())?;
-        let update = ["update-index", "-z", "--index-info"];
-        self.run_with(&update, Some(&entries), own_index.as_deref())?;
-        let tree = self.run_with(&["write-tree"], None, own_index.as_deref())?;
+        let update_index = || self.run_with_input(&["update-index", "-z", "--index-info"], &entries);
+        let own_index = TempPath::create_dir(".xtask-index")?;
+        let variable = self.shell.push_env("GIT_INDEX_FILE", own_index.path().join("index"));
+        self.run(&["read-tree", head])?;
+        update_index()?;
+        let tree = self.run(&["write-tree"])?;
+        drop(variable);
         let mut arguments = vec!["commit-tree", tree.trim(), "-p", head, "-F", "-"];
         if self.user_config("commit.gpgSign").is_some_and(|value| value == "true") {
             arguments.push("-S");
         }
-        let made = self.run_with(&arguments, Some(message.as_bytes()), None)?;
+        let made = self.run_with_input(&arguments, message.as_bytes())?;
         let subject = message.lines().next().unwrap_or_default();
         self.run(&["update-ref", "-m", &format!("commit: {subject}"), "HEAD", made.trim(), head])?;
         // The commit exists; if the index cannot be updated, git status shows the files as changed.
-        let _ = self.run_with(&update, Some(&entries), None);
+        let _ = update_index();
         let name = self.run(&["rev-parse", "--short", made.trim()]);
         Ok(name.map_or_else(|_| "HEAD".to_owned(), |name| name.trim().to_owned()))
     }
 
-    /// A file's entry in the last commit; `None` if the commit does not have the file.
-    fn head_entry(&self, file: &str) -> Result<Option<HeadEntry>> {
+    /// The mode and the object ID of a file in the last commit.
+    ///
+    /// # Errors
+    /// The commit does not have the file.
+    fn head_entry(&self, file: &str) -> Result<(String, String)> {
         let listed = self.run(&["ls-tree", "-z", "HEAD", "--", file])?;
         // MODE TYPE OID\tPATH
-        Ok(match listed.split([' ', '\t']).collect::<Vec<_>>()[..] {
-            [mode, "blob", oid, ..] => Some(HeadEntry { mode: mode.to_owned(), oid: oid.to_owned() }),
-            _ => None,
-        })
+        match listed.split([' ', '\t']).collect::<Vec<_>>()[..] {
+            [mode, "blob", oid, ..] => Ok((mode.to_owned(), oid.to_owned())),
+            _ => Err(self.untracked_error(file)),
+        }
     }
 
     /// The object ID of `bytes` as a blob, without filters.
     fn hash_object(&self, bytes: &[u8], writes_object: bool) -> Result<String> {
         let write: &[&str] = if writes_object { &["-w"] } else { &[] };
         let arguments = [&["hash-object"], write, &["--no-filters", "--stdin"]].concat();
-        self.run_with(&arguments, Some(bytes), None).map(|oid| oid.trim().to_owned())
+        self.run_with_input(&arguments, bytes).map(|oid| oid.trim().to_owned())
     }
 
     fn untracked_error(&self, file: &str) -> Error {
@@ -222,10 +218,10 @@ impl Git<'_> {
     }
 
     fn run(&self, arguments: &[&str]) -> Result<String> {
-        self.run_with(arguments, None, None)
+        self.run_with_input(arguments, b"")
     }
 
-    fn run_with(&self, arguments: &[&str], stdin: Option<&[u8]>, index: Option<&Path>) -> Result<String> {
+    fn run_with_input(&self, arguments: &[&str], stdin: &[u8]) -> Result<String> {
         let root = self.root;
         let mut overrides = OVERRIDES.map(str::to_owned).to_vec();
         if arguments.contains(&"-S") {
@@ -237,14 +233,9 @@ impl Git<'_> {
         }
         let overrides = overrides.iter().flat_map(|value| ["-c", value]);
         // File names are literal, not patterns.
-        let mut git = cmd!(self.shell, "git --literal-pathspecs {overrides...} -C {root} {arguments...}");
-        if let Some(index) = index {
-            git = git.env("GIT_INDEX_FILE", index);
-        }
-        if let Some(bytes) = stdin {
-            git = git.stdin(bytes);
-        }
+        let git = cmd!(self.shell, "git --literal-pathspecs {overrides...} -C {root} {arguments...}");
         let output = git
+            .stdin(stdin)
             .quiet()
             .ignore_status()
             .output()
@@ -272,16 +263,4 @@ pub fn source_links(root: &Path) -> Option<SourceLinks> {
 pub fn has_tracked_files(root: &Path, path: &str) -> bool {
     let tracked = Git::open(root).and_then(|git| git.run(&["ls-files", "-z", "--", path]));
     tracked.is_ok_and(|names| !names.is_empty())
-}
-
-/// Creates a directory for git's index.
-fn create_index_dir() -> Result<TempPath> {
-    let create = |number| match TempPath::create_dir(&format!(".xtask-index-{}-{number}", std::process::id()))
-    {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => None,
-        created => Some(created),
-    };
-    let cannot = || "cannot create a temporary directory for git's index";
-    let created = (0..64).find_map(create);
-    created.ok_or_else(|| Error::failed(cannot()).with_cause("every name exists"))?.with_context(cannot)
 }

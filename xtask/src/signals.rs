@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
@@ -88,6 +89,9 @@ fn print_termination_message(signal: i32) {
     }
 }
 
+/// Largest number in the name of a temporary directory.
+const MAX_NUMBER: u32 = 64;
+
 /// A temporary file or directory: removed when dropped, and when a signal ends the process.
 #[derive(Debug)]
 pub struct TempPath {
@@ -102,16 +106,26 @@ impl TempPath {
         TempPath { path }
     }
 
-    /// Creates a directory with mode 0700 in the system's temporary directory.
+    /// Creates a directory with mode 0700 in the system's temporary directory: `PREFIX-PID-NUMBER`. The number is 0
+    /// unless another user, or an earlier process with this ID, has left a file of that name.
     ///
     /// # Errors
-    /// The name exists, or the directory cannot be created.
-    pub fn create_dir(name: &str) -> std::io::Result<TempPath> {
-        let path = std::env::temp_dir().join(name);
+    /// The directory cannot be created.
+    pub fn create_dir(prefix: &str) -> Result<TempPath> {
+        let mut number = 0;
         // Registered afterwards: only a directory created here is removed at the end.
         with_signals_deferred(|| {
-            fs::DirBuilder::new().mode(0o700).create(&path)?;
-            Ok(TempPath::register(path))
+            loop {
+                let path = std::env::temp_dir().join(format!("{prefix}-{}-{number}", std::process::id()));
+                match fs::DirBuilder::new().mode(0o700).create(&path) {
+                    Err(error) if error.kind() == ErrorKind::AlreadyExists && number < MAX_NUMBER => {
+                        number += 1
+                    }
+                    created => {
+                        return created.with_path("cannot create", &path).map(|()| TempPath::register(path));
+                    }
+                }
+            }
         })
     }
 

@@ -27,8 +27,7 @@ impl DemoDir {
     /// # Errors
     /// The temporary directory cannot be written.
     pub fn make(certificate: &str) -> Result<DemoDir> {
-        let name = format!("{DIR_PREFIX}{}", std::process::id());
-        let root = TempPath::create_dir(&name).with_context(|| format!("cannot create {name}"))?;
+        let root = TempPath::create_dir(DIR_PREFIX)?;
         let [tree, signing_key, cache] =
             ["tree", "signing-key.asc", "cache"].map(|name| root.path().join(name));
         for (path, content) in example::FILES.into_iter().chain(example::MAKEFILES) {
@@ -50,8 +49,8 @@ impl DemoDir {
     }
 }
 
-/// The name of the directory, up to the process id.
-const DIR_PREFIX: &str = "coreos-xtask-demo-";
+/// The name of the directory, up to the process ID.
+const DIR_PREFIX: &str = "coreos-xtask-demo";
 /// The file with the exports, while the demo is served.
 const ENV_FILE: &str = "env";
 
@@ -62,10 +61,11 @@ const ENV_FILE: &str = "env";
 pub fn read_served_env() -> Result<String> {
     let directories = fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
     let served = directories.filter_map(|entry| {
-        let process: u32 = entry.file_name().to_str()?.strip_prefix(DIR_PREFIX)?.parse().ok()?;
+        let name = entry.file_name();
+        let (process, _) = name.to_str()?.strip_prefix(DIR_PREFIX)?.strip_prefix('-')?.split_once('-')?;
         let metadata = fs::symlink_metadata(entry.path()).ok()?;
         let is_own = metadata.is_dir() && metadata.uid() == effective_uid();
-        let is_running = Path::new("/proc").join(process.to_string()).is_dir();
+        let is_running = process.parse::<u32>().is_ok() && Path::new("/proc").join(process).is_dir();
         let file = entry.path().join(ENV_FILE);
         let started = fs::metadata(&file).and_then(|file| file.modified()).ok()?;
         (is_own && is_running).then_some((started, file))

@@ -20,9 +20,7 @@ pub(super) struct TreeCopy<'a> {
 impl<'a> TreeCopy<'a> {
     /// Copies a tree into the system's temporary directory, without earlier builds and git's files.
     pub(super) fn create(root: &Path, sources: &'a Stage1Sources) -> Result<TreeCopy<'a>> {
-        let name = format!("coreos-xtask-unneeded-{}", std::process::id());
-        let directory = TempPath::create_dir(&name).with_context(|| format!("cannot create {name}"))?;
-        let copy = TreeCopy { directory, sources };
+        let copy = TreeCopy { directory: TempPath::create_dir("coreos-xtask-unneeded")?, sources };
         copy_directory(root, &copy.path(), true)?;
         Ok(copy)
     }
