@@ -14,7 +14,7 @@ use toml_edit::{DocumentMut, Item};
 use openpgp_policy::{Fingerprint, Pin, TrustPolicy};
 
 use crate::bounded_file;
-use crate::cli::AdvisorySource;
+use crate::cli::{AdvisorySource, ImageArgs};
 use crate::keyring::{Keyring, read_certificates};
 use crate::trusted_owners::TrustedOwners;
 use coreos_types::{Error, ErrorExt, Result, ResultExt, Vendor, Vendors, shell};
@@ -22,9 +22,9 @@ use coreos_types::{Error, ErrorExt, Result, ResultExt, Vendor, Vendors, shell};
 /// The settings of `[workspace.metadata.stage1]`, overridden by the `XTASK_*` variables.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Config {
-    /// `mirror`, `XTASK_MIRROR`.
+    /// `mirror`, `XTASK_MIRROR`, `--mirror`.
     pub mirror: Option<String>,
-    /// `allow-hosts`, then `XTASK_ALLOW_HOSTS`, separated by commas: hosts that the URL of a `--repo` tree may have.
+    /// `allow-hosts`, then `XTASK_ALLOW_HOSTS`, separated by commas, then `--allow-host`: hosts that the URL of a `--repo` tree may have.
     pub allow_hosts: Vec<String>,
     /// `signing-key`, `XTASK_SIGNING_KEY`: a certificate instead of the pinned keys.
     pub signing_key: Option<PathBuf>,
@@ -68,20 +68,17 @@ impl Config {
     pub fn read() -> Result<Config> {
         let workspace = fs::canonicalize(own_workspace()).unwrap_or_else(|_| own_workspace());
         let path = workspace.join("Cargo.toml");
-        let mut settings = match bounded_file::read(&path, MAX_CARGO_TOML) {
-            Ok(text) => {
-                let settings = Config::parse_cargo_toml(&String::from_utf8_lossy(&text))
-                    .with_path("cannot use", &path)?;
-                if settings != Config::default() {
-                    let checked = TrustedOwners::from_env().check_file(&workspace, &path);
-                    checked.with_context(|| "cannot use [workspace.metadata.stage1]")?;
-                }
-                settings
-            }
+        let text = match bounded_file::read(&path, MAX_CARGO_TOML) {
             // A program that was moved out of its workspace has no configuration file.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Config::default(),
-            Err(error) => return Err(error).with_path("cannot read", &path),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            text => text.with_path("cannot read", &path)?,
         };
+        let settings = Config::parse_cargo_toml(&String::from_utf8_lossy(&text));
+        let mut settings = settings.with_path("cannot use", &path)?;
+        if settings != Config::default() {
+            let checked = TrustedOwners::from_env().check_file(&workspace, &path);
+            checked.with_context(|| "cannot use [workspace.metadata.stage1]")?;
+        }
         settings.signing_key = settings.signing_key.map(|key| workspace.join(key));
         settings.vendor_certificates.iter_mut().for_each(|path| *path = workspace.join(&path));
         if let Some(AdvisorySource::File(file)) = &mut settings.advisories {
@@ -110,6 +107,12 @@ impl Config {
                 .with_hint("export XTASK_CACHE_EXPIRY=off")?;
         }
         Ok(settings)
+    }
+
+    /// Sets what the options of a run override.
+    pub fn override_with(&mut self, args: &ImageArgs) {
+        self.mirror = args.mirror.clone().or(self.mirror.take());
+        self.allow_hosts.extend_from_slice(&args.allow_hosts);
     }
 
     /// Parses the text of a Cargo.toml.

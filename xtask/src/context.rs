@@ -26,7 +26,7 @@ const COREOS_LAST: u64 = 2514;
 pub struct Context<'a> {
     /// Prints progress and diagnostics.
     pub term: &'a Term,
-    /// Configuration of the environment and this program's workspace.
+    /// Configuration of the options, the environment and this program's workspace.
     pub settings: Config,
     /// A cache to use instead of the user's own.
     pub cache: Option<Cache>,
@@ -78,9 +78,10 @@ impl<'a> Context<'a> {
     ///
     /// # Errors
     /// As [`Context::recover_and_load`].
-    pub fn load_with_config(term: &'a Term, cli: &Cli, settings: Config) -> Result<Context<'a>> {
+    pub fn load_with_config(term: &'a Term, cli: &Cli, mut settings: Config) -> Result<Context<'a>> {
         let cwd = current_dir()?;
         if let Some(args) = cli.command.image_args() {
+            settings.override_with(args);
             if let Some(id) = args.brand.as_deref().filter(|id| settings.vendors.get(id).is_none()) {
                 return Err(unknown_vendor_error(id, &settings.vendors));
             }
@@ -167,17 +168,12 @@ impl<'a> Context<'a> {
         self.settings.vendors.get(flags.brand.as_deref()?)
     }
 
-    /// The mirror of `--mirror`, else of the configuration.
-    pub fn mirror<'m>(&'m self, args: &'m ImageArgs) -> Option<&'m String> {
-        args.mirror.as_ref().or(self.settings.mirror.as_ref())
-    }
-
     /// Checks, before a request, that the vendor of `--brand` can have a release. A mirror may have any.
     ///
     /// # Errors
     /// The number is outside the vendor's first and last release.
     pub fn ensure_vendor_has_release(&self, flags: &ImageArgs, release: &Release) -> Result<()> {
-        let is_vendors_server = flags.images.is_empty() && self.mirror(flags).is_none();
+        let is_vendors_server = flags.images.is_empty() && self.settings.mirror.is_none();
         let requested = self.requested_vendor(flags).filter(|_| is_vendors_server);
         let Some(vendor) = requested else { return Ok(()) };
         let why = if vendor == Vendor::FLATCAR && release.major() < FLATCAR_FIRST {
@@ -231,11 +227,10 @@ impl<'a> Context<'a> {
 /// The warning that `--channel` does not select the image: a local image and a mirror are on no channel.
 fn ignored_channel_warning(command: &str, args: &ImageArgs, settings: &Config) -> Option<String> {
     let channel = args.channel?;
-    let has_mirror = args.mirror.is_some() || settings.mirror.is_some();
     let source = match args.images.is_empty() {
         false => "--image",
         // A long-term stream is a directory of the mirror.
-        true if has_mirror && channel.year.is_none() => "the mirror",
+        true if settings.mirror.is_some() && channel.year.is_none() => "the mirror",
         true => return None,
     };
     let effect = match command {
@@ -259,7 +254,7 @@ mod tests {
     #[test]
     fn channel_without_effect_is_reported() {
         let own_mirror = Config { mirror: Some("https://m.example".to_owned()), ..Config::default() };
-        for (line, settings, expected) in [
+        for (line, mut settings, expected) in [
             ("fetch --channel beta", Config::default(), None),
             ("fetch --channel beta", own_mirror.clone(), Some("the mirror: it has no effect here")),
             (
@@ -279,6 +274,7 @@ mod tests {
             let words = ["xtask"].into_iter().chain(line.split(' ')).map(Into::into);
             let cli = crate::cli::parse(words).unwrap();
             let args = cli.command.image_args().unwrap();
+            settings.override_with(args);
             let warning = ignored_channel_warning(&cli.name, args, &settings);
             assert_eq!(warning.is_some(), expected.is_some(), "{line}: {warning:?}");
             assert!(warning.unwrap_or_default().contains(expected.unwrap_or_default()), "{line}");

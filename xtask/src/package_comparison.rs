@@ -97,7 +97,7 @@ impl PackageComparison<'_> {
     /// The signed list of a release's packages; `None` for a run from local files, and if the list is not available.
     fn fetch_package_list(&self, board: Board, release: &Release) -> Option<Vec<Package>> {
         let PackageComparison { context, args, .. } = *self;
-        let is_local = !args.images.is_empty() && args.mirror.is_none() && context.settings.mirror.is_none();
+        let is_local = !args.images.is_empty() && context.settings.mirror.is_none();
         if is_local || args.offline {
             return None;
         }

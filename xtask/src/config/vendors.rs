@@ -49,7 +49,7 @@ pub(super) fn parse(item: Option<&Item>) -> Result<(Vendors, Vec<PathBuf>)> {
                 .with_hint("use another name"));
         }
         vendors.add(table.to_vendor(name)?);
-        certificates.extend(table.optional_string("certificate")?.map(PathBuf::from));
+        certificates.extend(table.get("certificate", parse_string)?.map(PathBuf::from));
     }
     Ok((vendors, certificates))
 }
@@ -73,9 +73,9 @@ impl VendorTable<'_> {
         let is_file = |c: char| c.is_ascii_alphanumeric() || "._-+".contains(c);
         let is_variable = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
         let word = |key, default: String, is_valid: &dyn Fn(char) -> bool| {
-            self.check_word(key, self.optional_string(key)?.unwrap_or(default), is_valid)
+            self.check_word(key, self.get(key, parse_string)?.unwrap_or(default), is_valid)
         };
-        if name.is_empty() || name.starts_with(['.', '-']) || name.len() > 100 || !name.chars().all(is_id) {
+        if !is_word(name, &is_id) {
             return Err(Error::failed(format!("stage1.{} is not a name of a vendor", self.table_path))
                 .with_hint(
                     "use lower-case letters, digits and hyphens: [workspace.metadata.stage1.vendors.acme]",
@@ -94,7 +94,7 @@ impl VendorTable<'_> {
                 .map_err(|why| self.error("pins", &why.to_string()))
         };
         let url = |key: &'static str| {
-            self.optional_string(key)?.map(|url| self.parse_https_url(key, &url)).transpose()
+            self.get(key, parse_string)?.map(|url| self.parse_https_url(key, &url)).transpose()
         };
         Ok(Vendor {
             id: leak(name),
@@ -141,12 +141,10 @@ impl VendorTable<'_> {
         Ok(leak(text.trim_end_matches('/')))
     }
 
-    fn optional_string(&self, key: &str) -> Result<Option<String>> {
-        self.keys
-            .get(key)
-            .map(|item| parse_string(&format!("{}.{key}", self.table_path), item))
-            .transpose()
-            .map_err(|why| self.with_example(key, why))
+    /// The value of a key; `None` without the key.
+    fn get<T>(&self, key: &str, parse: fn(&str, &Item) -> Result<T>) -> Result<Option<T>> {
+        let parse = |item| parse(&format!("{}.{key}", self.table_path), item);
+        self.keys.get(key).map(parse).transpose().map_err(|why| self.with_example(key, why))
     }
 
     /// The parsed texts of an array, which must not be empty.
@@ -156,12 +154,7 @@ impl VendorTable<'_> {
         default: &[&str],
         parse: impl Fn(String) -> Result<T>,
     ) -> Result<&'static [T]> {
-        let item = self
-            .keys
-            .get(key)
-            .map(|item| parse_strings(&format!("{}.{key}", self.table_path), item))
-            .transpose();
-        let texts = item.map_err(|why| self.with_example(key, why))?;
+        let texts = self.get(key, parse_strings)?;
         let texts = texts.unwrap_or_else(|| default.iter().map(|&text| text.to_owned()).collect());
         if texts.is_empty() {
             return Err(self.error(key, "it is missing or empty"));
@@ -170,10 +163,10 @@ impl VendorTable<'_> {
     }
 
     fn check_word(&self, key: &str, word: String, is_valid: &dyn Fn(char) -> bool) -> Result<&'static str> {
-        let is_word = (1..=100).contains(&word.len())
-            && !word.starts_with(['.', '-', ' '])
-            && word.chars().all(is_valid);
-        if is_word { Ok(leak(&word)) } else { Err(self.error(key, &format!("{word:?} is not valid there"))) }
+        match is_word(&word, is_valid) {
+            true => Ok(leak(&word)),
+            false => Err(self.error(key, &format!("{word:?} is not valid there"))),
+        }
     }
 
     fn error(&self, key: &str, why: &str) -> Error {
@@ -187,6 +180,11 @@ impl VendorTable<'_> {
         let example = KEYS.iter().find(|(known, _)| *known == key).map_or("", |(_, example)| example);
         error.with_hint(format!("write it as {key} = {example}"))
     }
+}
+
+/// Whether a text is a name of a vendor, file or variable that has only valid characters.
+fn is_word(text: &str, is_valid: &dyn Fn(char) -> bool) -> bool {
+    (1..=100).contains(&text.len()) && !text.starts_with(['.', '-', ' ']) && text.chars().all(is_valid)
 }
 
 /// A text that lives as long as the process; the configuration is read once.

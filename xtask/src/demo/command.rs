@@ -83,9 +83,8 @@ impl DemoSession {
         let options = paths.into_iter().flat_map(|(option, path)| [option.into(), path.into()]);
         let cli = cli::parse(words.into_iter().chain(options)).map_err(broken_example_error)?;
         let Command::BumpCoreos(flags) = &cli.command else { return Ok(()) };
-        let cache = Some(Cache::new(&self.directory.cache));
-        let context =
-            Context { settings: Config::default(), cache, ..Context::recover_and_load(term, &cli)? };
+        let loaded = Context::load_with_config(term, &cli, Config::default())?;
+        let context = Context { cache: Some(Cache::new(&self.directory.cache)), ..loaded };
         bump_coreos(&context, flags, report)
     }
 

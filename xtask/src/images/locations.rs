@@ -16,7 +16,7 @@ pub(crate) fn open_store(context: &Context<'_>, flags: &ImageArgs) -> Result<Ima
         Some(cache) => cache.clone(),
         None => Cache::from_env(Some(context.tree.root()))?,
     };
-    let mirror = context.mirror(flags);
+    let mirror = context.settings.mirror.as_deref();
     if let Some(mirror) = mirror {
         // Also for local images: hints repeat the URL, so it must not have a secret.
         ReleaseUrl::from_mirror(mirror, Vendor::COREOS, Board::Amd64, context.pins.release())
@@ -25,7 +25,7 @@ pub(crate) fn open_store(context: &Context<'_>, flags: &ImageArgs) -> Result<Ima
     let config = ClientConfig {
         insecure_http: flags.insecure_http,
         offline: flags.offline,
-        trusted_hosts: allowed_hosts(context, flags)?.filter(|_| mirror.is_none()),
+        trusted_hosts: allowed_hosts(context)?.filter(|_| mirror.is_none()),
         ..ClientConfig::from_env()
     };
     let vendor = Some(context.vendor(flags));
@@ -42,11 +42,10 @@ fn with_mirror_hint(error: Error) -> Error {
 
 /// The hosts, in addition to the vendors', that the tree's URL may have; `None` is any host, for a tree without
 /// `--repo` and for the workspace of this program.
-fn allowed_hosts(context: &Context<'_>, args: &ImageArgs) -> Result<Option<Vec<String>>> {
+fn allowed_hosts(context: &Context<'_>) -> Result<Option<Vec<String>>> {
     if context.repo.is_none() || is_own_workspace(context.tree.root()) {
         return Ok(None);
     }
-    let hosts = args.allow_hosts.iter().chain(&context.settings.allow_hosts);
     let parse = |host: &String| {
         // An IPv6 address may have no brackets.
         let url = match host.matches(':').count() > 1 && !host.starts_with('[') {
@@ -60,7 +59,7 @@ fn allowed_hosts(context: &Context<'_>, args: &ImageArgs) -> Result<Option<Vec<S
         };
         url.map(|url| url.host().to_owned()).ok_or_else(error)
     };
-    hosts.map(parse).collect::<Result<_>>().map(Some)
+    context.settings.allow_hosts.iter().map(parse).collect::<Result<_>>().map(Some)
 }
 
 /// Locations of the releases of a run.
@@ -75,7 +74,7 @@ pub(crate) struct ReleaseLocations<'a> {
 impl<'a> ReleaseLocations<'a> {
     /// Reads the tree's URL, the options and the configuration.
     pub(crate) fn new(context: &'a Context<'_>, args: &'a ImageArgs) -> Result<ReleaseLocations<'a>> {
-        let allowed_hosts = allowed_hosts(context, args)?;
+        let allowed_hosts = allowed_hosts(context)?;
         Ok(ReleaseLocations { context, args, vendor: context.vendor(args), allowed_hosts })
     }
 
@@ -87,7 +86,7 @@ impl<'a> ReleaseLocations<'a> {
         release: &Release,
         found: Option<Channel>,
     ) -> Result<ReleaseUrl> {
-        if let Some(mirror) = self.context.mirror(self.args) {
+        if let Some(mirror) = &self.context.settings.mirror {
             return ReleaseUrl::from_mirror(mirror, self.vendor, board, release).map_err(with_mirror_hint);
         }
         let channel = self.args.channel.map(|spec| spec.channel).or(found);
@@ -147,7 +146,7 @@ impl<'a> ReleaseLocations<'a> {
     pub(crate) fn candidates(&self, first: &ReleaseUrl) -> Vec<ReleaseUrl> {
         let mut candidates = vec![first.clone()];
         if self.args.channel.is_none()
-            && self.context.mirror(self.args).is_none()
+            && self.context.settings.mirror.is_none()
             && let Some(channel) = first.channel(self.vendors())
         {
             let others = self.vendor.channels.iter().filter(|other| **other != channel);
@@ -159,7 +158,7 @@ impl<'a> ReleaseLocations<'a> {
 
     /// Checks that a cached image is from the requested channel.
     pub(super) fn check_channel(&self, release: &Release, cached: &ReleaseUrl) -> Result<()> {
-        let requested = self.args.channel.filter(|_| self.context.mirror(self.args).is_none());
+        let requested = self.args.channel.filter(|_| self.context.settings.mirror.is_none());
         let Some(requested) = requested.map(|spec| spec.channel) else { return Ok(()) };
         if cached.channel(self.vendors()).is_none_or(|channel| channel == requested) {
             return Ok(());
@@ -179,7 +178,7 @@ impl<'a> ReleaseLocations<'a> {
     ) -> Error {
         let causes = urls.iter().map(|url| format!("{url}: not found"));
         let error = Error::failed(format!("there is no {kind} of {release} for {board}"));
-        let hint = match (self.context.mirror(self.args), self.args.channel) {
+        let hint = match (&self.context.settings.mirror, self.args.channel) {
             (Some(mirror), _) => {
                 format!("check the number: {mirror} needs the file BOARD/RELEASE/{}", self.vendor.pxe_image)
             }
