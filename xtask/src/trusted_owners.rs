@@ -83,7 +83,7 @@ impl TrustedOwners {
 
     /// Whether users other than the owner may write to a file: by the mode bit for others, or by the group's bit unless
     /// the group is the owner's private one.
-    pub(crate) fn is_writable_by_others(&self, file: &Metadata) -> bool {
+    fn is_writable_by_others(&self, file: &Metadata) -> bool {
         // The mode of a symlink has no effect (symlink(7)).
         let writable = |bit| !file.is_symlink() && file.mode() & bit != 0;
         writable(0o002) || writable(0o020) && !self.accounts.is_private_group(file.uid(), file.gid())

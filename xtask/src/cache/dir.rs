@@ -104,7 +104,7 @@ impl Cache {
     }
 
     /// The directory of all files: the root, or this user's private subdirectory of it.
-    pub(super) fn private_root(&self) -> Result<PathBuf> {
+    fn private_root(&self) -> Result<PathBuf> {
         match fs::metadata(&self.root) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(self.root.clone()),
             Err(error) => Err(error)

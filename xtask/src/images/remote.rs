@@ -45,7 +45,7 @@ pub(super) fn open_release_images(
 
 /// Reads the newest release of a channel from its `current` directory. The image is then downloaded from the release's
 /// own directory.
-pub(super) fn fetch_latest_of_board(
+fn fetch_latest_of_board(
     store: &ImageStore,
     locations: &ReleaseLocations<'_>,
     board: Board,

@@ -26,7 +26,7 @@ const MAX_CERTIFICATE_FILE: u64 = (4 << 20) + 1;
 pub type FetchFn<'a> = &'a dyn Fn(&str) -> Result<Vec<u8>>;
 
 /// Key servers in the order of requests; `{fingerprint}` is replaced by the pin's 40 or 64 hex digits.
-pub const KEY_SERVERS: [&str; 2] = [
+const KEY_SERVERS: [&str; 2] = [
     "https://keys.openpgp.org/vks/v1/by-fingerprint/{fingerprint}",
     "https://keyserver.ubuntu.com/pks/lookup?op=get&options=mr&search=0x{fingerprint}",
 ];
@@ -95,11 +95,6 @@ impl Keyring {
     #[must_use]
     pub fn with_vendor_certificates(self, vendor_certificates: Vec<Certificate>) -> Keyring {
         Keyring { vendor_certificates, ..self }
-    }
-
-    /// The trust policy.
-    pub fn policy(&self) -> &TrustPolicy {
-        &self.policy
     }
 
     /// The certificates that are available without a request: explicit ones, else cached and built-in ones merged. An

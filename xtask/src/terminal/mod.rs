@@ -239,7 +239,7 @@ impl Term {
     ///
     /// # Errors
     /// As [`Term::print_report`].
-    pub fn print_result(&self, text: &StyledText) -> Result<()> {
+    fn print_result(&self, text: &StyledText) -> Result<()> {
         print_stdout(&ansi::paint(text, self.color_stdout))
     }
 

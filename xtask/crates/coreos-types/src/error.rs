@@ -66,7 +66,7 @@ impl Error {
     }
 
     /// A panic that was caught, in another thread or in a parser of untrusted bytes: a bug, here or in a dependency.
-    pub fn from_panic(what: &str, panic: &(dyn Any + Send)) -> Error {
+    fn from_panic(what: &str, panic: &(dyn Any + Send)) -> Error {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
         Error::failed(format!("{what} panicked")).with_cause(text.unwrap_or("no message"))

@@ -125,7 +125,7 @@ fn is_digit(c: char) -> bool {
 
 /// Compares versions as Debian does (deb-version(7)): numbers as numbers, `~` before the end of the text, letters
 /// before other characters. Words for a version before the final one (`rc`, `beta`, …) count as `~`.
-pub fn compare_versions(one: &str, other: &str) -> Ordering {
+fn compare_versions(one: &str, other: &str) -> Ordering {
     let (mut one, mut other) = (one, other);
     loop {
         let (text, text_other) =

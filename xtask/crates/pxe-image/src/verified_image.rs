@@ -9,7 +9,7 @@ use super::signature_check::SignatureCheck;
 use super::temp_file::TempFileDir;
 use super::unverified_read::{Payload, read_unverified};
 use super::usr_squashfs::UsrSquashfs;
-use coreos_types::{Error, Result, Signer};
+use coreos_types::{Error, Result, ResultExt, Signer};
 
 /// An image that was read once, and verified during that read. [`VerifiedImage::read_and_verify`] is its only constructor.
 #[derive(Debug)]
@@ -36,21 +36,17 @@ impl VerifiedImage {
     ) -> Result<VerifiedImage> {
         let limits = InflateLimits { compressed_size: size, ..InflateLimits::default() };
         let payload = Payload::PxeImage(temp_dir.clone(), limits);
-        let read = read_unverified(stream, check, payload).map_err(|error| add_context(source, error))?;
-        let outcome = read.check.finish().map_err(|error| add_context(source, error))?;
+        let about = || unusable_image(source);
+        let read = read_unverified(stream, check, payload).with_context(about)?;
+        let outcome = read.check.finish().with_context(about)?;
         let squashfs = read.squashfs.unwrap_or_else(|| Err(Error::failed("it was not extracted")));
         Ok(VerifiedImage {
             source: source.to_owned(),
             digest: read.digest,
             signer: outcome.signer,
             signature_digests: outcome.signature_digests,
-            squashfs: squashfs.map_err(|error| add_context(source, error))?,
+            squashfs: squashfs.with_context(about)?,
         })
-    }
-
-    /// The URL or path of the image.
-    pub fn source(&self) -> &str {
-        &self.source
     }
 
     /// The digest of the `.cpio.gz`.
@@ -73,10 +69,10 @@ impl VerifiedImage {
     /// # Errors
     /// The squashfs is malformed or not supported.
     pub fn open(self) -> Result<UsrSquashfs> {
-        UsrSquashfs::open_verified(self.squashfs).map_err(|error| add_context(&self.source, error))
+        UsrSquashfs::open_verified(self.squashfs).with_context(|| unusable_image(&self.source))
     }
 }
 
-fn add_context(source: &str, error: Error) -> Error {
-    error.context(format!("cannot use the image {source}"))
+fn unusable_image(source: &str) -> String {
+    format!("cannot use the image {source}")
 }

@@ -48,7 +48,7 @@ impl FileInfo {
 }
 
 /// The maximum length of a [`FileInfo::Text`], in bytes.
-pub const MAX_TEXT: usize = 64 << 10;
+const MAX_TEXT: usize = 64 << 10;
 
 /// The bytes that are read of every file: more than `MAX_TEXT`, so that longer texts are detected, and usually all headers.
 const HEAD_LEN: u64 = 128 << 10;
@@ -168,7 +168,7 @@ fn inspect_non_elf(path: &UsrPath, bytes: &[u8]) -> FileInfo {
 
 /// Whether the file at this path is read as a text: os-release and similar files, `ld.so.conf`, and units with their
 /// drop-ins.
-pub fn is_read_as_text(path: &UsrPath) -> bool {
+fn is_read_as_text(path: &UsrPath) -> bool {
     match path.as_str() {
         "share/coreos/release" | "share/flatcar/release" => true,
         text if text.starts_with("etc/ld.so.conf") => true,

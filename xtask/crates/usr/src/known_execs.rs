@@ -24,7 +24,7 @@ const fn on_request(starter: &'static str, program: &'static str, source: &'stat
 }
 
 /// The known programs. A row applies only to images that have the program: older releases work without it.
-pub const KNOWN_EXECS: &[KnownExec] = &[
+const KNOWN_EXECS: &[KnownExec] = &[
     required(
         "systemd/systemd",
         "systemd-executor",

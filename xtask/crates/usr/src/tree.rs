@@ -189,13 +189,6 @@ impl UsrTree {
         }
     }
 
-    /// Replaces the content info of a regular file; any other path is ignored.
-    pub fn set_file_info(&mut self, path: &UsrPath, new: FileInfo) {
-        if let Some(Node { kind: NodeKind::File { info, .. }, .. }) = self.nodes.get_mut(path) {
-            *info = OnceLock::from(new);
-        }
-    }
-
     /// The tree with a reader for the files that were not read yet.
     #[must_use]
     pub fn with_reader(mut self, reader: Arc<dyn FileInfoReader>) -> UsrTree {

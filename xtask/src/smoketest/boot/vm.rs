@@ -15,7 +15,7 @@ use crate::smoketest::rootfs::SYSTEMD_PATHS;
 use coreos_types::{Error, Result, ResultExt};
 
 /// The variable with the path of the kernel, if no kernel is installed in the usual places.
-pub const KERNEL_VARIABLE: &str = "XTASK_VM_KERNEL";
+const KERNEL_VARIABLE: &str = "XTASK_VM_KERNEL";
 /// The text of the supervisor.
 const SUPERVISOR: &str = concat!(include_str!("supervise.sh"), include_str!("vm.sh"));
 /// Longest wait for the first line of a kernel where KVM works.

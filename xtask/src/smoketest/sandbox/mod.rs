@@ -24,7 +24,7 @@ use super::host::{STANDARD_PATH, is_root, missing_programs_reason};
 use coreos_types::{Error, Result, ResultExt};
 
 /// Longest run of one program.
-pub const MAX_RUN_TIME: Duration = Duration::from_secs(10);
+const MAX_RUN_TIME: Duration = Duration::from_secs(10);
 /// Most bytes on standard output and standard error together.
 pub const MAX_OUTPUT_LEN: usize = 1 << 20;
 /// Longest wait for the namespaces.

@@ -157,11 +157,11 @@ fn library_without_runpath_finds_loaded_libraries() {
 
 #[test]
 fn rpath_is_inherited_and_runpath_is_not() {
-    let tree = |kind: &str| {
+    let tree_with = |kind: &str, runpath: &str| {
         image(&format!(
             "{LOADER}
             opt/bin/p elf interp=/lib64/ld-linux-x86-64.so.2 needed=liba.so {kind}=$ORIGIN/../${{LIB}}
-            opt/lib64/liba.so elf needed=libb.so
+            opt/lib64/liba.so elf needed=libb.so{runpath}
             opt/lib64/libb.so elf soname=libb.so"
         ))
     };
@@ -170,14 +170,10 @@ fn rpath_is_inherited_and_runpath_is_not() {
         liba.so = opt/lib64/liba.so (RPATH of opt/bin/p) []
         libb.so = opt/lib64/libb.so (RPATH of opt/bin/p) []
     "#]]
-    .assert_eq(&render(&load(&tree("rpath"), "opt/bin/p")));
-    assert_eq!(load(&tree("runpath"), "opt/bin/p").missing[0].name, "libb.so");
+    .assert_eq(&render(&load(&tree_with("rpath", ""), "opt/bin/p")));
+    assert_eq!(load(&tree_with("runpath", ""), "opt/bin/p").missing[0].name, "libb.so");
     // A library's own RUNPATH disables the RPATH of the objects that loaded it.
-    let mut both = tree("rpath");
-    both.set_file_info(
-        &UsrPath::new("opt/lib64/liba.so").unwrap(),
-        FileInfo::Elf(Box::new(elf("needed=libb.so runpath=/usr/nowhere"))),
-    );
+    let both = tree_with("rpath", " runpath=/usr/nowhere");
     assert_eq!(load(&both, "opt/bin/p").missing[0].name, "libb.so");
 }
 
