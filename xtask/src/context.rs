@@ -75,9 +75,6 @@ impl<'a> Context<'a> {
     }
 
     /// As [`Context::recover_and_load`], with another configuration.
-    ///
-    /// # Errors
-    /// As [`Context::recover_and_load`].
     pub fn load_with_config(term: &'a Term, cli: &Cli, mut settings: Config) -> Result<Context<'a>> {
         let cwd = current_dir()?;
         if let Some(args) = cli.command.image_args() {

@@ -158,10 +158,7 @@ impl Git<'_> {
         Ok(name.map_or_else(|_| "HEAD".to_owned(), |name| name.trim().to_owned()))
     }
 
-    /// The mode and the object ID of a file in the last commit.
-    ///
-    /// # Errors
-    /// The commit does not have the file.
+    /// The mode and the object ID of a file in the last commit, which must have it.
     fn head_entry(&self, file: &str) -> Result<(String, String)> {
         let listed = self.run(&["ls-tree", "-z", "HEAD", "--", file])?;
         // MODE TYPE OID\tPATH

@@ -32,9 +32,6 @@ const MESSAGE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Installs the handler of SIGINT, SIGTERM and SIGHUP, which waits for [`with_signals_deferred`], removes every
 /// [`TempPath`], and then ends the process by the signal's default action, so that the caller sees the signal. Called
 /// once, by `main`.
-///
-/// # Errors
-/// The handler cannot be installed.
 pub fn install_handler() -> Result<()> {
     let mut signals =
         Signals::new([SIGHUP, SIGINT, SIGTERM]).with_context(|| "cannot install the signal handler")?;
@@ -108,9 +105,6 @@ impl TempPath {
 
     /// Creates a directory with mode 0700 in the system's temporary directory: `PREFIX-PID-NUMBER`. The number is 0
     /// unless another user, or an earlier process with this ID, has left a file of that name.
-    ///
-    /// # Errors
-    /// The directory cannot be created.
     pub fn create_dir(prefix: &str) -> Result<TempPath> {
         let mut number = 0;
         // Registered afterwards: only a directory created here is removed at the end.

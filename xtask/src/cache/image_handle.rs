@@ -185,9 +185,6 @@ impl ImageHandle {
     }
 
     /// Stores the tree, with the files that were read, in the cache, and returns it.
-    ///
-    /// # Errors
-    /// The cache cannot be written.
     pub fn store_tree(self) -> Result<(ImageProvenance, UsrTree)> {
         let is_changed = !self.is_cached || self.reader.has_read();
         let tree = self.tree.without_reader();

@@ -53,9 +53,6 @@ impl ImageStore {
     /// Opens the image of a release from the first directory that has it; `None` if none has. The origin is the URL
     /// that served the image. A cached image is used for the URLs in its list of origins, and under `--offline` for
     /// any.
-    ///
-    /// # Errors
-    /// The image is not available, or refused.
     pub fn open_release(
         &self,
         request: &ReleaseRequest,

@@ -23,9 +23,6 @@ pub struct DemoDir {
 
 impl DemoDir {
     /// Writes the tree and the key.
-    ///
-    /// # Errors
-    /// The temporary directory cannot be written.
     pub fn make(certificate: &str) -> Result<DemoDir> {
         let root = TempPath::create_dir(DIR_PREFIX)?;
         let [tree, signing_key, cache] =
@@ -41,9 +38,6 @@ impl DemoDir {
     }
 
     /// Stores the exports for [`read_served_env`].
-    ///
-    /// # Errors
-    /// The directory cannot be written.
     pub fn store_env(&self, exports: &str) -> Result<()> {
         write_with_parents(&self.root.path().join(ENV_FILE), |path| fs::write(path, exports))
     }
@@ -54,10 +48,7 @@ const DIR_PREFIX: &str = "coreos-xtask-demo";
 /// The file with the exports, while the demo is served.
 const ENV_FILE: &str = "env";
 
-/// The exports of the demo that this user serves now; of several, the last that was started.
-///
-/// # Errors
-/// No demo is served.
+/// The exports of the demo that this user serves now; of several, the last that was started. None is an error.
 pub fn read_served_env() -> Result<String> {
     let directories = fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
     let served = directories.filter_map(|entry| {

@@ -50,17 +50,11 @@ pub fn listed_paths() -> Vec<&'static str> {
 }
 
 /// The image of 991.0.0.
-///
-/// # Errors
-/// None: the release is a constant.
 pub fn image_before() -> Result<ImageSpec> {
     Ok(image(BEFORE, &[])?.with_package_database())
 }
 
 /// The image of 1032.0.0, where systemd needs libpam.
-///
-/// # Errors
-/// None: the release is a constant.
 pub fn image_after() -> Result<ImageSpec> {
     let needs_libpam = ["lib64/systemd/systemd", "lib64/systemd/systemd-logind"];
     let image = image(AFTER, &needs_libpam)?;

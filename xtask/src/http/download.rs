@@ -63,9 +63,6 @@ impl Client {
     }
 
     /// Downloads a whole small file; `None` if the server does not have the file.
-    ///
-    /// # Errors
-    /// As [`Client::get`].
     pub fn get_bytes(&self, url: &str, max_len: u64) -> Result<Option<Vec<u8>>> {
         self.get_bytes_within(url, max_len, self.config.limits)
     }
@@ -82,9 +79,6 @@ impl Client {
     }
 
     /// As [`Client::get_bytes`] for an optional file: without retries, and within 30 s.
-    ///
-    /// # Errors
-    /// As [`Client::get`].
     pub fn get_bytes_without_retry(&self, url: &str, max_len: u64) -> Result<Option<Vec<u8>>> {
         self.get_bytes_within(url, max_len, self.config.limits.without_retry())
     }

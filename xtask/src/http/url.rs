@@ -127,9 +127,6 @@ impl Url {
 
     /// Resolves a `Location` header (RFC 3986, section 5.2). Bytes that are not valid in URLs, such as blanks
     /// and raw UTF-8, are percent-encoded first, as curl and browsers do.
-    ///
-    /// # Errors
-    /// As [`Url::parse`].
     pub(super) fn join(&self, location: &[u8]) -> Result<Url> {
         let location = percent_encode(location.trim_ascii(), &NOT_IN_URLS).to_string();
         let reference = location.split('#').next().unwrap_or_default();

@@ -28,9 +28,6 @@ pub struct LoadedRepo {
 
 impl Repo {
     /// Finds the tree at `repo` (`--repo DIR`), or else the nearest one at or above `current_directory`.
-    ///
-    /// # Errors
-    /// There is no tree.
     pub fn find(repo: Option<&Path>, current_directory: &Path) -> Result<Repo> {
         let Some(directory) = repo else {
             let start = fs::canonicalize(current_directory).with_path("cannot open", current_directory)?;

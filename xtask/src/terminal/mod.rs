@@ -214,9 +214,6 @@ impl Term {
     }
 
     /// Prints a help text to standard output, or a usage error to standard error.
-    ///
-    /// # Errors
-    /// As [`Term::print_report`].
     pub fn print_usage(&self, is_help: bool, text: &StyledText) -> Result<()> {
         if is_help {
             return self.print_result(text);
@@ -236,9 +233,6 @@ impl Term {
     }
 
     /// Writes a result to standard output.
-    ///
-    /// # Errors
-    /// As [`Term::print_report`].
     fn print_result(&self, text: &StyledText) -> Result<()> {
         print_stdout(&ansi::paint(text, self.color_stdout))
     }

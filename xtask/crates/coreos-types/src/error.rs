@@ -165,9 +165,6 @@ pub fn error_from_read(error: std::io::Error) -> Error {
 }
 
 /// Runs code of a dependency on untrusted bytes; a panic in it is returned as an error.
-///
-/// # Errors
-/// The code panicked; the cause is the panic message.
 pub fn catch_panic<T>(what: &str, run: impl FnOnce() -> T) -> Result<T> {
     // Unwind safety: the closure's state is dropped with it, so that no partial state is observed.
     catch_unwind(AssertUnwindSafe(run)).map_err(|panic| Error::from_panic(what, &*panic))

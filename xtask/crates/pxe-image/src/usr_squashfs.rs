@@ -33,9 +33,6 @@ pub struct UsrSquashfs {
 
 impl UsrSquashfs {
     /// Opens the squashfs of a [`VerifiedImage`](super::VerifiedImage).
-    ///
-    /// # Errors
-    /// See [`tables::read_tables`].
     pub(super) fn open_verified(squashfs: File) -> Result<UsrSquashfs> {
         let tables = tables::read_tables(&squashfs)?;
         Ok(UsrSquashfs { squashfs: Some(squashfs), tables, limits: ReadBudget::new(MAX_READ) })
@@ -43,9 +40,6 @@ impl UsrSquashfs {
 
     /// Opens the squashfs that a build left, without verification, to compare the built root filesystem with it. The
     /// build extracted it from a [`VerifiedImage`](super::VerifiedImage); nothing that is read here is cached.
-    ///
-    /// # Errors
-    /// See [`tables::read_tables`].
     pub fn open_unverified(squashfs: File) -> Result<UsrSquashfs> {
         UsrSquashfs::open_verified(squashfs)
     }

@@ -65,9 +65,6 @@ impl VerifiedImage {
     }
 
     /// Opens the squashfs and reads its tables.
-    ///
-    /// # Errors
-    /// The squashfs is malformed or not supported.
     pub fn open(self) -> Result<UsrSquashfs> {
         UsrSquashfs::open_verified(self.squashfs).with_context(|| unusable_image(&self.source))
     }

@@ -36,9 +36,6 @@ pub struct TestCertificate {
 
 impl TestCertificate {
     /// A certificate that never expires. Each seed gives another vendor.
-    ///
-    /// # Errors
-    /// The OpenPGP library refuses its own packets, which no seed causes.
     pub fn throwaway(seed: u8) -> Result<TestCertificate> {
         TestCertificate::build(seed).with_context(|| "cannot make the throwaway certificate")
     }
@@ -76,25 +73,16 @@ impl TestCertificate {
     }
 
     /// The certificate as an armored file.
-    ///
-    /// # Errors
-    /// As [`TestCertificate::throwaway`].
     pub fn armored(&self) -> Result<String> {
         self.public.to_armored_string(ArmorOptions::default()).with_context(|| "cannot armor the certificate")
     }
 
     /// The certificate as a binary file.
-    ///
-    /// # Errors
-    /// As [`TestCertificate::throwaway`].
     pub fn binary(&self) -> Result<Vec<u8>> {
         self.public.to_bytes().with_context(|| "cannot write the certificate")
     }
 
     /// A detached binary signature by the subkey, made on 2016-04-30.
-    ///
-    /// # Errors
-    /// As [`TestCertificate::throwaway`].
     pub fn sign(&self, data: &[u8]) -> Result<Vec<u8>> {
         signature_config(&self.subkey, SignatureType::Binary, SIGNED_AT)
             .and_then(|config| config.sign(&self.subkey, &Password::empty(), data))

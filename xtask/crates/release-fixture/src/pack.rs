@@ -50,9 +50,6 @@ pub fn cpio_archive(members: &[(&str, &[u8])]) -> Result<Vec<u8>> {
 }
 
 /// The file system that is `/usr`: gzip, blocks of 128 KiB, everything owned by root.
-///
-/// # Errors
-/// As [`pxe_image`].
 pub fn squashfs(image: &ImageSpec) -> Result<Vec<u8>> {
     let failed = || "cannot write the squashfs image";
     let mut writer = FilesystemWriter::default();

@@ -47,9 +47,6 @@ struct MutableState {
 
 impl Server {
     /// Serves a site on a free port of 127.0.0.1.
-    ///
-    /// # Errors
-    /// No port or no thread is available.
     pub fn start(site: Site) -> Result<Server> {
         let failed = || "cannot start the release server on 127.0.0.1";
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).with_context(failed)?;

@@ -11,9 +11,6 @@ use coreos_types::Result;
 pub type Site = BTreeMap<String, Vec<u8>>;
 
 /// Adds an image to the site: the PXE image, `version.txt`, the lists of files and packages, and a `.sig` for each.
-///
-/// # Errors
-/// As [`pack::pxe_image`] and [`TestCertificate::sign`].
 pub fn add_signed_release(site: &mut Site, image: &ImageSpec, certificate: &TestCertificate) -> Result<()> {
     for (name, bytes) in unsigned_release_files(image)? {
         let path = format!("{}/{}/{name}", image.board, image.release);
@@ -33,9 +30,6 @@ pub fn make_current(site: &mut Site, image: &ImageSpec) {
 }
 
 /// The files of one release directory by name, without signatures.
-///
-/// # Errors
-/// As [`pack::pxe_image`].
 pub fn unsigned_release_files(image: &ImageSpec) -> Result<Vec<(&'static str, Vec<u8>)>> {
     Ok(vec![
         (image.vendor.pxe_image, pack::pxe_image(image)?),

@@ -124,9 +124,6 @@ pub fn inspect(path: &UsrPath, bytes: &[u8]) -> FileInfo {
 
 /// The content info of a file of `size` bytes, of which `fetch` returns parts: the start, and of an ELF
 /// file the parts that the loader reads.
-///
-/// # Errors
-/// Those of `fetch`.
 pub fn inspect_parts<E>(
     path: &UsrPath,
     size: u64,

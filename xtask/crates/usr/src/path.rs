@@ -53,9 +53,6 @@ impl UsrPath {
 
     /// The path of a file as a program of the built root filesystem names it: `/usr/x` is `x`, and `/bin`, `/lib`
     /// and `/lib64` are links into `/usr` there (rkt `stage1/usr_from_coreos`), as `/sbin` is on usr-merged hosts.
-    ///
-    /// # Errors
-    /// As [`UsrPath::new`].
     pub fn from_rootfs_path(text: &str) -> Result<UsrPath, PathError> {
         let merged = |first: &str| matches!(first, "bin" | "lib" | "lib64" | "sbin");
         match text.strip_prefix('/') {

@@ -54,9 +54,6 @@ struct Pinned<T> {
 
 impl CommonMk {
     /// Parses the file, with the built-in vendors and without knowledge of the files that it includes.
-    ///
-    /// # Errors
-    /// As [`CommonMk::parse_with_includes`].
     pub fn parse(text: &[u8]) -> Result<CommonMk> {
         CommonMk::parse_with_includes(text, &IncludedFiles::new(), &Vendors::default())
     }

@@ -10,9 +10,6 @@ use crate::rules::pins;
 use coreos_types::Result;
 
 /// Checks the sources against the images of the pinned release, without changes.
-///
-/// # Errors
-/// As [`super::bump::plan_bump`].
 pub fn check_stage1_sources(
     sources: &Stage1Sources,
     options: &BumpOptions,

@@ -50,9 +50,6 @@ impl Default for Stage1Sources {
 
 impl Stage1Sources {
     /// Parses coreos-common.mk.
-    ///
-    /// # Errors
-    /// As [`CommonMk::parse_with_includes`].
     pub fn parse_common_mk(&self) -> Result<CommonMk> {
         CommonMk::parse_with_includes(&self.common_mk, &self.included, &self.vendors)
     }

@@ -50,9 +50,6 @@ pub fn check(pins: &CommonMk, file: &str, targets: &PinTargets, board: Board) ->
 }
 
 /// Sets each value that differs from its target.
-///
-/// # Errors
-/// A URL that cannot be edited.
 pub fn fix(mut pins: CommonMk, targets: &PinTargets) -> Result<CommonMk> {
     for compare in COMPARISONS {
         if let Some(mismatch) = compare(&pins, targets) {
