@@ -129,8 +129,8 @@ impl UnsatisfiedDependencies {
         let mut report = UnsatisfiedDependencies::default();
         let mut loaded: BTreeSet<UsrPath> = BTreeSet::new();
         for root in dynamic_elf_in_load_order(selection) {
-            let here = LazyCell::new(|| loaders.with_env.selection.load(root));
-            let image = LazyCell::new(|| loaders.with_env.image.load(root));
+            let here = LazyCell::new(|| loaders.selection.load(root));
+            let image = LazyCell::new(|| loaders.image.load(root));
             if is_elf_program(selection, root) || !loaded.contains(root) {
                 report.record_load(&loaders, root, &here, &image);
                 loaded.extend(here.objects.iter().map(|object| object.path.clone()));

@@ -18,13 +18,12 @@ pub(super) struct Loaders<'s> {
     selected: &'s BTreeSet<UsrPath>,
     /// The names of selected libraries of which the image has several copies.
     ambiguous_names: HashSet<&'s str>,
-    pub(super) with_env: LoaderPair<'s>,
-    without_env: LoaderPair<'s>,
-}
-
-pub(super) struct LoaderPair<'s> {
+    /// With `LD_LIBRARY_PATH`.
     pub(super) selection: DynamicLoader<'s>,
     pub(super) image: DynamicLoader<'s>,
+    /// Without.
+    bare_selection: DynamicLoader<'s>,
+    bare_image: DynamicLoader<'s>,
 }
 
 /// The load in which the image's loader does not take a selected library, although the selection's does.
@@ -45,28 +44,22 @@ impl<'s> Loaders<'s> {
         // Not `.socket`: most images have the same sockets in several directories.
         let is_library = |path: &&UsrPath| path.name().ends_with(".so") || path.name().contains(".so.");
         let ambiguous = selected.iter().filter(is_library).filter(|path| has_copies(path));
-        let [with_env, without_env] = loaders_with_without_env(selection, Some(selected));
-        let [image_with_env, image_without_env] = loaders_with_without_env(selection, None);
-        Loaders {
-            selected,
-            ambiguous_names: ambiguous.map(UsrPath::name).collect(),
-            with_env: LoaderPair { selection: with_env, image: image_with_env },
-            without_env: LoaderPair { selection: without_env, image: image_without_env },
-        }
+        let ambiguous_names = ambiguous.map(UsrPath::name).collect();
+        let [image, bare_image] = loaders_with_without_env(selection, None);
+        let [selection, bare_selection] = loaders_with_without_env(selection, Some(selected));
+        Loaders { selected, ambiguous_names, selection, image, bare_selection, bare_image }
     }
 
     /// Whether dlopen(3) finds the name in the selection, with `LD_LIBRARY_PATH` and, if the image does, without.
     pub(super) fn selection_satisfies_dlopen(&self, by: &UsrPath, name: &str) -> bool {
-        let Loaders { with_env, without_env, .. } = self;
-        with_env.selection.resolve_dlopen(by, name).is_some()
-            && (without_env.selection.resolve_dlopen(by, name).is_some()
-                || without_env.image.resolve_dlopen(by, name).is_none())
+        self.selection.resolve_dlopen(by, name).is_some()
+            && (self.bare_selection.resolve_dlopen(by, name).is_some()
+                || self.bare_image.resolve_dlopen(by, name).is_none())
     }
 
     /// The library that dlopen(3) finds in the image: if possible, without `LD_LIBRARY_PATH`.
     pub(super) fn dlopen_in_image(&self, by: &UsrPath, name: &str) -> Option<Object> {
-        let found = self.without_env.image.resolve_dlopen(by, name);
-        found.or_else(|| self.with_env.image.resolve_dlopen(by, name))
+        self.bare_image.resolve_dlopen(by, name).or_else(|| self.image.resolve_dlopen(by, name))
     }
 
     fn is_chain_selected(&self, object: &Object) -> bool {
@@ -84,19 +77,18 @@ impl UnsatisfiedDependencies {
         image: &LazyCell<LoadResult, impl FnOnce() -> LoadResult>,
     ) {
         if !here.is_sound() {
-            let common = self.record_solved_by_image(loaders, here, image, None);
-            self.record_unsolved(&common);
+            self.record_errors(loaders, here, image, None);
         }
         // If every library is found without LD_LIBRARY_PATH too, a load without it is the same one.
         let env_only = |object: &Object| {
             object.needs_library_path
                 || !here.is_sound() && matches!(object.found_via, FoundVia::LibraryPath(_))
         };
-        let bare_image = LazyCell::new(|| loaders.without_env.image.load(root));
+        let bare_image = LazyCell::new(|| loaders.bare_image.load(root));
         if here.objects.iter().any(env_only) {
-            let without = loaders.without_env.selection.load(root);
+            let without = loaders.bare_selection.load(root);
             if !without.is_sound() {
-                self.record_solved_by_image(loaders, &without, &bare_image, Some(here));
+                self.record_errors(loaders, &without, &bare_image, Some(here));
             }
         }
         for object in here.objects.iter().filter(|object| is_in_assumed_directory(object)) {
@@ -140,15 +132,15 @@ impl UnsatisfiedDependencies {
         }
     }
 
-    /// Records the unselected files that the image's load uses instead of failing. Returns the errors that both loads
-    /// have. `with_env` is the load that has `LD_LIBRARY_PATH`, if `here` has none.
-    fn record_solved_by_image<'l>(
+    /// Records the unselected files that the image's load uses instead of failing. `with_env` is the load that has
+    /// `LD_LIBRARY_PATH`, if `here` has none; without one, records the errors that both loads have, too.
+    fn record_errors(
         &mut self,
         loaders: &Loaders<'_>,
-        here: &'l LoadResult,
+        here: &LoadResult,
         image: &LoadResult,
         with_env: Option<&LoadResult>,
-    ) -> LoadErrorComparison<'l> {
+    ) {
         let common = LoadErrorComparison::new(here, image);
         let takes_copies = !common.replaced.is_empty();
         let known = providers(here);
@@ -185,8 +177,8 @@ impl UnsatisfiedDependencies {
         if with_env.is_none() {
             let missing = image.missing.iter().filter(|missing| taken.contains(&missing.needed_by));
             missing.for_each(|missing| self.record_nowhere(missing));
+            self.record_unsolved(&common);
         }
-        common
     }
 
     /// Records the errors that the image's load has too.
