@@ -23,39 +23,24 @@ pub struct Line {
     pub(crate) end: &'static str,
 }
 
-/// The kinds of lines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LineKind {
-    /// A path.
-    Entry,
-    /// `#` and what follows; rkt's own manifests have none.
-    Comment,
-    /// Nothing, or blanks only.
-    Blank,
-}
-
 impl Line {
     pub(crate) fn new(text: &str, end: &'static str) -> Line {
         Line { text: text.to_owned(), end }
     }
 
-    /// The kind.
-    pub fn kind(&self) -> LineKind {
-        match self.text.trim().as_bytes().first() {
-            None => LineKind::Blank,
-            Some(b'#') => LineKind::Comment,
-            Some(_) => LineKind::Entry,
-        }
+    /// Whether the line has nothing, or blanks only.
+    pub fn is_blank(&self) -> bool {
+        self.text.trim().is_empty()
+    }
+
+    /// Whether the line is a path: neither blank nor a comment, which starts with `#`; rkt's own manifests have none.
+    pub fn is_entry(&self) -> bool {
+        self.text.trim_start().starts_with(|first| first != '#')
     }
 
     /// Whether the line ends in CRLF.
     pub fn ends_in_crlf(&self) -> bool {
         self.end == "\r\n"
-    }
-
-    /// Whether it is a path.
-    pub fn is_entry(&self) -> bool {
-        self.kind() == LineKind::Entry
     }
 }
 
@@ -130,6 +115,6 @@ mod tests {
     fn entries_exclude_blank_lines_and_comments() {
         let text = ManifestFile::parse(b"# c\n\nbin/a\n \t\n #d\n/bin/ip\n");
         assert_eq!(text.entries().collect::<Vec<_>>(), [(2, "bin/a"), (5, "/bin/ip")]);
-        assert_eq!(text.lines()[3].kind(), LineKind::Blank);
+        assert!(text.lines()[3].is_blank());
     }
 }

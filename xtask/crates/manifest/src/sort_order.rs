@@ -8,7 +8,7 @@ mod en_us;
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use super::file::{BYTE_ORDER_MARK, Line, LineKind, ManifestFile};
+use super::file::{BYTE_ORDER_MARK, Line, ManifestFile};
 pub use en_us::compare as compare_en_us;
 
 /// The order of a manifest's entries.
@@ -80,12 +80,11 @@ pub fn sort_and_dedup(
     text: &ManifestFile,
     common_order: Option<SortOrder>,
 ) -> Option<(ManifestFile, SortOrder)> {
-    let full = |line: &Line| line.kind() != LineKind::Blank;
-    let mut order = SortOrder::detect_lines(text.lines().iter().filter(|line| full(line)));
+    let mut order = SortOrder::detect_lines(text.lines().iter().filter(|line| !line.is_blank()));
     let mut after = text.clone();
     if order == SortOrder::Unsorted {
         let mut seen = HashSet::new();
-        let lines = text.lines().iter().filter(|line| full(line)).map(|line| line.text.as_str());
+        let lines = text.lines().iter().filter(|line| !line.is_blank()).map(|line| line.text.as_str());
         let mut lines: Vec<&str> = lines.filter(|line| seen.insert(*line)).collect();
         order = common_order.unwrap_or_else(|| order_with_fewer_moves(&lines));
         lines.sort_by(|one, other| order.compare(one, other));
@@ -94,7 +93,7 @@ pub fn sort_and_dedup(
         // In either order equal lines are next to each other, blank lines aside.
         let mut last: Option<String> = None;
         after.lines.retain(|line| {
-            full(line) && last.replace(line.text.clone()).is_none_or(|last| last != line.text)
+            !line.is_blank() && last.replace(line.text.clone()).is_none_or(|last| last != line.text)
         });
     }
     (after != *text).then_some((after, order))

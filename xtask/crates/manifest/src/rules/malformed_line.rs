@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use super::fix_state::Fixer;
 use super::lint_state::Lint;
-use crate::file::{BYTE_ORDER_MARK, LineKind, ManifestFile};
+use crate::file::{BYTE_ORDER_MARK, ManifestFile};
 use crate::finding::{Finding, FindingKind, FixKind};
 use crate::image_index::ImageIndex;
 use crate::library_name::LibraryName;
@@ -111,17 +111,17 @@ pub(super) fn find(text: &ManifestFile, index: &ImageIndex<'_>) -> Vec<Malformed
     let mut seen: HashSet<&str> = HashSet::new();
     let mut malformed = Vec::new();
     for (at, line) in text.lines().iter().enumerate() {
-        let (replacement, reason) = match (line.text.strip_prefix(BYTE_ORDER_MARK), line.kind()) {
-            (Some(rest), _) => {
+        let (replacement, reason) = match line.text.strip_prefix(BYTE_ORDER_MARK) {
+            Some(rest) => {
                 let path =
                     normal_form_if_different(rest, index).map_or_else(|| rest.to_owned(), |(path, _)| path);
                 let is_empty = rest.trim().is_empty() || rest.trim().starts_with('#');
                 ((!is_empty).then_some(path), BOM.to_owned())
             }
-            (None, LineKind::Comment) => (None, COMMENT.to_owned()),
-            (None, LineKind::Blank) => (None, "the line is blank".to_owned()),
-            (None, LineKind::Entry) if !seen.insert(&line.text) => (None, "duplicate line".to_owned()),
-            (None, LineKind::Entry) => match normal_form_if_different(&line.text, index) {
+            None if line.is_blank() => (None, "the line is blank".to_owned()),
+            None if !line.is_entry() => (None, COMMENT.to_owned()),
+            None if !seen.insert(&line.text) => (None, "duplicate line".to_owned()),
+            None => match normal_form_if_different(&line.text, index) {
                 Some((path, why)) => (Some(path), why),
                 None => continue,
             },

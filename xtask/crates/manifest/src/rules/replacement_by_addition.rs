@@ -83,22 +83,14 @@ impl LibraryChanges {
     fn new(editor: &ManifestEditor) -> LibraryChanges {
         let mut changes = LibraryChanges::default();
         for fix in editor.fixes() {
-            match (&fix.from, &fix.to) {
-                (None, Some(to)) => {
-                    if let (Some(name), Ok(path)) = (LibraryName::from_path(to), UsrPath::new(to)) {
-                        changes
-                            .additions
-                            .entry(strip_trailing_version(name.stem).to_owned())
-                            .or_default()
-                            .push(path);
-                    }
+            let Some(to) = &fix.to else { continue };
+            if let Some(from) = &fix.from {
+                if let Some(name) = LibraryName::from_path(from) {
+                    changes.add_renamed_soname(&name, to);
                 }
-                (Some(from), Some(to)) => {
-                    if let Some(name) = LibraryName::from_path(from) {
-                        changes.add_renamed_soname(&name, to);
-                    }
-                }
-                _ => {}
+            } else if let (Some(name), Ok(path)) = (LibraryName::from_path(to), UsrPath::new(to)) {
+                let family = strip_trailing_version(name.stem).to_owned();
+                changes.additions.entry(family).or_default().push(path);
             }
         }
         changes
