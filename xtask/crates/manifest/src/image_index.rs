@@ -75,7 +75,7 @@ impl<'a> ImageIndex<'a> {
             word_searches: Cell::new(MAX_WORD_SEARCHES),
             names,
         };
-        for (name, path) in index.names.iter().filter(|(name, _)| name.contains(".so")) {
+        for (name, path) in index.names.containing(".so") {
             if let Some(library) = LibraryName::parse(name)
                 && (index.is_file(path) || index.is_symlink(path))
             {

@@ -38,6 +38,11 @@ impl<'a> NameIndex<'a> {
             .collect()
     }
 
+    /// The names that contain `text`, each with its path, in byte order.
+    pub fn containing(&self, text: &str) -> Vec<(&'a str, &'a UsrPath)> {
+        self.iter().filter(|(name, _)| name.contains(text)).collect()
+    }
+
     /// Every name with its path, in byte order; a name with several paths is repeated.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a UsrPath)> {
         self.sorted.iter().copied()
@@ -78,6 +83,7 @@ mod tests {
         assert_eq!(names.with_name("libz"), [] as [&UsrPath; 0]);
         let libz = ["lib64/libz.so", "lib/libz.so.1", "lib64/libz.so.1", "lib/x/libzip.so"];
         assert_eq!(texts(&names.starting_with("libz")), libz);
+        assert_eq!(names.containing("zip").len(), 1);
         assert_eq!(names.iter().map(|(name, _)| name).filter(|name| *name == "lib64").count(), 1);
     }
 }
