@@ -11,8 +11,7 @@ use crate::taken_paths::taken_paths;
 use coreos_types::{Board, Release, Result};
 use manifest::plan::stage1_sources::Stage1Sources;
 use packages::package_changes::{ComparisonSide, PackageChange, TakenPaths, package_changes};
-use packages::package_list::parse_packages;
-use packages::{Package, PackageSet};
+use packages::{Package, PackageSet, parse_packages};
 
 /// Two releases, and the images of them that are open.
 pub(crate) struct PackageComparison<'a> {

@@ -22,9 +22,14 @@ impl Release {
         self.0.split(['+', '-']).next().unwrap_or(&self.0)
     }
 
+    /// The three numbers.
+    pub fn numbers(&self) -> [u64; 3] {
+        self.sort_key().0
+    }
+
     /// The first of the three numbers.
     pub fn major(&self) -> u64 {
-        self.sort_key().0[0]
+        self.numbers()[0]
     }
 
     /// The sort key of releases.

@@ -4,7 +4,7 @@
 //! `build_library/build_image_util.sh`, `write_licenses`); every release also publishes a signed list of its packages.
 //!
 //! - [`Package`] and [`PackageSet`]: the packages and the paths that they own.
-//! - [`licenses_json`]: reads `licenses.json.bz2`, bounded; [`package_list`] reads the list of packages.
+//! - [`licenses_json`]: reads `licenses.json.bz2`, bounded; [`parse_packages`] reads the list of packages.
 //! - [`package_changes`]: the packages that differ between two releases; those with a file in the stage1 are first.
 //! - [`release_notes`]: security fixes in the vendor's release notes. They are not signed, so they are a hint.
 //! - [`sbom`]: the bill of materials of a flavor as SPDX 2.3 or CycloneDX 1.6; the same input gives the same bytes.
@@ -14,8 +14,7 @@
 pub mod licenses_json;
 mod package;
 pub mod package_changes;
-pub mod package_list;
 pub mod release_notes;
 pub mod sbom;
 
-pub use package::{Package, PackageSet};
+pub use package::{Package, PackageSet, parse_packages};

@@ -38,6 +38,11 @@ impl Package {
     }
 }
 
+/// Parses the list of packages that a release publishes: one atom per line. Lines of another form are skipped.
+pub fn parse_packages(text: &str) -> Vec<Package> {
+    text.lines().filter_map(|line| Package::parse_atom(line.trim())).take(MAX_PACKAGES).collect()
+}
+
 /// A package name without its category.
 pub(crate) fn short_name(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
@@ -164,6 +169,17 @@ mod tests {
             let found = package.as_ref().map(|package| (package.name.as_str(), package.version.as_str()));
             assert_eq!(found, expected, "{atom}");
         }
+    }
+
+    #[test]
+    fn list_lines_are_packages() {
+        let list =
+            "acct-group/root-0::portage-stable\n\nnonsense\nsys-libs/glibc-2.41-r4::portage-stable\r\n";
+        let found: Vec<String> = parse_packages(list)
+            .iter()
+            .map(|package| format!("{} {}", package.name, package.version))
+            .collect();
+        assert_eq!(found, ["acct-group/root 0", "sys-libs/glibc 2.41-r4"]);
     }
 
     #[test]

@@ -37,20 +37,22 @@ pub struct ReleaseNotes<'a> {
 }
 
 /// The changes of a release since an older one.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default)]
 struct Section {
     since: Option<Release>,
-    fixes: BTreeMap<String, BTreeSet<String>>,
-    links: BTreeMap<String, BTreeSet<String>>,
+    fixes: TextsByPackage,
+    links: TextsByPackage,
 }
+
+type TextsByPackage = BTreeMap<String, BTreeSet<String>>;
 
 /// Security fixes between two releases.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct ReleaseFixes {
     /// Identifiers (CVE, GHSA) by package, as the notes name it.
-    pub fixes: BTreeMap<String, BTreeSet<String>>,
+    pub fixes: TextsByPackage,
     /// Links to upstream change logs by package.
-    pub links: BTreeMap<String, BTreeSet<String>>,
+    pub links: TextsByPackage,
     /// Why the fixes may be too many or too few; `None` if the notes cover exactly the two releases.
     pub caveat: Option<String>,
 }
@@ -83,7 +85,7 @@ impl<'a> ReleaseNotes<'a> {
 
     /// The entries that [`ReleaseNotes::fixes_between`] visits, in the form of the whole file.
     pub fn json_between(&self, from: &Release, to: &Release) -> String {
-        let entries = self.collect_steps(from, to).0.into_iter().filter_map(|(release, _)| {
+        let entries = self.follow(from, to).0.into_iter().filter_map(|release| {
             let (key, entry) = self.entries.get_key_value(release.as_str())?;
             Some(format!("{}:{entry}", serde_json::Value::from(key.as_str())))
         });
@@ -91,48 +93,48 @@ impl<'a> ReleaseNotes<'a> {
     }
 
     /// Collects the fixes from `from` (exclusive) to `to` (inclusive).
-    ///
-    /// Notes name the release that they compare with, so they are followed from `to` backwards: each step takes the
-    /// section that reaches furthest back without passing `from`.
     pub fn fixes_between(&self, from: &Release, to: &Release) -> ReleaseFixes {
-        let (steps, caveat) = self.collect_steps(from, to);
-        let mut found = ReleaseFixes { caveat, ..ReleaseFixes::default() };
-        for (_, section) in steps {
-            merge(&mut found.fixes, section.fixes);
-            merge(&mut found.links, section.links);
-        }
-        found
+        self.follow(from, to).1
     }
 
-    /// The releases with their sections from `to` back to `from`, and the caveat of the result.
-    fn collect_steps(&self, from: &Release, to: &Release) -> (Vec<(Release, Section)>, Option<String>) {
-        let (mut steps, mut current, mut length) = (Vec::new(), to.clone(), 0);
-        while release_sort_key(&current) > release_sort_key(from) && steps.len() < MAX_STEPS {
+    /// Follows the notes from `to` back to `from`: the visited releases and their fixes.
+    ///
+    /// Notes name the release that they compare with. Each step takes the section that reaches furthest back without
+    /// passing `from`.
+    fn follow(&self, from: &Release, to: &Release) -> (Vec<Release>, ReleaseFixes) {
+        let (mut visited, mut found) = (Vec::new(), ReleaseFixes::default());
+        let (mut current, mut length) = (to.clone(), 0);
+        while current.numbers() > from.numbers() && visited.len() < MAX_STEPS && found.caveat.is_none() {
             length += self.entries.get(current.as_str()).map_or(0, |entry| entry.get().len());
             if length > MAX_NOTES {
-                return (steps, Some(format!("the notes up to {current} have more than {MAX_NOTES} bytes")));
+                found.caveat = Some(format!("the notes up to {current} have more than {MAX_NOTES} bytes"));
+                break;
             }
-            let sections = self.sections(&current);
-            let base = |section: &&Section| section.since.as_ref().map(release_sort_key);
-            let reaches = |section: &&Section| base(section) >= Some(release_sort_key(from));
-            let within = sections.iter().filter(reaches).min_by_key(base);
-            let Some(section) = within.or_else(|| sections.iter().max_by_key(base)).cloned() else {
-                return (steps, Some(format!("there are no release notes of {current}")));
+            let Some(section) = self.section_towards(from, &current) else {
+                found.caveat = Some(format!("there are no release notes of {current}"));
+                break;
             };
-            let since =
-                section.since.clone().filter(|since| release_sort_key(since) < release_sort_key(&current));
-            steps.push((current.clone(), section));
-            let Some(since) = since else {
-                return (steps, Some(format!("the notes of {current} name no older release")));
+            merge(&mut found.fixes, section.fixes);
+            merge(&mut found.links, section.links);
+            let since = section.since.filter(|since| since.numbers() < current.numbers());
+            found.caveat = match &since {
+                None => Some(format!("the notes of {current} name no older release")),
+                Some(since) if since.numbers() < from.numbers() => {
+                    Some(format!("the notes of {current} begin at {since}, so older fixes are counted too"))
+                }
+                Some(_) => None,
             };
-            if release_sort_key(&since) < release_sort_key(from) {
-                let caveat =
-                    format!("the notes of {current} begin at {since}, so older fixes are counted too");
-                return (steps, Some(caveat));
-            }
-            current = since;
+            visited.push(std::mem::replace(&mut current, since.unwrap_or_else(|| from.clone())));
         }
-        (steps, None)
+        (visited, found)
+    }
+
+    /// The section of a release that reaches furthest back without passing `from`, else the one that passes it least.
+    fn section_towards(&self, from: &Release, release: &Release) -> Option<Section> {
+        let base = |section: &Section| section.since.as_ref().map(Release::numbers);
+        let (within, beyond): (Vec<_>, Vec<_>) =
+            self.sections(release).into_iter().partition(|section| base(section) >= Some(from.numbers()));
+        within.into_iter().min_by_key(base).or_else(|| beyond.into_iter().max_by_key(base))
     }
 
     /// The sections of the notes of a release; none for an entry of another form.
@@ -196,7 +198,7 @@ fn names_package(name: &str, package: &str) -> bool {
     name == short || ALIASES.iter().any(|&(alias, real)| alias == name && real == short)
 }
 
-fn merge(into: &mut BTreeMap<String, BTreeSet<String>>, from: BTreeMap<String, BTreeSet<String>>) {
+fn merge(into: &mut TextsByPackage, from: TextsByPackage) {
     for (key, values) in from {
         into.entry(key).or_default().extend(values);
     }
@@ -237,16 +239,6 @@ fn parse_notes(notes: &str) -> Vec<Section> {
     }
     sections.retain(|section| section.since.is_some() || !section.fixes.is_empty());
     sections
-}
-
-/// The parts of a release number, which compare as numbers.
-fn release_sort_key(release: &Release) -> Vec<u64> {
-    release
-        .as_str()
-        .split(|c: char| !c.is_ascii_digit())
-        .map_while(|part| part.parse().ok())
-        .take(3)
-        .collect()
 }
 
 /// The release in `**Stable 4593.2.4**`.

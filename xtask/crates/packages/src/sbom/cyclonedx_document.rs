@@ -102,18 +102,13 @@ fn package_component(bom: &BoardBom<'_>, package: &Package, paths: &[&UsrPath]) 
 
 /// A regular file with the flavors that take it; `None` for a link.
 fn file_component(bom: &BoardBom<'_>, path: &UsrPath) -> Option<Value> {
-    match bom.entries.get(path)? {
-        FileContent::File { sha256, .. } => {
-            let flavors: Vec<&str> =
-                bom.flavors_taking_any(&[path]).iter().map(|flavor| flavor.as_str()).collect();
-            Some(json!({
-                "type": "file",
-                "bom-ref": format!("file:{}:usr/{path}", bom.source.board),
-                "name": format!("usr/{path}"),
-                "hashes": [{"alg": "SHA-256", "content": sha256}],
-                "properties": [property("flavors", &flavors.join(","))],
-            }))
-        }
-        FileContent::Symlink(_) => None,
-    }
+    let FileContent::File { sha256, .. } = bom.entries.get(path)? else { return None };
+    let flavors: Vec<&str> = bom.flavors_taking_any(&[path]).iter().map(|flavor| flavor.as_str()).collect();
+    Some(json!({
+        "type": "file",
+        "bom-ref": format!("file:{}:usr/{path}", bom.source.board),
+        "name": format!("usr/{path}"),
+        "hashes": [{"alg": "SHA-256", "content": sha256}],
+        "properties": [property("flavors", &flavors.join(","))],
+    }))
 }
