@@ -170,7 +170,7 @@ impl Certificate {
     fn parse_primary_key(body: &[u8]) -> std::result::Result<Certificate, String> {
         let primary = Key::parse(body)?;
         // The policy reports unsupported algorithms and sizes; other keys that do not parse are not keys.
-        if primary.defect().is_none_or(|defect| defect.description.starts_with("malformed")) {
+        if primary.check_algorithm().is_ok() {
             primary.public_key().map_err(|why| format!("a key in it is malformed: {why}"))?;
         }
         Ok(Certificate::new(primary))

@@ -11,6 +11,7 @@ use super::packet::FieldReader;
 use super::public_key_check::{verify_ed25519, verify_rsa, verify_with_pgp};
 use super::signature::SignaturePacket;
 use super::trust_policy::Fingerprint;
+use super::violation::Violation;
 use coreos_types::error::catch_panic;
 
 /// RSA and DSA keys with fewer bits are refused (NIST SP 800-131A; Sequoia's standard policy).
@@ -31,13 +32,6 @@ pub(super) struct Key {
     /// Parsed when a signature is checked for the first time: a server may send hundreds of keys that cost
     /// milliseconds each.
     public_key: Arc<OnceLock<Result<PublicKey, String>>>,
-}
-
-/// Why a key cannot be used, whatever it signed: the rule, and a description of the key such as `RSA, 1024 bits`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct KeyDefect {
-    pub(super) rule: &'static str,
-    pub(super) description: String,
 }
 
 impl Key {
@@ -75,39 +69,45 @@ impl Key {
         &self.hashed_form[if self.version == 6 { 5 } else { 3 }..]
     }
 
-    /// Why this key cannot be used for signatures; `None` when it can. Keys that only encrypt are left to the key
+    /// Checks that this key can make signatures; messages name it as `what`. Keys that only encrypt are left to the key
     /// flags.
-    pub(super) fn defect(&self) -> Option<KeyDefect> {
-        let defect = |rule, description| Some(KeyDefect { rule, description });
-        let unsupported = |description: String| defect("unsupported-key", description);
+    pub(super) fn check_usable(&self, what: &str) -> Result<(), Violation> {
+        let malformed = |why| Violation::new("unsupported-key", format!("malformed: {why}"));
+        self.check_algorithm().and_then(|()| self.public_key().map(drop).map_err(malformed)).map_err(
+            |Violation { rule, message }| {
+                Violation::new(rule, format!("{what} {} is {message}", self.fingerprint))
+            },
+        )
+    }
+
+    /// Checks algorithm and size, without parsing the key. The message describes the key, such as `RSA with 1024 bits`.
+    pub(super) fn check_algorithm(&self) -> Result<(), Violation> {
+        let unsupported = |description: String| Err(Violation::new("unsupported-key", description));
         match self.algorithm {
             1 | 3 | 17 => {
                 let (name, max) = if self.algorithm == 17 { ("DSA", 4096) } else { ("RSA", MAX_BITS) };
                 match self.first_mpi_bits() {
                     bits if bits < MIN_BITS => {
-                        defect("weak-key", format!("{name} with {bits} bits: expected at least {MIN_BITS}"))
+                        let message = format!("{name} with {bits} bits: expected at least {MIN_BITS}");
+                        Err(Violation::new("weak-key", message))
                     }
                     bits if bits > max => {
                         unsupported(format!("{name} with {bits} bits: expected at most {max}"))
                     }
-                    _ => None,
+                    _ => Ok(()),
                 }
             }
             19 | 22 => {
                 let name = if self.algorithm == 19 { "ECDSA" } else { "EdDSA" };
-                match self.curve_oid().map(curve_name) {
-                    Some(Ok(_)) => None,
-                    Some(Err(curve)) => unsupported(format!("{name} on curve {curve}")),
+                match self.curve_oid().map(unsupported_curve) {
+                    Some(None) => Ok(()),
+                    Some(Some(curve)) => unsupported(format!("{name} on curve {curve}")),
                     None => unsupported(format!("{name} without a curve")),
                 }
             }
-            2 | 16 | 18 | 25..=28 => None,
+            2 | 16 | 18 | 25..=28 => Ok(()),
             other => unsupported(format!("public-key algorithm {other}")),
         }
-        .or_else(|| match self.public_key() {
-            Ok(_) => None,
-            Err(why) => unsupported(format!("malformed: {why}")),
-        })
     }
 
     /// The algorithm's own fields.
@@ -202,21 +202,21 @@ thread_local! {
     pub(super) static VERIFICATIONS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-/// The curve of an object identifier: `Err` for those that are not supported.
-fn curve_name(oid: &[u8]) -> Result<&'static str, String> {
+/// The name of the curve of an object identifier; `None` for those that are supported.
+fn unsupported_curve(oid: &[u8]) -> Option<String> {
     match oid {
-        [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07] => Ok("P-256"),
-        [0x2b, 0x81, 0x04, 0x00, 0x22] => Ok("P-384"),
-        [0x2b, 0x81, 0x04, 0x00, 0x23] => Ok("P-521"),
-        [0x2b, 0x06, 0x01, 0x04, 0x01, 0xda, 0x47, 0x0f, 0x01] => Ok("Ed25519"),
-        [0x2b, 0x65, 0x71] => Err("Ed448".to_owned()),
-        [0x2b, 0x81, 0x04, 0x00, 0x0a] => Err("secp256k1".to_owned()),
+        // P-256, P-384, P-521 and Ed25519.
+        [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07]
+        | [0x2b, 0x81, 0x04, 0x00, 0x22 | 0x23]
+        | [0x2b, 0x06, 0x01, 0x04, 0x01, 0xda, 0x47, 0x0f, 0x01] => None,
+        [0x2b, 0x65, 0x71] => Some("Ed448".to_owned()),
+        [0x2b, 0x81, 0x04, 0x00, 0x0a] => Some("secp256k1".to_owned()),
         // RFC 5639: versionOne, in the order of its curves.
         [0x2b, 0x24, 0x03, 0x03, 0x02, 0x08, 0x01, 0x01, number @ 1..=14] => {
             let bits = [160, 192, 224, 256, 320, 384, 512][usize::from(number - 1) / 2];
-            Err(format!("brainpoolP{bits}{}1", if number % 2 == 1 { "r" } else { "t" }))
+            Some(format!("brainpoolP{bits}{}1", if number % 2 == 1 { "r" } else { "t" }))
         }
-        other => Err(format!("with the OID {}", hex::encode(other))),
+        other => Some(format!("with the OID {}", hex::encode(other))),
     }
 }
 
@@ -249,11 +249,11 @@ mod tests {
             (99, Vec::new(), "unsupported-key", "public-key algorithm 99"),
         ];
         for (algorithm, material, rule, description) in table {
-            let defect = key(algorithm, &material).defect().unwrap();
-            assert_eq!((defect.rule, defect.description.as_str()), (rule, description));
+            let defect = key(algorithm, &material).check_algorithm().unwrap_err();
+            assert_eq!((defect.rule, defect.message.as_str()), (rule, description));
         }
         // A number that claims more bits than it has.
         let padded = [&2048_u16.to_be_bytes()[..], &[0; 255], &[1]].concat();
-        assert_eq!(key(1, &padded).defect().unwrap().rule, "weak-key");
+        assert_eq!(key(1, &padded).check_algorithm().unwrap_err().rule, "weak-key");
     }
 }

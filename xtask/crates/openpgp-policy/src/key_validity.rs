@@ -17,12 +17,10 @@ const MAX_EMBEDDED: usize = 16;
 /// The validity of a key that may sign.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct KeyValidity {
-    /// The creation time of the key, Unix seconds.
-    pub(super) created: u64,
     /// The expiration time of the key by its active self-signature, Unix seconds.
     pub(super) expires: Option<u64>,
-    /// The time and reason of a soft revocation (superseded or retired) of the key or its primary key.
-    pub(super) soft_revocation: SoftRevocation,
+    /// A soft revocation (superseded or retired) of the key or its primary key.
+    pub(super) soft_revocation: Option<Revocation>,
 }
 
 /// A certificate with its pin and the time of verification.
@@ -39,8 +37,8 @@ impl PinnedCertificate<'_> {
     pub(super) fn check_key(&self, key: &Key, at: u64) -> Result<KeyValidity, Violation> {
         let primary = &self.certificate.primary;
         // The revocations by a defective primary key cannot be verified either.
-        check_defect("primary key", primary)?;
-        check_defect("key", key)?;
+        primary.check_usable("primary key")?;
+        key.check_usable("key")?;
         let revocation = SignatureType::KeyRevocation;
         let soft_revocation = self.check_not_revoked(revocation, primary, &self.certificate.direct, at)?;
         match self.certificate.subkeys.iter().find(|subkey| subkey.content == *key) {
@@ -49,18 +47,18 @@ impl PinnedCertificate<'_> {
         }
     }
 
-    fn check_primary(&self, at: u64, soft_revocation: SoftRevocation) -> Result<KeyValidity, Violation> {
+    fn check_primary(&self, at: u64, soft_revocation: Option<Revocation>) -> Result<KeyValidity, Violation> {
         let expires = self.check_primary_lifetime("signing-key-expired", at)?;
         let active = self.primary_self_signatures(at);
         self.check_key_flags(&self.certificate.primary, active.iter().find_map(|one| one.key_flags()))?;
-        Ok(KeyValidity { created: self.certificate.primary.created, expires, soft_revocation })
+        Ok(KeyValidity { expires, soft_revocation })
     }
 
     fn check_subkey(
         &self,
         subkey: &Component<Key>,
         at: u64,
-        soft_revocation: SoftRevocation,
+        soft_revocation: Option<Revocation>,
     ) -> Result<KeyValidity, Violation> {
         let key = &subkey.content;
         let own = self.check_not_revoked(SignatureType::SubkeyRevocation, key, &subkey.signatures, at)?;
@@ -69,7 +67,7 @@ impl PinnedCertificate<'_> {
         self.check_key_flags(key, binding.key_flags())?;
         self.check_primary_key_binding(key, binding)?;
         let expires = self.check_lifetime("signing-key-expired", key, binding.key_lifetime(), at)?;
-        Ok(KeyValidity { created: key.created, expires, soft_revocation: own.or(soft_revocation) })
+        Ok(KeyValidity { expires, soft_revocation: own.or(soft_revocation) })
     }
 
     /// A key as messages name it.
@@ -150,14 +148,14 @@ impl PinnedCertificate<'_> {
     fn check_primary_key_binding(&self, key: &Key, binding: &SignaturePacket) -> Result<(), Violation> {
         let primary = &self.certificate.primary;
         let parts = [&primary.hashed_form[..], &key.hashed_form];
-        let holds = binding.parse_embedded_signatures().take(MAX_EMBEDDED).flatten().any(|embedded| {
-            embedded.typ == SignatureType::KeyBinding && self.accepts_self_signature(key, &embedded, &parts)
-        });
-        if holds {
+        let embedded: Vec<_> = binding.parse_embedded_signatures().take(MAX_EMBEDDED).collect();
+        let is_valid = |one: &SignaturePacket| {
+            one.typ == SignatureType::KeyBinding && self.accepts_self_signature(key, one, &parts)
+        };
+        if embedded.iter().flatten().any(is_valid) {
             return Ok(());
         }
-        let found =
-            if binding.parse_embedded_signatures().next().is_some() { "is not valid" } else { "is missing" };
+        let found = if embedded.is_empty() { "is missing" } else { "is not valid" };
         let (key, primary) = (self.describe(key), self.describe(primary));
         let message = format!("{key} is not cross-certified for {primary}: its back-signature {found}");
         Err(Violation::new("back-signature", message))
@@ -184,15 +182,15 @@ impl PinnedCertificate<'_> {
         key: &Key,
         signatures: &[SignaturePacket],
         at: u64,
-    ) -> Result<SoftRevocation, Violation> {
+    ) -> Result<Option<Revocation>, Violation> {
         let primary = &self.certificate.primary;
         let parts = [&primary.hashed_form[..], &key.hashed_form];
         let (rule, parts) = match typ {
             SignatureType::KeyRevocation => ("primary-revoked", &parts[..1]),
             _ => ("subkey-revoked", &parts[..]),
         };
-        if let Some(known) = REVOKED_SUBKEYS.iter().find(|known| known.key == key.fingerprint.as_str()) {
-            return Err(Violation::new(rule, known.message));
+        if let Some((_, message)) = REVOKED_SUBKEYS.iter().find(|(known, _)| *known == key.fingerprint.as_str()) {
+            return Err(Violation::new(rule, *message));
         }
         let verified =
             signatures.iter().filter(|one| one.typ == typ && primary.verify_with_any_hash(one, parts));
@@ -213,7 +211,7 @@ impl PinnedCertificate<'_> {
                     format!("{key} was {} on {revoked}, before this signature of {signed}", first.reason);
                 Err(Violation::new(rule, message))
             }
-            first => Ok(first.map(|first| (first.at, first.reason))),
+            first => Ok(first.copied()),
         }
     }
 
@@ -242,14 +240,14 @@ impl PinnedCertificate<'_> {
     }
 }
 
-/// The time and the reason of a revocation that leaves older signatures valid.
-type SoftRevocation = Option<(u64, &'static str)>;
-
 /// A revocation by the primary key.
-struct Revocation {
-    at: u64,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Revocation {
+    /// Unix seconds.
+    pub(super) at: u64,
+    /// Whether older signatures are invalid too.
     is_hard: bool,
-    reason: &'static str,
+    pub(super) reason: &'static str,
 }
 
 impl Revocation {
@@ -280,38 +278,23 @@ fn active_or_oldest_signature(mut signatures: Vec<&SignaturePacket>, at: u64) ->
     }
 }
 
-/// Refuses keys that are too weak or not supported.
-fn check_defect(what: &str, key: &Key) -> Result<(), Violation> {
-    match key.defect() {
-        None => Ok(()),
-        Some(defect) => {
-            Err(Violation::new(defect.rule, format!("{what} {} is {}", key.fingerprint, defect.description)))
-        }
-    }
-}
-
-/// A vendor's subkey that is known to be revoked, also by a copy of the certificate without the revocation.
-struct RevokedSubkey {
-    key: &'static str,
-    message: &'static str,
-}
-
-const REVOKED_SUBKEYS: [RevokedSubkey; 3] = [
+/// Vendors' subkeys that are known to be revoked, also by a copy of the certificate without the revocation; each with the
+/// message.
+const REVOKED_SUBKEYS: [(&str, &str); 3] = [
     // coreos/init#202: "used to sign releases 1045 and 1047 but nothing else".
-    RevokedSubkey {
-        key: "A5FA42549745ABBC7B827E368633FB13B58844F1",
-        message: "subkey A5FA42549745ABBC7B827E368633FB13B58844F1 signed the CoreOS releases 1045 and 1047 alone, and \
-                  was revoked on 2016-05-16 to void them: those two releases are withdrawn",
-    },
-    RevokedSubkey {
-        key: "1E100DD7A677A6F9A532C9F9B51DE377064D542D",
-        message: "subkey 1E100DD7A677A6F9A532C9F9B51DE377064D542D, which signed Flatcar's first releases, was revoked \
-                  as compromised on 2018-03-14, when the next key replaced it: its signatures are no longer accepted",
-    },
-    RevokedSubkey {
-        key: "A621F1DA96C93C639506832D603443A1D0FC498C",
-        message: "subkey A621F1DA96C93C639506832D603443A1D0FC498C, which signed Flatcar's releases of March to September \
-                  2018, was revoked as compromised on 2018-09-26, when the next key replaced it: its signatures are no \
-                  longer accepted",
-    },
+    (
+        "A5FA42549745ABBC7B827E368633FB13B58844F1",
+        "subkey A5FA42549745ABBC7B827E368633FB13B58844F1 signed the CoreOS releases 1045 and 1047 alone, and was \
+         revoked on 2016-05-16 to void them: those two releases are withdrawn",
+    ),
+    (
+        "1E100DD7A677A6F9A532C9F9B51DE377064D542D",
+        "subkey 1E100DD7A677A6F9A532C9F9B51DE377064D542D, which signed Flatcar's first releases, was revoked as \
+         compromised on 2018-03-14, when the next key replaced it: its signatures are no longer accepted",
+    ),
+    (
+        "A621F1DA96C93C639506832D603443A1D0FC498C",
+        "subkey A621F1DA96C93C639506832D603443A1D0FC498C, which signed Flatcar's releases of March to September 2018, \
+         was revoked as compromised on 2018-09-26, when the next key replaced it: its signatures are no longer accepted",
+    ),
 ];

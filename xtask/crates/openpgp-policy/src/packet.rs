@@ -73,6 +73,11 @@ impl<'a> FieldReader<'a> {
         Some(self.take(octets)?.iter().fold(0, |sum, octet| sum << 8 | u64::from(*octet)))
     }
 
+    /// The next `octets` octets as a length.
+    pub(super) fn length(&mut self, octets: usize) -> Option<usize> {
+        usize::try_from(self.number(octets)?).ok()
+    }
+
     /// The next octet.
     pub(super) fn octet(&mut self) -> Option<u8> {
         self.0.split_off_first().copied()
@@ -80,8 +85,8 @@ impl<'a> FieldReader<'a> {
 
     /// The magnitude of a multiprecision integer (RFC 9580, 3.2).
     pub(super) fn mpi(&mut self) -> Option<&'a [u8]> {
-        let bits = self.number(2)?;
-        self.take(usize::try_from(bits.div_ceil(8)).ok()?)
+        let bits = self.length(2)?;
+        self.take(bits.div_ceil(8))
     }
 }
 

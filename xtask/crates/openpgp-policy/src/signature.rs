@@ -198,10 +198,10 @@ impl SignaturePacket {
         let typ = SignatureType::from(fields.octet()?);
         let (key_algorithm, hash_number) = (fields.octet()?, fields.octet()?);
         let width = if version == 6 { 4 } else { 2 };
-        let length = usize::try_from(fields.number(width)?).ok()?;
+        let length = fields.length(width)?;
         let hashed = fields.take(length)?;
         let hashed_length = 4 + width + length;
-        let length = usize::try_from(fields.number(width)?).ok()?;
+        let length = fields.length(width)?;
         let unhashed = fields.take(length)?;
         let digest_start = fields.take(2)?.try_into().ok()?;
         let salt_length = if version == 6 { fields.octet()? } else { 0 };

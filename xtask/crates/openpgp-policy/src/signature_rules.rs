@@ -91,25 +91,23 @@ impl PendingSignature {
     /// Does the cryptographic check over the digest of the file. Without a digest the bytes match a known SHA-1
     /// collision attack, and the signature is refused.
     pub(super) fn verify_digest(&self, digest: Option<&[u8]>) -> SignatureResult {
+        let has_signed = |key: &Key| digest.is_some_and(|digest| key.verify_digest(&self.packet, digest));
+        if let Some((signer, validity)) = self.candidates.iter().find(|(one, _)| has_signed(&one.key)) {
+            let note = validity_note(signer, validity, self.signed_at);
+            let good = SignatureStatus::Good;
+            return SignatureResult::new(good, "good", note, Some(signer), Some(self.signed_at));
+        }
         let first = self.candidates.first().map(|(candidate, _)| candidate);
-        let Some(digest) = digest else {
-            let violation = Violation::new("collision", "the file matches a known SHA-1 collision attack");
-            return *SignatureResult::refused(violation, first, Some(self.signed_at));
-        };
-        let has_signed = |key: &Key| key.verify_digest(&self.packet, digest);
-        match self.candidates.iter().find(|(candidate, _)| has_signed(&candidate.key)) {
-            Some((signer, validity)) => {
-                let note = validity_note(signer, validity, self.signed_at);
-                SignatureResult::new(SignatureStatus::Good, "good", note, Some(signer), Some(self.signed_at))
-            }
-            None => {
+        let violation = match digest {
+            None => Violation::new("collision", "the file matches a known SHA-1 collision attack"),
+            Some(_) => {
                 let key = first.map(|one| one.key.fingerprint.to_string()).unwrap_or_default();
                 let message =
                     format!("key {key} did not sign these bytes: the file or the signature was changed");
-                let violation = Violation::new("bad-signature", message);
-                *SignatureResult::refused(violation, first, Some(self.signed_at))
+                Violation::new("bad-signature", message)
             }
-        }
+        };
+        *SignatureResult::refused(violation, first, Some(self.signed_at))
     }
 
     /// Checks the rules that need a key and its certificate.
@@ -150,12 +148,12 @@ impl PendingSignature {
 fn validity_note(signer: &CandidateKey, validity: &KeyValidity, signed_at: u64) -> String {
     let key = &signer.key.fingerprint;
     let kind = if key.as_str() == signer.primary { "primary key" } else { "subkey" };
-    let (signed, created) = (date(signed_at), date(validity.created));
+    let (signed, created) = (date(signed_at), date(signer.key.created));
     let range = match validity.expires {
         Some(until) => format!("{created} to {}", date(until)),
         None => format!("from {created}, without end"),
     };
-    let revoked = validity.soft_revocation.map(|(at, how)| format!("; {how} since {}", date(at)));
+    let revoked = validity.soft_revocation.map(|one| format!("; {} since {}", one.reason, date(one.at)));
     format!(
         "signed {signed}, within the validity of the {kind} ({range}){}, by {kind} {key} of {}",
         revoked.unwrap_or_default(),

@@ -35,20 +35,20 @@ impl Subpacket {
     pub(super) fn unknown_critical(&self) -> Option<String> {
         match self.kind {
             _ if !self.is_critical => None,
-            kind::NOTATION => Some(format!("a critical notation {:?}", self.notation_name())),
+            kind::NOTATION => {
+                let name = String::from_utf8_lossy(self.notation_name().unwrap_or_default());
+                Some(format!("a critical notation {name:?}"))
+            }
             2..=7 | 9 | 11 | 12 | 16 | 21..=35 | 39 => None,
             other => Some(format!("a critical subpacket of type {other}")),
         }
     }
 
-    fn notation_name(&self) -> String {
+    /// The name of a notation (RFC 9580, 5.2.3.24); `None` if it is cut off.
+    fn notation_name(&self) -> Option<&[u8]> {
         let mut fields = FieldReader(&self.data);
-        let length = fields
-            .take(4)
-            .and_then(|_flags| fields.number(2))
-            .and_then(|length| usize::try_from(length).ok());
-        let name = length.and_then(|length| fields.take(2).and_then(|_value_length| fields.take(length)));
-        String::from_utf8_lossy(name.unwrap_or_default()).into_owned()
+        let (_flags, name_length, _value_length) = (fields.take(4)?, fields.length(2)?, fields.take(2)?);
+        fields.take(name_length)
     }
 
     /// The octets as a number of four octets.
@@ -66,7 +66,7 @@ pub(super) fn parse(area: &[u8]) -> Option<Vec<Subpacket>> {
         let length = match fields.octet()? {
             octet @ 0..=191 => usize::from(octet),
             octet @ 192..=254 => ((usize::from(octet) - 192) << 8) + usize::from(fields.octet()?) + 192,
-            255 => usize::try_from(fields.number(4)?).ok()?,
+            255 => fields.length(4)?,
         };
         let (&kind, data) = fields.take(length)?.split_first()?;
         found.push(Subpacket { kind: kind & 0x7f, is_critical: kind & 0x80 != 0, data: data.to_vec() });

@@ -1,6 +1,6 @@
 //! The verification results of the signatures of a file, and their messages.
 
-use coreos_types::{Error, Result, Signer, calendar::rfc3339};
+use coreos_types::{Error, Result, Signer, calendar::rfc3339, word_enum};
 
 use super::certificate::Certificate;
 use super::key::Key;
@@ -17,25 +17,15 @@ pub struct VerificationResults {
     pub signatures: Vec<SignatureResult>,
 }
 
-/// The status of one signature.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SignatureStatus {
-    /// The signature is valid and accepted.
-    Good,
-    /// A rule is violated.
-    Refused,
-    /// No available certificate has its key; a newer certificate may have it.
-    UnknownKey,
-}
-
-impl SignatureStatus {
-    /// The identifier in JSON.
-    pub fn id(self) -> &'static str {
-        match self {
-            SignatureStatus::Good => "good",
-            SignatureStatus::Refused => "refused",
-            SignatureStatus::UnknownKey => "unknown-key",
-        }
+word_enum! {
+    /// The status of one signature. The words are those in JSON.
+    SignatureStatus {
+        /// The signature is valid and accepted.
+        Good = "good",
+        /// A rule is violated.
+        Refused = "refused",
+        /// No available certificate has its key; a newer certificate may have it.
+        UnknownKey = "unknown-key",
     }
 }
 
