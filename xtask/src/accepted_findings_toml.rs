@@ -28,15 +28,11 @@ const EXAMPLE: &str = "write it as: [[accept]] kind = \"needs-unlisted\", path =
 /// The file cannot be read, is outside of the tree, or an entry is not valid; the message has its line.
 pub(crate) fn read(root: &Path) -> Result<AcceptedFindings> {
     let about = || format!("cannot read {ACCEPTED_FINDINGS_TOML}");
-    let path = match fs::canonicalize(root.join(ACCEPTED_FINDINGS_TOML)) {
-        Err(error)
-            if error.kind() == ErrorKind::NotFound
-                && fs::symlink_metadata(root.join(ACCEPTED_FINDINGS_TOML)).is_err() =>
-        {
-            return Ok(AcceptedFindings::default());
-        }
-        path => path.with_context(about)?,
-    };
+    let path = root.join(ACCEPTED_FINDINGS_TOML);
+    if fs::symlink_metadata(&path).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+        return Ok(AcceptedFindings::default());
+    }
+    let path = fs::canonicalize(path).with_context(about)?;
     if !path.starts_with(root) {
         return Err(Error::failed(format!(
             "{ACCEPTED_FINDINGS_TOML} is a link to {}, outside of the tree",

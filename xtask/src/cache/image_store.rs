@@ -85,11 +85,11 @@ impl ImageStore {
     /// The key of a cached tree for these inputs and the local certificates.
     pub(super) fn cache_inputs(&self, stamp: FileId, signature: Option<&[u8]>) -> CacheInputs {
         let certificates = self.keyring.local_certificates();
-        let certificates: Vec<u8> = certificates.iter().flat_map(Certificate::to_bytes).collect();
+        let certificates: Vec<_> = certificates.iter().map(Certificate::to_bytes).collect();
         CacheInputs {
             stamp,
             signature: signature.map(Digest::sha256),
-            certificates: Digest::sha256(&certificates),
+            certificates: Digest::sha256(&certificates.concat()),
         }
     }
 

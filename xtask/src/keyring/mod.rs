@@ -10,12 +10,12 @@ use std::fs::{DirBuilder, File};
 use std::io::Read;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::atomic_file;
 use crate::bounded_file;
-use coreos_types::{Error, Result, ResultExt, Vendor};
+use coreos_types::{Error, Result, ResultExt};
 
 use openpgp_policy::{Certificate, DetachedSignatures, Pin, TrustPolicy, Verification};
 
@@ -34,6 +34,13 @@ const KEY_SERVERS: [&str; 2] = [
 /// Total time for key servers in a run; after it no further server is tried.
 const REFRESH_BUDGET: Duration = Duration::from_secs(60);
 
+/// The built-in certificates: public keys, with every subkey to 2019 (the last of CoreOS) and to March 2027 (Flatcar).
+static BUILT_IN: LazyLock<Vec<Certificate>> = LazyLock::new(|| {
+    let files: [&[u8]; 2] =
+        [include_bytes!("certificates/coreos.asc"), include_bytes!("certificates/flatcar.asc")];
+    files.iter().filter_map(|file| Certificate::parse(file, "the built-in certificate").ok()).collect()
+});
+
 /// The trusted keys of a run, with the sources of their certificates.
 #[derive(Debug, Clone)]
 pub struct Keyring {
@@ -44,8 +51,8 @@ pub struct Keyring {
     vendor_certificates: Vec<Certificate>,
     /// The cache's directory for certificates.
     directory: Option<PathBuf>,
-    use_vendor_urls: bool,
-    servers: Vec<String>,
+    /// Key servers to use instead of the vendors' URLs and [`KEY_SERVERS`].
+    own_servers: Option<Vec<String>>,
     responses: Arc<Mutex<RefreshCache>>,
 }
 
@@ -64,8 +71,7 @@ impl Keyring {
             explicit: Vec::new(),
             vendor_certificates: Vec::new(),
             directory,
-            use_vendor_urls: true,
-            servers: KEY_SERVERS.map(str::to_owned).into(),
+            own_servers: None,
             responses: Arc::default(),
         }
     }
@@ -88,7 +94,7 @@ impl Keyring {
     /// Uses these key servers, and no vendor's URL; for configuration and tests.
     #[must_use]
     pub fn with_servers(self, servers: Vec<String>) -> Keyring {
-        Keyring { servers, use_vendor_urls: false, ..self }
+        Keyring { own_servers: Some(servers), ..self }
     }
 
     /// Adds certificates of configured vendors; only pinned ones are used.
@@ -120,11 +126,9 @@ impl Keyring {
         let mut verification = Verification::new(signature, &certificates, &self.policy);
         let Some(fetch) = fetch.filter(|_| self.explicit.is_empty()) else {
             let hint = "run it once without --offline, or pass the certificate: --signing-key FILE";
-            let is_missing = certificates.is_empty();
-            return if is_missing {
-                Err(self.no_certificate_error().with_hint(hint))
-            } else {
-                Ok(verification)
+            return match certificates.is_empty() {
+                true => Err(self.no_certificate_error().with_hint(hint)),
+                false => Ok(verification),
             };
         };
         let mut causes = Vec::new();
@@ -158,20 +162,21 @@ impl Keyring {
     fn certificate_urls(&self) -> Vec<(&Pin, String)> {
         let mut urls = Vec::new();
         for pin in &self.policy.pins {
-            let servers = self.servers.iter();
-            let servers = servers.map(|server| server.replace("{fingerprint}", pin.fingerprint.as_str()));
-            let vendor = pin.certificate_url.filter(|_| self.use_vendor_urls).map(str::to_owned);
-            urls.extend(vendor.into_iter().chain(servers).map(|url| (pin, url)));
+            let servers: Vec<&str> = match &self.own_servers {
+                Some(servers) => servers.iter().map(String::as_str).collect(),
+                None => pin.certificate_url.into_iter().chain(KEY_SERVERS).collect(),
+            };
+            let fingerprint = pin.fingerprint.as_str();
+            urls.extend(servers.iter().map(|url| (pin, url.replace("{fingerprint}", fingerprint))));
         }
         urls
     }
 
     fn local_certificate(&self, pin: &Pin) -> Option<Certificate> {
-        let shipped =
-            self.vendor_certificates.iter().find(|one| *one.fingerprint() == pin.fingerprint).cloned();
-        let shipped = shipped.or_else(|| built_in(pin));
-        let Some(mut cached) = self.read_cached_certificate(pin) else { return shipped };
-        shipped.iter().for_each(|shipped| cached.merge(shipped));
+        let mut shipped = self.vendor_certificates.iter().chain(&*BUILT_IN);
+        let shipped = shipped.find(|one| *one.fingerprint() == pin.fingerprint);
+        let Some(mut cached) = self.read_cached_certificate(pin) else { return shipped.cloned() };
+        shipped.into_iter().for_each(|shipped| cached.merge(shipped));
         Some(cached)
     }
 
@@ -256,17 +261,4 @@ pub fn read_certificates(path: &Path) -> Result<Vec<Certificate>> {
         .and_then(|file| file.take(MAX_CERTIFICATE_FILE).read_to_end(&mut bytes))
         .with_context(|| format!("cannot read the signing key {source}"))?;
     Certificate::parse_all(&bytes, &source)
-}
-
-/// The built-in certificate of a pin: public keys, with every subkey to 2019 (the last of CoreOS) and to March 2027
-/// (Flatcar).
-fn built_in(pin: &Pin) -> Option<Certificate> {
-    let files: [(&Vendor, &[u8]); 2] = [
-        (Vendor::COREOS, include_bytes!("certificates/coreos.asc")),
-        (Vendor::FLATCAR, include_bytes!("certificates/flatcar.asc")),
-    ];
-    let (_, bytes) = files
-        .into_iter()
-        .find(|(vendor, _)| vendor.pinned_fingerprints.contains(&pin.fingerprint.as_str()))?;
-    Certificate::parse(bytes, "the built-in certificate").ok()
 }
