@@ -189,7 +189,9 @@ impl PinnedCertificate<'_> {
             SignatureType::KeyRevocation => ("primary-revoked", &parts[..1]),
             _ => ("subkey-revoked", &parts[..]),
         };
-        if let Some((_, message)) = REVOKED_SUBKEYS.iter().find(|(known, _)| *known == key.fingerprint.as_str()) {
+        if let Some((_, message)) =
+            REVOKED_SUBKEYS.iter().find(|(known, _)| *known == key.fingerprint.as_str())
+        {
             return Err(Violation::new(rule, *message));
         }
         let verified =
