@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::sizes::listed_node;
 use coreos_types::Board;
 use manifest::finding::{Fix, FixKind};
 use manifest::plan::bump::ImageTrees;
 use manifest::plan::stage1_sources::Stage1Sources;
-use usr::{NodeKind, UsrPath, UsrTree, lossless_text};
+use usr::{NodeKind, UsrTree, lossless_text};
 
 /// Most edges of a drawing; more are not legible.
 pub(super) const MAX_EDGES: usize = 60;
@@ -38,11 +39,18 @@ pub fn edges(fixes: &[Fix], after: &Stage1Sources, trees: &ImageTrees<'_>) -> Ve
         let added: BTreeMap<&str, &str> =
             added.map(|path| (path.rsplit('/').next().unwrap_or(path), path)).collect();
         let manifests = files.iter().filter_map(|file| after.manifests.get(*file));
-        for path in manifests.flat_map(|bytes| lines(bytes)) {
-            for (name, to) in direct_dependencies(tree, &path) {
-                let to = added.get(to.as_str()).filter(|to| **to != path && needs.len() < MAX_REPORTED_EDGES);
-                if let Some(to) = to {
-                    needs.insert(DependencyEdge { board, from: path.clone(), to: (*to).to_owned(), name });
+        for text in manifests.map(|bytes| lossless_text::from_bytes(bytes)) {
+            for path in text.lines().map(str::trim) {
+                for (name, to) in direct_dependencies(tree, path) {
+                    let to = added.get(to.as_str()).filter(|to| **to != path);
+                    if let Some(&to) = to.filter(|_| needs.len() < MAX_REPORTED_EDGES) {
+                        needs.insert(DependencyEdge {
+                            board,
+                            from: path.to_owned(),
+                            to: to.to_owned(),
+                            name,
+                        });
+                    }
                 }
             }
         }
@@ -50,28 +58,15 @@ pub fn edges(fixes: &[Fix], after: &Stage1Sources, trees: &ImageTrees<'_>) -> Ve
     needs.into_iter().collect()
 }
 
-fn lines(bytes: &[u8]) -> Vec<String> {
-    lossless_text::from_bytes(bytes).lines().map(|line| line.trim().to_owned()).collect()
-}
-
 /// The dependencies of a path: the name in [`DependencyEdge::name`], and the file name of the dependency.
 fn direct_dependencies(tree: &UsrTree, line: &str) -> Vec<(String, String)> {
-    let Ok(path) = UsrPath::new(line) else { return Vec::new() };
-    let place = match path.parent() {
-        Some(parent) => tree.resolve(&parent).end.node().map(|directory| directory.join(path.name())),
-        None => Some(path),
-    };
-    let Some(place) = place else { return Vec::new() };
-    match tree.get(place.as_str()).map(|node| &node.kind) {
-        Some(NodeKind::Symlink(target)) => {
-            let name = target.rsplit('/').next().unwrap_or(target);
-            vec![("link".to_owned(), name.to_owned())]
-        }
-        _ => tree
-            .read_elf_info(&place)
-            .map(|elf| elf.needed.iter().map(|needed| (needed.clone(), needed.clone())).collect())
-            .unwrap_or_default(),
+    let Some((path, node)) = listed_node(tree, line) else { return Vec::new() };
+    if let NodeKind::Symlink(target) = &node.kind {
+        let name = target.rsplit('/').next().unwrap_or(target);
+        return vec![("link".to_owned(), name.to_owned())];
     }
+    let needed = tree.read_elf_info(&path).into_iter().flat_map(|elf| &elf.needed);
+    needed.map(|name| (name.clone(), name.clone())).collect()
 }
 
 #[cfg(test)]
@@ -80,7 +75,7 @@ mod tests {
     use super::*;
     use coreos_types::Flavor;
     use manifest::plan::stage1_sources::ManifestRef;
-    use usr::{ElfInfo, FileInfo, Node};
+    use usr::{ElfInfo, FileInfo, Node, UsrPath};
 
     #[test]
     fn soname_and_symlink_are_edges() {

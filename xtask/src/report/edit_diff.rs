@@ -12,25 +12,24 @@ use usr::lossless_text;
 
 /// The diff of one file as it can be applied, after its reasons.
 pub(super) fn render_patch(report: &Report, edit: &FileEdit) -> StyledText {
-    let diff = edit.diff();
-    let lines: Vec<&str> = diff.split_terminator('\n').collect();
-    let reasons = Reasons::new(report, edit, &lines);
+    let lines = lines_with_reasons(report, edit);
     let mut out = StyledText::new();
-    for line in lines.iter().skip(HEADER) {
-        if let Some(reason) = reasons.for_line(line) {
+    for (line, reason) in &lines {
+        if let Some(reason) = reason {
             out.push_line(Style::Faint, lossless_text::escape_to_one_line(&reason_comment(line, reason)));
         }
     }
     // Piped output may still reach a terminal, which would interpret control characters in a name.
-    if lines.iter().any(|line| lossless_text::has_unsafe_chars(line.strip_suffix('\r').unwrap_or(line))) {
+    let is_unsafe = |line: &str| lossless_text::has_unsafe_chars(line.strip_suffix('\r').unwrap_or(line));
+    if lines.iter().any(|(line, _)| is_unsafe(line)) {
         let note = "# this diff has control characters and cannot be applied (--format json has it)";
         out.push_line(Style::Faint, note);
-        lines.iter().for_each(|line| {
-            out.push_line(Style::Plain, format!("# {}", lossless_text::escape_to_one_line(line)))
-        });
+        for (line, _) in &lines {
+            out.push_line(Style::Plain, format!("# {}", lossless_text::escape_to_one_line(line)));
+        }
         return out;
     }
-    for (number, line) in lines.iter().enumerate() {
+    for (number, (line, _)) in lines.iter().enumerate() {
         out.push_verbatim(line_style(number, line), format!("{line}\n"));
     }
     out
@@ -39,29 +38,23 @@ pub(super) fn render_patch(report: &Report, edit: &FileEdit) -> StyledText {
 /// The diff of one file for a terminal of `width` columns. A reason that does not fit at the side of its line is
 /// above it.
 pub(super) fn render_annotated(report: &Report, edit: &FileEdit, width: usize) -> StyledText {
-    let diff = edit.diff();
-    let lines: Vec<&str> = diff.split_terminator('\n').collect();
-    let reasons = Reasons::new(report, edit, &lines);
+    let lines = lines_with_reasons(report, edit);
     let columns = |line: &str| lossless_text::escape_to_one_line(line).chars().count();
-    let with_reason = lines.iter().skip(HEADER).filter(|line| reasons.for_line(line).is_some());
-    let column = with_reason.map(|line| columns(line)).max().unwrap_or(0);
+    let with_reason = lines.iter().filter(|(_, reason)| reason.is_some());
+    let column = with_reason.map(|(line, _)| columns(line)).max().unwrap_or(0);
     let mut out = StyledText::new();
-    for (number, line) in lines.iter().enumerate() {
-        let shown = lossless_text::escape_to_one_line(line);
-        match reasons.for_line(line).filter(|_| number >= HEADER) {
-            Some(reason) if column + GAP + 2 + columns(reason) <= width => {
-                out.push(line_style(number, line), shown);
-                out.push_line(
-                    Style::Faint,
-                    format!("{:gap$}# {reason}", "", gap = column - columns(line) + GAP),
-                );
-            }
-            Some(reason) => {
-                out.push_line(Style::Faint, wrap(reason, Some(width), " # "));
-                out.push_line(line_style(number, line), shown);
-            }
-            None => out.push_line(line_style(number, line), shown),
+    for (number, (line, reason)) in lines.iter().enumerate() {
+        let reason = reason.as_deref().unwrap_or_default();
+        let fits = column + GAP + 2 + columns(reason) <= width;
+        if !fits && !reason.is_empty() {
+            out.push_line(Style::Faint, wrap(reason, Some(width), " # "));
         }
+        out.push(line_style(number, line), lossless_text::escape_to_one_line(line));
+        if fits && !reason.is_empty() {
+            let gap = column - columns(line) + GAP;
+            out.push(Style::Faint, format!("{:gap$}# {reason}", ""));
+        }
+        out.push_line(Style::Plain, "");
     }
     out
 }
@@ -81,7 +74,8 @@ const HEADER: usize = 2;
 /// Columns between a line and its reason.
 const GAP: usize = 4;
 
-fn line_style(number: usize, line: &str) -> Style {
+/// The style of a line of a diff, by its number from 0.
+pub(super) fn line_style(number: usize, line: &str) -> Style {
     match line.as_bytes().first() {
         _ if number < HEADER => Style::Strong,
         Some(b'+') => Style::Added,
@@ -91,35 +85,32 @@ fn line_style(number: usize, line: &str) -> Style {
     }
 }
 
-/// Why lines of one file change: the diff line with its sign, and the reason.
-struct Reasons(Vec<(String, String)>);
-
-impl Reasons {
-    fn new(report: &Report, edit: &FileEdit, lines: &[&str]) -> Reasons {
-        let fix_reason =
-            |fix: &Fix| Some((changed_line(fix, lines)?, format!("{}: {}", fix.kind, fix.reason)));
-        let fixes = report.fixes.iter().filter(|fix| fix.file == edit.path);
-        let mut found: Vec<(String, String)> = fixes.filter_map(fix_reason).collect();
+/// The lines of the diff of one file, each with the reason of its change where that is known.
+fn lines_with_reasons(report: &Report, edit: &FileEdit) -> Vec<(String, Option<String>)> {
+    let diff = edit.diff();
+    let lines: Vec<&str> = diff.split_terminator('\n').collect();
+    let fix_reason = |fix: &Fix| Some((changed_line(fix, &lines)?, format!("{}: {}", fix.kind, fix.reason)));
+    let fixes = report.fixes.iter().filter(|fix| fix.file == edit.path);
+    let fix_reasons: Vec<(&str, String)> = fixes.filter_map(fix_reason).collect();
+    let reason = |line: &str| match fix_reasons.as_slice() {
         // Every changed line of a manifest has its fix: what changes without one is coreos-common.mk.
-        if found.is_empty() {
-            let pin_reason = |line: &&str| Some(((*line).to_owned(), assignment_reason(report, line)?));
-            found = lines.iter().filter_map(pin_reason).collect();
-        }
-        Reasons(found)
-    }
-
-    fn for_line(&self, line: &str) -> Option<&str> {
-        self.0.iter().find(|(changed, _)| changed == line).map(|(_, reason)| reason.as_str())
-    }
+        [] => assignment_reason(report, line),
+        reasons => reasons.iter().find(|(changed, _)| *changed == line).map(|(_, reason)| reason.clone()),
+    };
+    let with_reason = |(number, line): (usize, &&str)| {
+        let reason = if number < HEADER { None } else { reason(line) };
+        ((*line).to_owned(), reason)
+    };
+    lines.iter().enumerate().map(with_reason).collect()
 }
 
 /// The line that carries a fix's reason: the new one where the diff shows it, else the old one.
-fn changed_line(fix: &Fix, lines: &[&str]) -> Option<String> {
+fn changed_line<'d>(fix: &Fix, lines: &[&'d str]) -> Option<&'d str> {
     let new = fix.to.as_ref().map(|to| format!("+{to}"));
     let old = fix.from.as_ref().map(|from| format!("-{from}"));
     // A line of the file may end in CR, which is not part of the path.
     let is_line = |line: &&str, expected: &str| line.strip_suffix('\r').unwrap_or(line) == expected;
-    let find = |expected: String| lines.iter().find(|line| is_line(line, &expected)).map(ToString::to_string);
+    let find = |expected: String| lines.iter().find(|line| is_line(line, &expected)).copied();
     [new, old].into_iter().flatten().find_map(find)
 }
 

@@ -41,6 +41,19 @@ impl Problem<'_> {
     fn findings(&self) -> impl Iterator<Item = &Finding> {
         std::iter::once(self.main).chain(self.related.iter().copied())
     }
+
+    /// `; 2 further findings because of it`, or nothing.
+    pub(super) fn describe_related(&self) -> String {
+        match self.related.len() {
+            0 => String::new(),
+            number => format!("; {} because of it", count_with_noun(number, "further finding")),
+        }
+    }
+}
+
+/// `hint`, or `hint for these 3` where several problems have it.
+pub(super) fn hint_label(group: &[Problem<'_>]) -> String {
+    if group.len() > 1 { format!("hint for these {}", group.len()) } else { "hint".to_owned() }
 }
 
 /// Problems with the same hint, and the hint, in the order of the first of each.

@@ -7,7 +7,7 @@ use coreos_types::{Board, Flavor};
 use manifest::finding::Fix;
 use manifest::plan::bump::ImageTrees;
 use manifest::plan::stage1_sources::Stage1Sources;
-use usr::{NodeKind, UsrPath, UsrTree, lossless_text};
+use usr::{Node, NodeKind, UsrPath, UsrTree, lossless_text};
 
 /// The paths of one manifest on one board.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,16 +74,23 @@ fn line_sizes(state: TreeState<'_>, board: Board, file: &str) -> BTreeMap<String
 }
 
 fn line_size(tree: &UsrTree, line: &str) -> Option<u64> {
+    let (path, node) = listed_node(tree, line)?;
+    Some(match &node.kind {
+        NodeKind::Directory => tree.below(&path).map(|(_, node)| own_size(&node.kind)).sum(),
+        kind => own_size(kind),
+    })
+}
+
+/// The node that a manifest line lists. Only symlinks of its parent directories are resolved: a listed symlink is itself
+/// the node.
+pub(super) fn listed_node<'t>(tree: &'t UsrTree, line: &str) -> Option<(UsrPath, &'t Node)> {
     let path = UsrPath::new(line).ok()?;
-    // Only symlinks of the parent directories are resolved: a listed symlink has no size of its own.
-    let place = match path.parent() {
+    let path = match path.parent() {
         Some(parent) => tree.resolve(&parent).end.node()?.join(path.name()),
         None => path,
     };
-    Some(match &tree.get(place.as_str())?.kind {
-        NodeKind::Directory => tree.below(&place).map(|(_, node)| own_size(&node.kind)).sum(),
-        kind => own_size(kind),
-    })
+    let node = tree.get(path.as_str())?;
+    Some((path, node))
 }
 
 fn own_size(kind: &NodeKind) -> u64 {
@@ -164,39 +171,23 @@ pub(super) fn library_changes<'r>(report: &'r Report) -> Vec<LibraryChange<'r>> 
         sizes.extend(manifest.paths.iter().map(|size| ((manifest.file.as_str(), size.path.as_str()), size)));
     }
     let change = |(name, fixes): (&'r str, Vec<&'r Fix>)| {
+        let files: BTreeSet<&str> = fixes.iter().map(|fix| fix.file.as_str()).collect();
+        let side = |path_of: fn(&Fix) -> Option<&String>, size_of: fn(&PathSize) -> Option<u64>| {
+            let paths: Vec<&str> = fixes.iter().filter_map(|fix| path_of(fix)).map(String::as_str).collect();
+            let distinct: BTreeSet<&str> = paths.iter().copied().collect();
+            let size =
+                |path| files.iter().find_map(|file| sizes.get(&(*file, path))).and_then(|size| size_of(size));
+            let bytes = distinct.into_iter().filter_map(size).reduce(|sum, size| sum + size);
+            // The real file has the longest name of a chain of links: libz.so, libz.so.1, libz.so.1.2.8.
+            let real = paths.iter().copied().map(file_name).max_by_key(|name| name.len());
+            (real, if paths.is_empty() { Some(0) } else { bytes })
+        };
+        let (from, before) = side(|fix| fix.from.as_ref(), |size| size.before);
+        let (to, after) = side(|fix| fix.to.as_ref(), |size| size.after);
         let needed_by = needed_by.remove(name).unwrap_or_default().into_iter().collect();
-        LibraryChange { needed_by, ..library_change(&sizes, name, &fixes) }
+        LibraryChange { name, from, to, total: Total { before, after }, needed_by }
     };
     fixes.into_iter().map(change).collect()
-}
-
-fn library_change<'a>(
-    sizes: &HashMap<(&str, &str), &'a PathSize>,
-    name: &'a str,
-    fixes: &[&'a Fix],
-) -> LibraryChange<'a> {
-    let files: BTreeSet<&str> = fixes.iter().map(|fix| fix.file.as_str()).collect();
-    let from: Vec<&str> = fixes.iter().filter_map(|fix| fix.from.as_deref()).collect();
-    let to: Vec<&str> = fixes.iter().filter_map(|fix| fix.to.as_deref()).collect();
-    let size = |path: &str, side: fn(&PathSize) -> Option<u64>| {
-        files.iter().find_map(|file| sizes.get(&(*file, path))).and_then(|size| side(size))
-    };
-    let bytes = |paths: &[&str], side: fn(&PathSize) -> Option<u64>| {
-        let distinct: BTreeSet<&&str> = paths.iter().collect();
-        distinct.into_iter().filter_map(|path| size(path, side)).reduce(|sum, size| sum + size)
-    };
-    // The real file has the longest name of a chain of links: libz.so, libz.so.1, libz.so.1.2.8.
-    let real = |paths: &[&'a str]| paths.iter().copied().map(file_name).max_by_key(|name| name.len());
-    LibraryChange {
-        name,
-        from: real(&from),
-        to: real(&to),
-        total: Total {
-            before: if from.is_empty() { Some(0) } else { bytes(&from, |size| size.before) },
-            after: if to.is_empty() { Some(0) } else { bytes(&to, |size| size.after) },
-        },
-        needed_by: Vec::new(),
-    }
 }
 
 fn file_name(path: &str) -> &str {

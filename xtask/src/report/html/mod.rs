@@ -13,7 +13,9 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Report;
 use super::added_dependents::MAX_EDGES;
+use super::edit_diff::line_style;
 use super::package_changes;
+use super::styled_text::Style;
 use super::summary::{changes_summary, remaining_problems};
 use super::tables::{
     Cell, Table, accepted_table, fixes_table, library_changes_table, package_changes_table, provenance,
@@ -27,21 +29,14 @@ use usr::lossless_text;
 pub fn render(report: &Report) -> String {
     let title = escape(&title(report));
     let mut body = page_header(report, &title);
-    let mut push = |heading: &str, section: &str| {
-        if !section.is_empty() {
-            let heading = if heading.is_empty() { String::new() } else { format!("<h2>{heading}</h2>\n") };
-            let _ = write!(body, "<section>\n{heading}{section}</section>\n");
-        }
-    };
     let with_title = |table: Table| (table.title.clone(), table::table_with_notes(report, &table));
     let problems = findings::section(report, |severity| severity != Severity::Advice);
     // Folded: advice changes no outcome.
     let advice = findings::section(report, |severity| severity == Severity::Advice);
-    let advice = folded("Suggestions", &advice);
     let (treemap, treemap_style) = treemap::render(report);
-    let sections = [
+    for (heading, section) in [
         ("Problems".to_owned(), problems),
-        (String::new(), advice),
+        (String::new(), folded("Suggestions", &advice)),
         with_title(accepted_table(report)),
         with_title(security_fixes_table(report)),
         with_title(package_changes_table(report)),
@@ -51,8 +46,12 @@ pub fn render(report: &Report) -> String {
         with_title(sizes_table(report)),
         ("Size by file".to_owned(), treemap),
         ("Provenance".to_owned(), provenance_section(report)),
-    ];
-    sections.iter().for_each(|(heading, section)| push(heading, section));
+    ] {
+        if !section.is_empty() {
+            let heading = if heading.is_empty() { heading } else { format!("<h2>{heading}</h2>\n") };
+            let _ = write!(body, "<section>\n{heading}{section}</section>\n");
+        }
+    }
     body.push_str(&patch_section(report));
     let style = format!("\n{}{}", include_str!("page.css"), treemap_style);
     let script = format!("\n{}", include_str!("page.js"));
@@ -156,23 +155,22 @@ fn patch_section(report: &Report) -> String {
     let mut out = String::new();
     for edit in &report.plan.edits {
         for (number, line) in edit.diff().lines().enumerate() {
-            let class = match (number, line.as_bytes().first()) {
-                (0 | 1, _) => "file",
-                (_, Some(b'+')) => "plus",
-                (_, Some(b'-')) => "minus",
-                (_, Some(b'@')) => "hunk",
-                _ => "",
+            let class = match line_style(number, line) {
+                Style::Strong => "file",
+                Style::Added => "plus",
+                Style::Removed => "minus",
+                Style::Hunk => "hunk",
+                _ => {
+                    let _ = writeln!(out, "{}", escape(line));
+                    continue;
+                }
             };
-            let _ = match class {
-                "" => writeln!(out, "{}", escape(line)),
-                class => writeln!(out, "<span class=\"{class}\">{}</span>", escape(line)),
-            };
+            let _ = writeln!(out, "<span class=\"{class}\">{}</span>", escape(line));
         }
     }
-    if out.is_empty() {
-        out
-    } else {
-        folded("Diff", &format!("<div class=\"scroll\"><pre>{out}</pre></div>"))
+    match out.is_empty() {
+        true => out,
+        false => folded("Diff", &format!("<div class=\"scroll\"><pre>{out}</pre></div>")),
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::escape;
 use super::squarify::{Tile, squarify};
-use crate::report::sizes::{ManifestSizes, format_bytes, total};
+use crate::report::sizes::{format_bytes, total};
 use crate::report::{Report, short_manifest_name};
 use manifest::finding::{Fix, FixKind};
 
@@ -13,26 +13,29 @@ use manifest::finding::{Fix, FixKind};
 /// and the style with their positions, by the number in the class: the page allows no style attributes.
 pub(super) fn render(report: &Report) -> (String, String) {
     let (mut tiles, mut style, mut number) = (String::new(), String::new(), 0);
-    let mut class = |position: String| {
-        let _ = writeln!(style, ".t{number}{{{position}}}");
+    let mut class = |tile: Tile, area: Tile| {
+        let _ = writeln!(style, ".t{number}{{{}}}", css_position(tile, area));
         number += 1;
         format!("t{}", number - 1)
     };
-    for ManifestArea { manifest, size, tile, tiles: files, kinds } in areas(report) {
-        let name = escape(&format!("{} {}", short_manifest_name(&manifest.file), format_bytes(size)));
+    let manifests = report.sizes.iter().map(|manifest| (&*manifest.file, total(manifest).after, manifest));
+    for (file, bytes, manifest, area) in divide(manifests, AREA) {
+        let name = escape(&format!("{} {}", short_manifest_name(file), format_bytes(bytes)));
         let _ = writeln!(
             tiles,
             "<div class=\"manifest {}\"><b title=\"{name}\">{name}</b><div class=\"inside\">",
-            class(css_position(tile, AREA))
+            class(area, AREA)
         );
-        for (path, size, inner) in files {
+        let kinds = fix_kinds(report, file);
+        let paths = manifest.paths.iter().map(|size| (&*size.path, size.after, ()));
+        for (path, bytes, (), tile) in divide(paths, Tile { x: 0.0, y: 0.0, ..area }) {
             let kind = kinds.get(path).copied().unwrap_or_default();
-            let title = escape(&format!("{path} {}", format_bytes(size)));
+            let title = escape(&format!("{path} {}", format_bytes(bytes)));
             let label = escape(path.rsplit('/').next().unwrap_or(path));
             let _ = write!(
                 tiles,
                 "<div class=\"tile {} {kind}\" title=\"{title}\"><span>{label}</span></div>",
-                class(css_position(inner, tile))
+                class(tile, area)
             );
         }
         tiles.push_str("</div></div>\n");
@@ -48,38 +51,23 @@ pub(super) fn render(report: &Report) -> (String, String) {
 /// Shaped for wide screens, and still readable on narrow ones.
 const AREA: Tile = Tile { x: 0.0, y: 0.0, width: 160.0, height: 90.0 };
 
-/// The area of a manifest and of its files: path, bytes, tile.
-struct ManifestArea<'a> {
-    manifest: &'a ManifestSizes,
-    size: u64,
-    tile: Tile,
-    tiles: Vec<(&'a str, u64, Tile)>,
-    kinds: BTreeMap<&'a str, &'static str>,
+/// Divides an area among items with a name and bytes, the largest first; those without bytes are left out.
+fn divide<'n, T>(
+    items: impl Iterator<Item = (&'n str, Option<u64>, T)>,
+    area: Tile,
+) -> Vec<(&'n str, u64, T, Tile)> {
+    let with_bytes =
+        items.filter_map(|(name, bytes, item)| Some((name, bytes.filter(|&bytes| bytes > 0)?, item)));
+    let mut items: Vec<(&str, u64, T)> = with_bytes.collect();
+    items.sort_by_key(|(name, bytes, _)| (std::cmp::Reverse(*bytes), *name));
+    let sizes: Vec<f64> = items.iter().map(|(_, bytes, _)| *bytes as f64).collect();
+    let tiles = squarify(&sizes, area);
+    items.into_iter().zip(tiles).map(|((name, bytes, item), tile)| (name, bytes, item, tile)).collect()
 }
 
-fn areas(report: &Report) -> Vec<ManifestArea<'_>> {
-    let sizes = report.sizes.iter().map(|manifest| (manifest, total(manifest).after.unwrap_or(0)));
-    let mut manifests: Vec<(&ManifestSizes, u64)> = sizes.filter(|(_, size)| *size > 0).collect();
-    manifests.sort_by_key(|(manifest, size)| (std::cmp::Reverse(*size), &manifest.file));
-    let sizes: Vec<f64> = manifests.iter().map(|(_, size)| *size as f64).collect();
-    let tiles = squarify(&sizes, AREA);
-    let areas = manifests.into_iter().zip(tiles);
-    areas.map(|((manifest, size), tile)| manifest_area(report, manifest, size, tile)).collect()
-}
-
-fn manifest_area<'a>(
-    report: &'a Report,
-    manifest: &'a ManifestSizes,
-    size: u64,
-    tile: Tile,
-) -> ManifestArea<'a> {
-    let sizes = manifest.paths.iter().filter_map(|size| Some((size.path.as_str(), size.after?)));
-    let mut paths: Vec<(&str, u64)> = sizes.filter(|(_, bytes)| *bytes > 0).collect();
-    paths.sort_by_key(|(path, size)| (std::cmp::Reverse(*size), *path));
-    let sizes: Vec<f64> = paths.iter().map(|(_, size)| *size as f64).collect();
-    let places = squarify(&sizes, Tile { x: 0.0, y: 0.0, ..tile });
-    let tiles = paths.into_iter().zip(places).map(|((path, size), tile)| (path, size, tile)).collect();
-    let kind = |fix: &'a Fix| {
+/// The classes of the paths of a manifest that were added, renamed or moved.
+fn fix_kinds<'r>(report: &'r Report, file: &str) -> BTreeMap<&'r str, &'static str> {
+    let kind = |fix: &'r Fix| {
         let class = match fix.kind {
             FixKind::Add => "added",
             FixKind::Rename | FixKind::Move => "renamed",
@@ -87,8 +75,7 @@ fn manifest_area<'a>(
         };
         Some((fix.to.as_deref()?, class))
     };
-    let fixes = report.fixes.iter().filter(|fix| fix.file == manifest.file);
-    ManifestArea { manifest, size, tile, tiles, kinds: fixes.filter_map(kind).collect() }
+    report.fixes.iter().filter(|fix| fix.file == file).filter_map(kind).collect()
 }
 
 /// A tile in percent of the area around it.

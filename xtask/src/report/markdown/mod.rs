@@ -7,14 +7,14 @@ mod escape;
 use self::escape::{cell_code_span, code_block, code_span, inline, mermaid_text};
 use super::added_dependents::{DependencyEdge, MAX_EDGES};
 use super::package_changes::{self, split_by_taken};
-use super::problem_groups::{Problem, group_by_hint};
+use super::problem_groups::{Problem, group_by_hint, hint_label};
 use super::sizes::{Total, format_bytes_or_dash, format_size_change, rootfs_totals};
 use super::summary::{changes_summary, remaining_problems};
 use super::tables::{
     Cell, Table, accepted_table, fixes_table, library_changes_table, package_changes_table, provenance,
     run_facts, security_fixes_table, sizes_table, title,
 };
-use super::{Check, CheckOutcome, Report, count_with_noun, join_first_names, short_manifest_name};
+use super::{Check, CheckOutcome, Report, join_first_names, short_manifest_name};
 use manifest::finding::Severity;
 use packages::package_changes::PackageChange;
 use usr::lossless_text;
@@ -127,23 +127,19 @@ fn problem_list(report: &Report, mark: &str, is_shown: impl Fn(Severity) -> bool
     let mut out = String::new();
     for (hint, group) in groups.into_iter().filter(|(_, group)| !group.is_empty()) {
         out.extend(group.iter().map(|problem| problem_item(report, problem, mark)));
-        let what = if group.len() > 1 { format!(" for these {}", group.len()) } else { String::new() };
-        out.push_str(&format!("\n  hint{what}: {}\n\n", code_span(&hint)));
+        out.push_str(&format!("\n  {}: {}\n\n", hint_label(&group), code_span(&hint)));
     }
     out + &more_rows_note(all)
 }
 
 fn problem_item(report: &Report, problem: &Problem<'_>, mark: &str) -> String {
     let finding = problem.main;
-    let related = match problem.related.len() {
-        0 => String::new(),
-        number => format!("; {} because of it", count_with_noun(number, "further finding")),
-    };
     format!(
-        "{mark}**{}** {}: {}{related} ({}, {}) {}\n",
+        "{mark}**{}** {}: {}{} ({}, {}) {}\n",
         finding.kind.id(),
         code_span(&finding.path),
         inline(&finding.message),
+        problem.describe_related(),
         finding.board,
         inline(&problem.flavors.join(", ")),
         linked_location(report, &finding.file, finding.line)
@@ -179,10 +175,10 @@ fn linked_location(report: &Report, file: &str, line: Option<usize>) -> String {
 }
 
 fn dependencies_section(report: &Report) -> String {
-    if report.added_dependents.is_empty() {
-        return String::new();
+    match report.added_dependents.as_slice() {
+        [] => String::new(),
+        needs => folded("New dependencies", &format!("```mermaid\n{}```\n", mermaid(needs))),
     }
-    folded("New dependencies", &format!("```mermaid\n{}```\n", mermaid(&report.added_dependents)))
 }
 
 /// A flowchart from top to bottom; nodes are numbered in the order in which they are named.
@@ -216,11 +212,8 @@ fn provenance_section(report: &Report) -> String {
 }
 
 fn patch_section(report: &Report) -> String {
-    if report.plan.is_empty() {
-        return String::new();
-    }
     let diff: String = report.plan.edits.iter().map(|edit| edit.diff()).collect();
-    folded("Diff", &code_block("diff", &diff))
+    if diff.is_empty() { diff } else { folded("Diff", &code_block("diff", &diff)) }
 }
 
 /// A section that is closed until its title is clicked; empty without content.
