@@ -102,7 +102,7 @@ fn dispatch(term: &Term, cli: &Cli, report: &mut Report) -> Result<()> {
             })
         }
         Command::Fetch(flags) => fetch(&context()?, flags, report),
-        Command::Cache(args) => commands::cache(term, &cli.globals, args, report),
+        Command::Cache(action) => commands::cache(term, &cli.globals, action, report),
         Command::Smoketest(flags) => {
             commands::run_and_store_report(&context()?, None, report, |context, report| {
                 smoketest(context, flags, report)
@@ -124,13 +124,13 @@ fn dispatch(term: &Term, cli: &Cli, report: &mut Report) -> Result<()> {
         Command::Sbom(args) => commands::sbom(&context()?, args, report),
         Command::Unneeded(args) => crate::unneeded::unneeded(&context()?, args, report),
         Command::EditManifest(flags) => edit_manifest(&context()?, flags, report),
-        Command::SortManifests(args) => sort_manifests(term, &cli.globals, args.check, report),
+        Command::SortManifests { check } => sort_manifests(term, &cli.globals, *check, report),
         Command::Why(flags) => why(&context()?, flags, report),
         Command::Diff(flags) => diff(&context()?, flags, report),
         Command::Releases(args) => releases(&context()?, args, report),
-        Command::Report(flags) => commands::last_report(&context()?, flags, report),
-        Command::Completions(args) => {
-            completions(args.shell, report);
+        Command::Report { file } => commands::last_report(&context()?, file.as_deref(), report),
+        Command::Completions { shell } => {
+            completions(*shell, report);
             Ok(())
         }
         // `run` handles it: the report is printed while the server still runs.

@@ -1,18 +1,10 @@
 //! `cache list` and `cache prune`.
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 
 use super::parse_at_least;
 
-/// `cache`.
-#[derive(Debug, Clone, Args)]
-pub struct CacheArgs {
-    /// What to do with the cache.
-    #[command(subcommand)]
-    pub action: CacheAction,
-}
-
-/// `cache list` and `cache prune`.
+/// What to do with the cache.
 #[derive(Debug, Clone, Subcommand)]
 pub enum CacheAction {
     /// List the images by release, size and last use.

@@ -246,17 +246,6 @@ fn sbom_format(name: &str) -> Format {
     if name == "cyclonedx" { Format::CycloneDx } else { Format::Spdx }
 }
 
-/// `releases`.
-#[derive(Debug, Clone, Args)]
-#[command(after_help = "Examples:
-  cargo xtask releases
-  cargo xtask releases --channel lts-2024 --brand flatcar")]
-pub struct Releases {
-    /// Where the releases are.
-    #[command(flatten)]
-    pub image: ImageArgs,
-}
-
 /// `verify-signature`.
 #[derive(Debug, Clone, Args)]
 pub struct VerifySignature {
@@ -294,14 +283,6 @@ pub struct Why {
     pub image: ImageArgs,
 }
 
-/// `report`.
-#[derive(Debug, Clone, Args)]
-pub struct ReportArgs {
-    /// A .md or .html file [default: Markdown on stdout].
-    #[arg(value_name = "FILE")]
-    pub file: Option<PathBuf>,
-}
-
 /// `edit-manifest`.
 #[derive(Debug, Clone, Args)]
 #[command(override_usage = "cargo xtask edit-manifest <FILE> [--add <PATH>...] [--remove <PATH>...]")]
@@ -321,14 +302,6 @@ pub struct EditManifest {
     pub remove: Vec<String>,
 }
 
-/// `sort-manifests`.
-#[derive(Debug, Clone, Args)]
-pub struct SortManifests {
-    /// Write nothing; exit 1 if a file would change.
-    #[arg(long)]
-    pub check: bool,
-}
-
 /// `demo`.
 #[derive(Debug, Clone, Args)]
 pub struct Demo {
@@ -340,16 +313,4 @@ pub struct Demo {
     /// In a second terminal: eval "$(cargo xtask demo --env)".
     #[arg(long, conflicts_with = "serve")]
     pub env: bool,
-}
-
-/// `completions`.
-#[derive(Debug, Clone, Args)]
-#[command(after_long_help = "Install:
-  cargo xtask completions bash > ~/.xtask-completion
-  # and in ~/.bashrc (or ~/.zshrc, after compinit): source ~/.xtask-completion
-  cargo xtask completions fish > ~/.config/fish/conf.d/xtask.fish")]
-pub struct Completions {
-    /// Your shell.
-    #[arg(value_name = "SHELL")]
-    pub shell: clap_complete::Shell,
 }

@@ -21,10 +21,10 @@ use coreos_types::{Error, Release};
 
 pub use crate::report::OutputFormat;
 pub use crate::terminal::ColorChoice as Color;
-pub use cache::{CacheAction, CacheArgs};
+pub use cache::CacheAction;
 pub use command_args::{
-    BumpCoreos, Completions, Demo, DlopenLevel, EditManifest, Fetch, FixArgs, Releases, ReportArgs, Sbom,
-    Smoketest, SortManifests, VerifyManifests, VerifySignature, Why,
+    BumpCoreos, Demo, DlopenLevel, EditManifest, Fetch, FixArgs, Sbom, Smoketest, VerifyManifests,
+    VerifySignature, Why,
 };
 pub use diff::{AdvisorySource, Diff};
 pub use given_args::GivenArgs;
@@ -140,7 +140,8 @@ pub enum Command {
     /// Download and verify images, and print their paths.
     Fetch(Fetch),
     /// List or remove the images in the cache.
-    Cache(CacheArgs),
+    #[command(subcommand)]
+    Cache(CacheAction),
     /// Verify a release file's signature against the pinned keys.
     VerifySignature(VerifySignature),
     /// Show which manifests list a path and which files need it.
@@ -152,17 +153,36 @@ pub enum Command {
     /// List entries that nothing needs; --prove boots without them.
     Unneeded(Unneeded),
     /// List the newest release of each channel.
-    Releases(Releases),
+    #[command(after_help = "Examples:
+  cargo xtask releases
+  cargo xtask releases --channel lts-2024 --brand flatcar")]
+    Releases(ImageArgs),
     /// Write a report of the last bump-coreos or verify-manifests.
-    Report(ReportArgs),
+    Report {
+        /// A .md or .html file [default: Markdown on stdout].
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
     /// Add lines to a manifest, keeping its order, or remove lines.
     EditManifest(EditManifest),
     /// Sort the manifests and remove duplicates.
-    SortManifests(SortManifests),
+    SortManifests {
+        /// Write nothing; exit 1 if a file would change.
+        #[arg(long)]
+        check: bool,
+    },
     /// Run the guide's example in a scratch copy of the tree.
     Demo(Demo),
     /// Print shell completions for cargo xtask.
-    Completions(Completions),
+    #[command(after_long_help = "Install:
+  cargo xtask completions bash > ~/.xtask-completion
+  # and in ~/.bashrc (or ~/.zshrc, after compinit): source ~/.xtask-completion
+  cargo xtask completions fish > ~/.config/fish/conf.d/xtask.fish")]
+    Completions {
+        /// Your shell.
+        #[arg(value_name = "SHELL")]
+        shell: clap_complete::Shell,
+    },
 }
 
 impl Command {
@@ -171,7 +191,7 @@ impl Command {
         match self {
             Command::BumpCoreos(args) => args.dry_run || args.check || args.preview,
             Command::VerifyManifests(args) => args.dry_run || args.check,
-            Command::SortManifests(args) => args.check,
+            Command::SortManifests { check } => *check,
             _ => false,
         }
     }
@@ -185,16 +205,10 @@ impl Command {
             Command::Fetch(args) => &args.image,
             Command::Why(args) => &args.image,
             Command::Diff(args) => &args.image,
-            Command::Releases(args) => &args.image,
+            Command::Releases(image) => image,
             Command::Sbom(args) => &args.image,
             Command::Unneeded(args) => &args.image,
-            Command::Cache(_)
-            | Command::VerifySignature(_)
-            | Command::Report(_)
-            | Command::EditManifest(_)
-            | Command::SortManifests(_)
-            | Command::Demo(_)
-            | Command::Completions(_) => return None,
+            _ => return None,
         })
     }
 }

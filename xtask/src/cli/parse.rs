@@ -226,7 +226,7 @@ mod tests {
     fn dry_runs_are_known() {
         for (line, is_dry_run) in [("sort-manifests", false), ("sort-manifests --check", true)] {
             assert_eq!(parse_line(line).unwrap().command.is_dry_run(), is_dry_run);
-            assert!(matches!(parse_line(line).unwrap().command, Command::SortManifests(_)));
+            assert!(matches!(parse_line(line).unwrap().command, Command::SortManifests { .. }));
         }
     }
 }

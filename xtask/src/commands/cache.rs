@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::cache::expiry::{self, CacheEntry};
 use crate::cache::{Cache, ImageStore};
-use crate::cli::{CacheAction, CacheArgs, GlobalArgs};
+use crate::cli::{CacheAction, GlobalArgs};
 use crate::config::Config;
 use crate::context::current_dir;
 use crate::http::ClientConfig;
@@ -18,7 +18,12 @@ use manifest::common_mk::CommonMk;
 use pxe_image::Digest;
 
 /// Lists the images in the cache, or removes them. A tree is optional; the release that it pins is kept.
-pub(crate) fn cache(term: &Term, globals: &GlobalArgs, args: &CacheArgs, report: &mut Report) -> Result<()> {
+pub(crate) fn cache(
+    term: &Term,
+    globals: &GlobalArgs,
+    action: &CacheAction,
+    report: &mut Report,
+) -> Result<()> {
     let tree = match Repo::find(globals.repo.as_deref(), &current_dir()?) {
         Err(_) if globals.repo.is_none() => None,
         tree => Some(tree?),
@@ -26,7 +31,7 @@ pub(crate) fn cache(term: &Term, globals: &GlobalArgs, args: &CacheArgs, report:
     let pinned = tree.as_ref().map(recover_and_read_release).transpose()?;
     let cache = Cache::from_env(tree.as_ref().map(Repo::root))?;
     let entries = expiry::read_entries(&cache);
-    match &args.action {
+    match action {
         CacheAction::List => {
             list(&entries, pinned.as_ref(), report);
             Ok(())

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::cache::ImageStore;
-use crate::cli::Releases;
+use crate::cli::ImageArgs;
 use crate::context::Context;
 use crate::http::{Client, MAX_SIGNATURE_LEN};
 use crate::images::{ReleaseLocations, open_store};
@@ -28,9 +28,9 @@ struct Row {
 ///
 /// # Errors
 /// No channel has a release that is available and signed.
-pub fn releases(context: &Context<'_>, args: &Releases, report: &mut Report) -> Result<()> {
-    let store = open_store(context, &args.image)?;
-    let board = context.boards(&args.image)?.first().copied().unwrap_or(Board::Amd64);
+pub fn releases(context: &Context<'_>, args: &ImageArgs, report: &mut Report) -> Result<()> {
+    let store = open_store(context, args)?;
+    let board = context.boards(args)?.first().copied().unwrap_or(Board::Amd64);
     let (mut rows, mut first_error) = (Vec::new(), None);
     let channels = fetch_channels(context, args, &store, board)?;
     for &channel in &channels {
@@ -56,14 +56,14 @@ pub fn releases(context: &Context<'_>, args: &Releases, report: &mut Report) -> 
 /// The channels to list: that of `--channel`, else all of the vendor with its long-term streams; `None` is a mirror.
 fn fetch_channels(
     context: &Context<'_>,
-    args: &Releases,
+    args: &ImageArgs,
     store: &ImageStore,
     board: Board,
 ) -> Result<Vec<Option<ChannelOrStream>>> {
-    if let Some(channel) = args.image.channel {
+    if let Some(channel) = args.channel {
         return Ok(vec![Some(channel)]);
     }
-    let locations = ReleaseLocations::new(context, &args.image)?;
+    let locations = ReleaseLocations::new(context, args)?;
     if locations.first_candidate(board, context.pins.release(), None)?.channel(locations.vendors()).is_none()
     {
         return Ok(vec![None]);
@@ -94,12 +94,12 @@ fn parse_lts_info(text: &str) -> Vec<ChannelOrStream> {
 
 fn fetch_newest(
     context: &Context<'_>,
-    args: &Releases,
+    args: &ImageArgs,
     store: &ImageStore,
     board: Board,
     channel: Option<ChannelOrStream>,
 ) -> Result<Row> {
-    let mut image = args.image.clone();
+    let mut image = args.clone();
     image.channel = channel;
     let locations = ReleaseLocations::new(context, &image)?;
     let (release, signer) =

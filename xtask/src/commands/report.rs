@@ -4,15 +4,14 @@ use std::path::Path;
 
 use crate::cache::Cache;
 use crate::cache::report_files::{self, FileFormat};
-use crate::cli::ReportArgs;
 use crate::context::Context;
 use crate::git;
 use crate::report::{OutputFormat, Report};
 use coreos_types::Result;
 
 /// Writes the report of the last run to a file, or prints it as Markdown, or with `--format json` as JSON.
-pub(crate) fn last_report(context: &Context<'_>, flags: &ReportArgs, report: &mut Report) -> Result<()> {
-    let format = match &flags.file {
+pub(crate) fn last_report(context: &Context<'_>, file: Option<&Path>, report: &mut Report) -> Result<()> {
+    let format = match file {
         Some(path) => {
             report_files::check_destination(path)?;
             FileFormat::from_path(path).map_err(|error| error.with_hint("cargo xtask report report.md"))?
@@ -23,7 +22,7 @@ pub(crate) fn last_report(context: &Context<'_>, flags: &ReportArgs, report: &mu
     let tree = context.tree.root();
     report.extra.insert("last_run", report_files::load_document(&cache, tree)?);
     let text = report_files::load(&cache, tree, format)?;
-    match &flags.file {
+    match file {
         Some(path) => {
             report_files::write_text(path, &text)?;
             context.term.stage("wrote", path.display());

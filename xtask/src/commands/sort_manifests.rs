@@ -29,10 +29,10 @@ pub(crate) fn sort_manifests(
         ..Invocation::default()
     };
     let (after, fixes) = plan_sort(&loaded.sources);
-    report.plan = EditPlan::between(&loaded.sources, &after);
-    report.fixes = fixes;
-    if check {
-        return Ok(());
+    let plan = EditPlan::between(&loaded.sources, &after);
+    if !check {
+        transaction::apply(&tree, &plan)?;
     }
-    transaction::apply(&tree, &report.plan).inspect_err(|_| (report.plan, report.fixes) = Default::default())
+    (report.plan, report.fixes) = (plan, fixes);
+    Ok(())
 }
