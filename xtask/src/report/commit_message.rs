@@ -57,17 +57,10 @@ fn subject(report: &Report, vendor: &str) -> String {
 }
 
 fn push_line(out: &mut String, fix: &Fix) {
-    let what = match (&fix.from, &fix.to) {
-        (Some(from), Some(to)) => format!("{from} -> {to}"),
-        (Some(path), None) | (None, Some(path)) => path.clone(),
-        (None, None) => String::new(),
-    };
-    let (file, what, reason) = (
-        escape_mentions(&short_manifest_name(&fix.file)),
-        escape_mentions(&what),
-        escape_mentions(&fix.reason),
-    );
-    let _ = writeln!(out, "- {file}: {what} ({reason})");
+    let paths: Vec<&str> = [&fix.from, &fix.to].into_iter().flatten().map(String::as_str).collect();
+    let [file, paths, reason] =
+        [&short_manifest_name(&fix.file), &paths.join(" -> "), &fix.reason].map(|text| escape_mentions(text));
+    let _ = writeln!(out, "- {file}: {paths} ({reason})");
 }
 
 /// Text in one line, with `@`, `#` and `GH-` escaped where GitHub would read a mention or the number of an issue. Names

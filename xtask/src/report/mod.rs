@@ -31,7 +31,7 @@ use std::collections::BTreeMap;
 
 use invocation::Invocation;
 
-use coreos_types::{Board, Channel, Error, ErrorKind, Release, Signer, SystemdVersion};
+use coreos_types::{Board, Channel, Error, ErrorKind, Release, Signer, SystemdVersion, word_enum};
 use manifest::finding::{Finding, Fix, Severity};
 use manifest::plan::edit_plan::EditPlan;
 use packages::package_changes::PackageChange;
@@ -135,23 +135,13 @@ pub struct Check {
     pub line: Option<usize>,
 }
 
-/// The outcome of a check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum CheckOutcome {
-    Pass,
-    Fail,
-    Skip,
-}
-
-impl CheckOutcome {
-    /// The word in JSON.
-    pub fn id(self) -> &'static str {
-        match self {
-            CheckOutcome::Pass => "pass",
-            CheckOutcome::Fail => "fail",
-            CheckOutcome::Skip => "skip",
-        }
+word_enum! {
+    /// The outcome of a check. The words are those in JSON.
+    #[allow(missing_docs)]
+    CheckOutcome {
+        Pass = "pass",
+        Fail = "fail",
+        Skip = "skip",
     }
 }
 
@@ -195,12 +185,25 @@ impl Report {
 
     /// The number of problems of the findings, by severity and fix.
     pub fn describe_problems(&self) -> String {
-        problem_groups::ProblemCounts::new(self).describe()
+        let counts = problem_groups::describe_problems(self);
+        // Lists of names have no dependencies.
+        match self.uses_file_lists() {
+            true => counts.replacen("no problems", "no problems seen in the lists", 1),
+            false => counts,
+        }
+    }
+
+    /// Whether findings remain that make exit code 1.
+    fn has_problems(&self) -> bool {
+        self.findings.iter().any(|finding| finding.severity != Severity::Advice)
     }
 
     fn has_open_problems(&self) -> bool {
-        self.findings.iter().any(|finding| finding.severity != Severity::Advice)
-            || self.checks.iter().any(|check| check.outcome == CheckOutcome::Fail)
+        self.has_problems() || self.count_checks(CheckOutcome::Fail) > 0
+    }
+
+    fn count_checks(&self, outcome: CheckOutcome) -> usize {
+        self.checks.iter().filter(|check| check.outcome == outcome).count()
     }
 }
 

@@ -153,70 +153,41 @@ fn may_follow_rename(finding: &Finding) -> bool {
     matches!(finding.kind, FindingKind::Dangling | FindingKind::NeedsUnlisted)
 }
 
-/// Numbers of problems by severity and fix.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct ProblemCounts {
-    errors: usize,
-    warnings: usize,
-    suggestions: usize,
-    fixable: usize,
-    droppable: usize,
-    accepted: usize,
-    is_bump: bool,
-}
-
-impl ProblemCounts {
-    pub(super) fn new(report: &Report) -> ProblemCounts {
-        let is_bump = report.command == "bump-coreos";
-        let mut counts =
-            ProblemCounts { accepted: report.accepted.len(), is_bump, ..ProblemCounts::default() };
-        for problem in problems(report) {
-            match problem.severity() {
-                Severity::Error => counts.errors += 1,
-                Severity::Warning => counts.warnings += 1,
-                Severity::Advice => {
-                    counts.suggestions += 1;
-                    continue;
-                }
-            }
-            counts.fixable += usize::from(problem.is_fixable());
-            counts.droppable += usize::from(problem.is_droppable());
-        }
-        counts
+/// The number of problems by severity and fix: `4 problems (3 errors, 1 warning), 3 fixable with --fix; 2 suggestions`,
+/// or `no problems`.
+pub(super) fn describe_problems(report: &Report) -> String {
+    let (suggestions, open): (Vec<Problem<'_>>, Vec<Problem<'_>>) =
+        problems(report).into_iter().partition(|problem| problem.severity() == Severity::Advice);
+    let by_severity = [Severity::Error, Severity::Warning].map(|severity| {
+        let number = open.iter().filter(|problem| problem.severity() == severity).count();
+        (number > 0).then(|| count_with_noun(number, severity.id()))
+    });
+    let by_severity = by_severity.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let mut out = match open.len() {
+        0 => "no problems".to_owned(),
+        all => format!("{} ({by_severity})", count_with_noun(all, "problem")),
+    };
+    // A bump fixes without an option.
+    let (fix, drop) = match report.command == "bump-coreos" {
+        true => ("", "--drop-missing"),
+        false => (" with --fix", "--fix --drop-missing"),
+    };
+    let fixable = open.iter().filter(|problem| problem.is_fixable()).count();
+    let droppable = open.iter().filter(|problem| problem.is_droppable()).count();
+    if fixable > 0 {
+        out.push_str(&format!(", {fixable} fixable{fix}"));
     }
-
-    /// `4 problems (3 errors, 1 warning), 3 fixable with --fix; 2 suggestions`, or `no problems`.
-    pub(super) fn describe(self) -> String {
-        let mut out = match self.errors + self.warnings {
-            0 => "no problems".to_owned(),
-            all => format!("{} ({})", count_with_noun(all, "problem"), self.by_severity()),
-        };
-        // A bump fixes without an option.
-        let (fix, drop) = match self.is_bump {
-            true => ("", "--drop-missing"),
-            false => (" with --fix", "--fix --drop-missing"),
-        };
-        if self.fixable > 0 {
-            out.push_str(&format!(", {} fixable{fix}", self.fixable));
-        }
-        if self.droppable > 0 {
-            let word = if self.fixable > 0 { "more" } else { "fixable" };
-            out.push_str(&format!(", {} {word} with {drop}", self.droppable));
-        }
-        if self.suggestions > 0 {
-            out.push_str(&format!("; {}", count_with_noun(self.suggestions, "suggestion")));
-        }
-        if self.accepted > 0 {
-            out.push_str(&format!("; {} accepted", self.accepted));
-        }
-        out
+    if droppable > 0 {
+        let word = if fixable > 0 { "more" } else { "fixable" };
+        out.push_str(&format!(", {droppable} {word} with {drop}"));
     }
-
-    fn by_severity(self) -> String {
-        let severities = [(self.errors, "error"), (self.warnings, "warning")];
-        let some = severities.into_iter().filter(|(number, _)| *number > 0);
-        some.map(|(number, noun)| count_with_noun(number, noun)).collect::<Vec<_>>().join(", ")
+    if !suggestions.is_empty() {
+        out.push_str(&format!("; {}", count_with_noun(suggestions.len(), "suggestion")));
     }
+    if !report.accepted.is_empty() {
+        out.push_str(&format!("; {} accepted", report.accepted.len()));
+    }
+    out
 }
 
 /// `1 file`, `2 files`.
@@ -240,7 +211,7 @@ mod tests {
     }
 
     fn describe(findings: &[Finding]) -> String {
-        ProblemCounts::new(&Report { findings: findings.to_vec(), ..Report::default() }).describe()
+        describe_problems(&Report { findings: findings.to_vec(), ..Report::default() })
     }
 
     #[test]
@@ -293,6 +264,6 @@ mod tests {
         };
         let report = Report { findings: vec![coreos, kvm], ..Report::default() };
         assert_eq!(problems(&report)[0].flavors, ["coreos", "kvm"]);
-        assert_eq!(ProblemCounts::new(&report).describe(), "no problems; 1 suggestion");
+        assert_eq!(describe_problems(&report), "no problems; 1 suggestion");
     }
 }

@@ -1,9 +1,8 @@
 //! The summary line of a run: results, remaining problems, next step.
 
-use super::problem_groups::ProblemCounts;
 use super::styled_text::Style;
 use super::{CheckOutcome, Report, count_with_noun};
-use manifest::finding::{Finding, FixKind, Severity};
+use manifest::finding::{FixKind, Severity};
 
 /// The line and its style; `None` if the output of a command or an error is sufficient.
 pub(super) fn summary(report: &Report) -> Option<(Style, String)> {
@@ -22,20 +21,20 @@ fn result_summary(report: &Report) -> String {
     match &report.release {
         Some((_, to)) if report.command == "verify-manifests" && report.plan.is_empty() => {
             let verb = if report.has_open_problems() { "do not match" } else { "match" };
-            format!("the manifests {verb} release {to}: {}", remaining_problems(report))
+            format!("the manifests {verb} release {to}: {}", report.describe_problems())
         }
         _ if report.uses_file_lists() => {
             format!(
                 "{}; {}; dependencies were not checked",
                 changes_summary(report),
-                remaining_problems(report)
+                report.describe_problems()
             )
         }
         // These commands check nothing: "no problems" would be misleading.
         _ if ["edit-manifest", "sort-manifests"].contains(&report.command.as_str()) => {
             changes_summary(report)
         }
-        _ => format!("{}; {}", changes_summary(report), remaining_problems(report)),
+        _ => format!("{}; {}", changes_summary(report), report.describe_problems()),
     }
 }
 
@@ -97,25 +96,15 @@ fn fix_counts(report: &Report) -> String {
     words.into_iter().filter_map(count).collect::<Vec<_>>().join(", ")
 }
 
-/// `4 problems (3 errors, 1 warning), 3 fixable with --fix; 2 suggestions`.
-pub(super) fn remaining_problems(report: &Report) -> String {
-    let counts = ProblemCounts::new(report).describe();
-    // Lists of names have no dependencies.
-    if report.uses_file_lists() {
-        counts.replacen("no problems", "no problems seen in the lists", 1)
-    } else {
-        counts
-    }
-}
-
 fn checks(report: &Report) -> (Style, String) {
-    let number = |outcome| report.checks.iter().filter(|check| check.outcome == outcome).count();
-    let (failed, skipped) = (number(CheckOutcome::Fail), number(CheckOutcome::Skip));
+    let [failed, skipped] =
+        [CheckOutcome::Fail, CheckOutcome::Skip].map(|outcome| report.count_checks(outcome));
     let skips = if skipped > 0 { format!(" ({skipped} skipped)") } else { String::new() };
     let all = report.checks.len();
-    let is_problem = |finding: &Finding| finding.severity != Severity::Advice;
-    let has_problems = report.findings.iter().any(is_problem);
-    let problems = if has_problems { format!("; {}", remaining_problems(report)) } else { String::new() };
+    let problems = match report.has_problems() {
+        true => format!("; {}", report.describe_problems()),
+        false => String::new(),
+    };
     match failed {
         0 => (style(report), format!("{} passed{skips}{problems}", count_with_noun(all - skipped, "check"))),
         _ => (Style::Error, format!("{failed} of {} failed{skips}{problems}", count_with_noun(all, "check"))),

@@ -16,7 +16,7 @@ use super::added_dependents::MAX_EDGES;
 use super::edit_diff::line_style;
 use super::package_changes;
 use super::styled_text::Style;
-use super::summary::{changes_summary, remaining_problems};
+use super::summary::changes_summary;
 use super::tables::{
     Cell, Table, accepted_table, fixes_table, library_changes_table, package_changes_table, provenance,
     run_facts, security_fixes_table, sizes_table, title,
@@ -74,11 +74,10 @@ fn csp_hash_source(content: &str) -> String {
 
 /// The outcome in a word or two, and how it is coloured. "clean" is used only for a run without findings.
 fn status_label_and_class(report: &Report) -> (&'static str, &'static str) {
-    let has_problems = report.findings.iter().any(|finding| finding.severity != Severity::Advice);
     match report.exit_code() {
         0 if report.findings.is_empty() => ("clean", "good"),
         0 => ("no problems", "info"),
-        1 if has_problems => ("problems", "warn"),
+        1 if report.has_problems() => ("problems", "warn"),
         1 => ("would change", "warn"),
         2 => ("failed", "bad"),
         _ => ("refused", "bad"),
@@ -91,7 +90,7 @@ fn page_header(report: &Report, title: &str) -> String {
     let mut out = format!("<header>\n<h1>{title}</h1>\n<p><span class=\"status {class}\">{word}</span> ");
     match report.error {
         None => {
-            out.push_str(&escape(&format!("{}; {}.", changes_summary(report), remaining_problems(report))))
+            out.push_str(&escape(&format!("{}; {}.", changes_summary(report), report.describe_problems())))
         }
         Some(_) => out.push_str("The run failed before it finished."),
     }

@@ -9,7 +9,7 @@ use super::added_dependents::{DependencyEdge, MAX_EDGES};
 use super::package_changes::{self, split_by_taken};
 use super::problem_groups::{Problem, group_by_hint, hint_label};
 use super::sizes::{Total, format_bytes_or_dash, format_size_change, rootfs_totals};
-use super::summary::{changes_summary, remaining_problems};
+use super::summary::changes_summary;
 use super::tables::{
     Cell, Table, accepted_table, fixes_table, library_changes_table, package_changes_table, provenance,
     run_facts, security_fixes_table, sizes_table, title,
@@ -60,7 +60,7 @@ pub(crate) fn render(report: &Report) -> String {
 fn heading(report: &Report) -> String {
     let mut out = format!("## {}\n\n{}\n", inline(&title(report)), inline(&run_facts(report)));
     if report.error.is_none() && report.checks.is_empty() {
-        out.push_str(&format!("\n{}; **{}**.\n", changes_summary(report), remaining_problems(report)));
+        out.push_str(&format!("\n{}; **{}**.\n", changes_summary(report), report.describe_problems()));
     }
     out
 }
@@ -151,8 +151,7 @@ fn checks_section(report: &Report) -> String {
     if report.checks.is_empty() {
         return String::new();
     }
-    let number = |outcome| report.checks.iter().filter(|check| check.outcome == outcome).count();
-    let [passed, failed, skipped] = [CheckOutcome::Pass, CheckOutcome::Fail, CheckOutcome::Skip].map(number);
+    let [passed, failed, skipped] = CheckOutcome::ALL.map(|outcome| report.count_checks(outcome));
     let mut out = format!("\n### Checks\n\n{passed} passed, {failed} failed, {skipped} skipped.\n");
     let is_failed = |check: &&Check| check.outcome == CheckOutcome::Fail;
     for check in report.checks.iter().filter(is_failed).take(MAX_ROWS) {

@@ -8,7 +8,7 @@ use manifest::plan::stage1_sources::Stage1Sources;
 use manifest::selection::Location;
 use manifest::{unit_and_script_execs::find_exec_references, unlisted_execs};
 use usr::{
-    DynamicLoader, FileInfo, UsrPath, UsrTree,
+    DynamicLoader, ElfInfo, UsrPath, UsrTree,
     elf::DlopenNote,
     ldso::{FoundVia, LoadResult},
 };
@@ -31,31 +31,27 @@ impl DependencyGraph {
         let mut graph = DependencyGraph::default();
         let paths = graph.add_listed_paths(board, sources, tree);
         let loader = DynamicLoader::new(tree, board, DynamicLoader::rkt_library_path(tree), None);
+        let is_loadable = |elf: &&ElfInfo| elf.has_dynamic_section && elf.machine == board.elf_machine();
         for path in &paths {
-            match tree.read_file_info(path.as_str()) {
-                Some(FileInfo::Elf(elf)) if elf.has_dynamic_section && elf.machine == board.elf_machine() => {
-                    graph.add_load_result(&loader.load(path));
-                    graph.add_dlopen_notes(&loader, path, &elf.dlopen_notes);
-                    for (row, chain) in unlisted_execs::started_by(tree, path, &elf.exec_paths) {
-                        let program = chain.last().cloned();
-                        graph.add_edge(program, path, row.program, row.source.to_owned());
-                    }
-                }
-                _ => {}
+            let Some(elf) = tree.read_elf_info(path).filter(is_loadable) else { continue };
+            graph.add_load_result(&loader.load(path));
+            graph.add_dlopen_notes(&loader, path, &elf.dlopen_notes);
+            for (row, chain) in unlisted_execs::started_by(tree, path, &elf.exec_paths) {
+                graph.add_edge(chain.last(), path, row.program, row.source.to_owned());
             }
         }
         for reference in find_exec_references(tree, &paths) {
             let program = reference.target(tree);
-            graph.add_edge(program, &reference.referrer, &reference.directive, String::new());
+            graph.add_edge(program.as_ref(), &reference.referrer, &reference.directive, String::new());
         }
         graph
     }
 
     /// Adds a direct dependency, if it was found.
-    fn add_edge(&mut self, needed: Option<UsrPath>, by: &UsrPath, reference: &str, how: String) {
+    fn add_edge(&mut self, needed: Option<&UsrPath>, by: &UsrPath, reference: &str, how: String) {
         if let Some(needed) = needed {
             let edge = Edge { by: by.clone(), reference: reference.to_owned(), how };
-            self.needed_by.entry(needed).or_default().insert(edge);
+            self.needed_by.entry(needed.clone()).or_default().insert(edge);
         }
     }
 
@@ -64,7 +60,7 @@ impl DependencyGraph {
         for note in notes {
             let found = note.sonames.iter().find_map(|name| Some((name, loader.resolve_dlopen(by, name)?)));
             if let Some((name, object)) = found {
-                self.add_edge(Some(object.path), by, name, format!("dlopen(3) for {}", note.feature));
+                self.add_edge(Some(&object.path), by, name, format!("dlopen(3) for {}", note.feature));
             }
         }
     }
@@ -97,17 +93,13 @@ impl DependencyGraph {
     fn add_load_result(&mut self, load: &LoadResult) {
         for need in &load.needs {
             if let Some(object) = need.object.and_then(|at| load.objects.get(at)) {
-                self.add_edge(
-                    Some(object.path.clone()),
-                    &need.needed_by,
-                    &need.name,
-                    object.found_via.to_string(),
-                );
+                let how = object.found_via.to_string();
+                self.add_edge(Some(&object.path), &need.needed_by, &need.name, how);
             }
         }
         for object in load.objects.iter().filter(|object| object.found_via == FoundVia::Interp) {
-            let (path, how) = (Some(object.path.clone()), object.found_via.to_string());
-            self.add_edge(path, &object.needed_by, &object.requested_name, how);
+            let how = object.found_via.to_string();
+            self.add_edge(Some(&object.path), &object.needed_by, &object.requested_name, how);
         }
         for missing in &load.missing {
             let known = self.missing.entry(missing.name.clone()).or_default();

@@ -25,10 +25,8 @@ pub(crate) struct WhyAnswer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BoardAnswer {
     pub board: Board,
-    /// The files that the subject resolves to.
-    pub targets: Vec<UsrPath>,
-    /// Every name of a target: its path, and the symlinks that resolve to it.
-    pub names: BTreeMap<UsrPath, Vec<UsrPath>>,
+    /// The files that the subject resolves to, each with every name: its path, and the symlinks that resolve to it.
+    pub targets: BTreeMap<UsrPath, Vec<UsrPath>>,
     /// The dependencies of all listed files.
     graph: DependencyGraph,
     /// Paths that the subject names and that resolve to no file of the image.
@@ -83,26 +81,25 @@ impl BoardAnswer {
 pub(crate) fn answer_why(subject: &str, sources: &Stage1Sources, trees: &ImageTrees<'_>) -> WhyAnswer {
     let answer = |(&board, &tree): (&Board, &&UsrTree)| {
         let graph = DependencyGraph::new(board, sources, tree);
-        let (targets, absent) = resolve_subject(subject, tree, &graph.lines);
-        let names = targets.iter().map(|target| (target.clone(), target_names(target, tree))).collect();
+        let (targets, absent) = resolve_subject(subject, tree, &graph);
         let missing = graph.missing.get(subject).filter(|_| targets.is_empty()).cloned();
-        BoardAnswer { board, targets, names, graph, absent, missing }
+        BoardAnswer { board, targets, graph, absent, missing }
     };
     WhyAnswer { subject: subject.to_owned(), boards: trees.iter().map(answer).collect() }
 }
 
-/// The files that a subject names, symlinks followed, and the paths that resolve to no file.
+/// The [`BoardAnswer::targets`] that a subject names, and the paths that resolve to no file.
 fn resolve_subject(
     subject: &str,
     tree: &UsrTree,
-    lines: &BTreeMap<UsrPath, Vec<ManifestLine>>,
-) -> (Vec<UsrPath>, BTreeMap<UsrPath, AbsentPath>) {
-    let (mut files, mut absent) = (BTreeSet::new(), BTreeMap::new());
-    for path in subject_paths(subject, tree, lines) {
-        let listed = lines.get(&path).cloned().unwrap_or_default();
+    graph: &DependencyGraph,
+) -> (BTreeMap<UsrPath, Vec<UsrPath>>, BTreeMap<UsrPath, AbsentPath>) {
+    let (mut targets, mut absent) = (BTreeMap::new(), BTreeMap::new());
+    for path in subject_paths(subject, tree, graph) {
+        let listed = graph.lines.get(&path).cloned().unwrap_or_default();
         let how = match tree.resolve(&path).end {
             ResolutionEnd::Node(node) => {
-                files.insert(node);
+                targets.entry(node).or_insert_with_key(|target| target_names(target, tree));
                 continue;
             }
             ResolutionEnd::Missing(end) if end == path && listed.is_empty() => continue,
@@ -113,19 +110,15 @@ fn resolve_subject(
         };
         absent.insert(path, AbsentPath { how, listed });
     }
-    (files.into_iter().collect(), absent)
+    (targets, absent)
 }
 
 /// The path itself, or every path of the image and the manifests with the file name `subject`.
-fn subject_paths(
-    subject: &str,
-    tree: &UsrTree,
-    lines: &BTreeMap<UsrPath, Vec<ManifestLine>>,
-) -> BTreeSet<UsrPath> {
+fn subject_paths(subject: &str, tree: &UsrTree, graph: &DependencyGraph) -> BTreeSet<UsrPath> {
     if subject.contains('/') {
         return UsrPath::from_rootfs_path(subject).or_else(|_| UsrPath::new(subject)).into_iter().collect();
     }
-    let known = tree.iter().map(|(path, _)| path).chain(lines.keys());
+    let known = tree.iter().map(|(path, _)| path).chain(graph.lines.keys());
     known.filter(|path| path.name() == subject).cloned().collect()
 }
 

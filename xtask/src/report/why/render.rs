@@ -15,21 +15,23 @@ pub(crate) fn render_tree(why: &WhyAnswer) -> StyledText {
     for board in &why.boards {
         if board.is_unknown() {
             out.push(Style::Strong, &why.subject);
-            out.push_line(
-                Style::Plain,
-                format!(" is not in the {} image, and no listed file needs it", board.board),
-            );
+            let rest = format!(" is not in the {} image, and no listed file needs it", board.board);
+            out.push_line(Style::Plain, rest);
         }
-        for target in &board.targets {
+        for (target, names) in &board.targets {
             out.push(Style::Strong, target.as_str());
             out.push_line(Style::Faint, format!(" ({})", board.board));
-            push_branches(&mut out, "", &target_branches(board, target));
+            push_branches(&mut out, "", &target_branches(board, target, names));
         }
-        for (path, absent) in &board.absent {
+        for (path, AbsentPath { how, listed }) in &board.absent {
             out.push(Style::Strong, path.as_str());
             out.push(Style::Faint, format!(" ({}): ", board.board));
-            out.push_line(Style::Error, &absent.how);
-            push_branches(&mut out, "", &[absent_branch(path, absent)]);
+            out.push_line(Style::Error, how);
+            let branch = match listed.as_slice() {
+                [] => Branch::heading("not listed", Vec::new()),
+                listed => Branch::heading("listed", vec![listed_at(path, &join_places(listed))]),
+            };
+            push_branches(&mut out, "", &[branch]);
         }
         if let Some(missing) = &board.missing {
             out.push(Style::Strong, &why.subject);
@@ -59,13 +61,6 @@ impl Branch {
     }
 }
 
-fn absent_branch(path: &UsrPath, absent: &AbsentPath) -> Branch {
-    if absent.listed.is_empty() {
-        return Branch::heading("not listed", Vec::new());
-    }
-    Branch::heading("listed", vec![listed_at(path, &join_places(&absent.listed))])
-}
-
 /// `PATH (FILE:LINE)`.
 fn listed_at(path: &UsrPath, places: &str) -> Branch {
     let mut branch = Branch::leaf(path.as_str());
@@ -73,8 +68,7 @@ fn listed_at(path: &UsrPath, places: &str) -> Branch {
     branch
 }
 
-fn target_branches(board: &BoardAnswer, target: &UsrPath) -> Vec<Branch> {
-    let names = board.names.get(target).map(Vec::as_slice).unwrap_or_default();
+fn target_branches(board: &BoardAnswer, target: &UsrPath, names: &[UsrPath]) -> Vec<Branch> {
     let (listed, unlisted): (Vec<&UsrPath>, Vec<&UsrPath>) =
         names.iter().partition(|name| !places(board, name).is_empty());
     let listed = listed.into_iter().map(|name| listed_at(name, &places(board, name))).collect();
@@ -88,7 +82,11 @@ fn target_branches(board: &BoardAnswer, target: &UsrPath) -> Vec<Branch> {
 
 fn dependent_branches(board: &BoardAnswer, target: &UsrPath, shown: &mut BTreeSet<UsrPath>) -> Vec<Branch> {
     let edges = board.graph.needed_by.get(target).into_iter().flatten().filter(|edge| edge.by != *target);
-    edges.map(|edge| dependent_branch(board, &edge.by, &reason(edge), shown)).collect()
+    let branch = |Edge { by, reference, how }: &Edge| {
+        let how = if how.is_empty() { String::new() } else { format!(", {how}") };
+        dependent_branch(board, by, &format!(": {reference}{how}"), shown)
+    };
+    edges.map(branch).collect()
 }
 
 fn dependent_branch(
@@ -108,11 +106,6 @@ fn dependent_branch(
         branch.label.push(Style::Faint, " (*)");
     }
     branch
-}
-
-fn reason(edge: &Edge) -> String {
-    let how = if edge.how.is_empty() { String::new() } else { format!(", {}", edge.how) };
-    format!(": {}{how}", edge.reference)
 }
 
 /// `FILE:LINE`, several with commas.
@@ -138,8 +131,8 @@ fn push_branches(out: &mut StyledText, indent: &str, branches: &[Branch]) {
 /// The edges from the targets up, each once.
 fn edges_above(board: &BoardAnswer) -> BTreeSet<(UsrPath, &Edge)> {
     let mut found = BTreeSet::new();
-    let mut seen: BTreeSet<&UsrPath> = board.targets.iter().collect();
-    let mut next: Vec<&UsrPath> = board.targets.iter().collect();
+    let mut seen: BTreeSet<&UsrPath> = board.targets.keys().collect();
+    let mut next: Vec<&UsrPath> = board.targets.keys().collect();
     while let Some(target) = next.pop() {
         for edge in board.graph.needed_by.get(target).into_iter().flatten() {
             found.insert((target.clone(), edge));
@@ -157,7 +150,7 @@ pub(crate) fn dot(why: &WhyAnswer) -> String {
     let mut out = String::from("digraph why {\n  rankdir=LR;\n  node [shape=box, fontname=monospace];\n");
     for board in &why.boards {
         let name = |path: &UsrPath| format!("\"{}: {}\"", board.board, quoted(path.as_str()));
-        for target in &board.targets {
+        for target in board.targets.keys() {
             let _ = writeln!(out, "  {} [label=\"{}\", style=bold];", name(target), quoted(target.as_str()));
         }
         for (path, absent) in &board.absent {
@@ -180,7 +173,7 @@ pub(crate) fn mermaid(why: &WhyAnswer) -> String {
     let quoted = |text: &str| text.replace('#', "#35;").replace('"', "#quot;");
     let mut out = String::from("flowchart LR\n");
     for (number, board) in why.boards.iter().enumerate() {
-        let mut nodes: Vec<UsrPath> = board.targets.iter().chain(board.absent.keys()).cloned().collect();
+        let mut nodes: Vec<UsrPath> = board.targets.keys().chain(board.absent.keys()).cloned().collect();
         let mut node = |path: &UsrPath| {
             let at = nodes.iter().position(|known| known == path).unwrap_or_else(|| {
                 nodes.push(path.clone());
@@ -188,7 +181,7 @@ pub(crate) fn mermaid(why: &WhyAnswer) -> String {
             });
             format!("b{number}n{at}[\"{}\"]", quoted(path.as_str()))
         };
-        for named in board.targets.iter().chain(board.absent.keys()) {
+        for named in board.targets.keys().chain(board.absent.keys()) {
             let _ = writeln!(out, "  {}", node(named));
         }
         for (target, edge) in edges_above(board) {
@@ -208,10 +201,10 @@ pub(crate) fn to_json(why: &WhyAnswer) -> Value {
         board.graph.listed.get(path).map_or_else(Vec::new, |places| rows(places))
     };
     let board_json = |board: &BoardAnswer| {
-        let names = board.targets.iter().filter_map(|target| board.names.get(target)).flatten();
+        let names = board.targets.values().flatten();
         json!({
             "board": board.board.id(),
-            "paths": board.targets.iter().map(UsrPath::as_str).collect::<Vec<_>>(),
+            "paths": board.targets.keys().map(UsrPath::as_str).collect::<Vec<_>>(),
             "names": names.map(|name| json!({ "path": name.as_str(), "listed": places(board, name) })).collect::<Vec<_>>(),
             "needs": edges_above(board).into_iter().map(|(target, edge)| json!({
                 "from": edge.by.as_str(), "to": target.as_str(), "name": edge.reference, "how": edge.how,
