@@ -23,6 +23,7 @@ use std::rc::Rc;
 use super::path::UsrPath;
 use super::tree::{ResolutionEnd, UsrTree};
 use coreos_types::Board;
+use link_map::UndefinedVersions;
 pub use load_result::{FoundVia, LoadResult, NeededEntry, NotFound, Object, Rejected, UndefinedVersion};
 use search_dir::{Directory, SearchDir};
 pub use unreachable_library::{MissingSymlink, UnreachableLibrary};
@@ -48,6 +49,7 @@ pub struct DynamicLoader<'a> {
     directories: RefCell<BTreeMap<String, Rc<Directory>>>,
     defaults: RefCell<Defaults>,
     conf_directories: OnceCell<Vec<String>>,
+    undefined_versions: RefCell<UndefinedVersions<'a>>,
     lookups_left: Cell<usize>,
 }
 
@@ -72,6 +74,7 @@ impl<'a> DynamicLoader<'a> {
             directories: RefCell::default(),
             defaults: RefCell::default(),
             conf_directories: OnceCell::new(),
+            undefined_versions: RefCell::default(),
             lookups_left: Cell::new(MAX_LOOKUPS),
         }
     }

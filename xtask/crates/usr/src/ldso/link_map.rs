@@ -16,6 +16,7 @@ use super::{
 use crate::elf::{ElfInfo, FilterKind};
 use crate::path::UsrPath;
 use compatibility::Compatibility;
+pub(super) use compatibility::UndefinedVersions;
 use object_search_path::SearchPath;
 
 /// The objects of one link map. A program of a real image loads a tenth of that.
@@ -36,8 +37,9 @@ pub(super) struct LinkMap<'l, 'a> {
     /// Whether the root runs in secure-execution mode (ld.so(8)): it is set-user-ID or set-group-ID.
     is_secure: bool,
     has_legacy_hwcaps: bool,
-    library_path_dirs: Rc<[SearchDir]>,
     default_dirs: Rc<[SearchDir]>,
+    /// `LD_LIBRARY_PATH` and the default directories: the search path of most objects.
+    common_search_path: Rc<SearchPath>,
     lib: String,
     platform: &'static str,
     result: LoadResult,
@@ -78,8 +80,8 @@ impl<'l, 'a> LinkMap<'l, 'a> {
             unrequested_interpreter: None,
             is_secure: root.interp.is_some() && mode & 0o6000 != 0,
             has_legacy_hwcaps: false,
-            library_path_dirs: Rc::new([]),
             default_dirs: Rc::new([]),
+            common_search_path: Rc::default(),
             lib: "lib64".to_owned(),
             platform: platform(root, loader.board),
             result: LoadResult::default(),
@@ -202,10 +204,10 @@ impl<'l, 'a> LinkMap<'l, 'a> {
         self.has_legacy_hwcaps = interpreter.as_ref().is_some_and(|(_, info)| info.searches_legacy_hwcaps);
         let known = interpreter.as_ref().map(|(path, info)| (path, *info));
         self.default_dirs = self.loader.default_dirs(known, self.platform);
-        if !self.is_secure {
-            let dirs = self.loader.library_path_dirs();
-            self.library_path_dirs = self.with_legacy_hwcaps(dirs).into();
-        }
+        let library_path = if self.is_secure { Vec::new() } else { self.loader.library_path_dirs() };
+        let mut dirs = self.with_legacy_hwcaps(library_path);
+        dirs.extend(self.default_dirs.iter().cloned());
+        self.common_search_path = Rc::new(SearchPath::new(dirs));
     }
 
     /// Finds the object that a name resolves to, or loads it.

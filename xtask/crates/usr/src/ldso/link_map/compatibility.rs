@@ -1,12 +1,12 @@
 //! The checks by which the loader skips a file or stops at it (glibc `open_verify`, `_dl_check_map_versions`).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use super::super::UndefinedVersion;
 use super::super::search_dir::Candidate;
+use super::super::{DynamicLoader, UndefinedVersion};
 use super::LinkMap;
-use crate::elf::ElfInfo;
+use crate::elf::{ElfInfo, VersionNeed};
 use crate::file_info::FileInfo;
 
 /// The outcome of the loader's check of a candidate (glibc `open_verify`).
@@ -72,31 +72,42 @@ impl<'a> LinkMap<'_, 'a> {
     /// glibc `_dl_check_map_versions`: a library without version definitions satisfies every needed version, and a
     /// missing weak version is only a warning.
     pub(super) fn check_versions(&mut self) {
-        let mut defined: BTreeMap<usize, HashSet<&str>> = BTreeMap::new();
         for object in &self.entries {
-            self.loader.charge(object.info.map_or(0, |info| info.verneed.len()) / 4);
+            let needs = object.info.map_or(&[][..], |info| &info.verneed);
+            self.loader.charge(needs.len() / 4);
             if self.loader.is_exhausted() {
                 return;
             }
-            for need in object.info.map_or(&[][..], |info| &info.verneed) {
-                let Some(&provider) = self.by_name.get(&need.library) else { continue };
-                let Some(definitions) = self.entries[provider].info.map(|info| &info.verdef) else {
-                    continue;
-                };
-                if need.weak || definitions.is_empty() {
-                    continue;
-                }
-                let names = defined
-                    .entry(provider)
-                    .or_insert_with(|| definitions.iter().map(String::as_str).collect());
-                if !names.contains(need.version.as_str()) {
-                    self.result.undefined_versions.push(UndefinedVersion {
-                        library: self.entries[provider].path.clone(),
-                        version: need.version.clone(),
-                        needed_by: object.path.clone(),
-                    });
-                }
+            for needs in needs.chunk_by(|one, other| one.library == other.library) {
+                let Some(&provider) = self.by_name.get(&needs[0].library) else { continue };
+                let provider = &self.entries[provider];
+                let Some(info) = provider.info else { continue };
+                let undefined = self.loader.undefined_versions(needs, info);
+                self.result.undefined_versions.extend(undefined.iter().map(|version| UndefinedVersion {
+                    library: provider.path.clone(),
+                    version: (*version).to_owned(),
+                    needed_by: object.path.clone(),
+                }));
             }
         }
+    }
+}
+
+/// The versions of the needs that a library does not define, by the address of both: most programs load the same
+/// libraries, and what one needs of another is the same in each.
+pub(in super::super) type UndefinedVersions<'a> =
+    HashMap<(*const VersionNeed, *const ElfInfo), Rc<[&'a str]>>;
+
+impl<'a> DynamicLoader<'a> {
+    fn undefined_versions(&self, needs: &'a [VersionNeed], library: &'a ElfInfo) -> Rc<[&'a str]> {
+        let compare = || {
+            let defined: HashSet<&str> = library.verdef.iter().map(String::as_str).collect();
+            let is_defined = |need: &VersionNeed| {
+                need.weak || defined.is_empty() || defined.contains(need.version.as_str())
+            };
+            needs.iter().filter(|need| !is_defined(need)).map(|need| need.version.as_str()).collect()
+        };
+        let mut known = self.undefined_versions.borrow_mut();
+        Rc::clone(known.entry((needs.as_ptr(), std::ptr::from_ref(library))).or_insert_with(compare))
     }
 }

@@ -14,12 +14,17 @@ use crate::path::UsrPath;
 const MAX_DIRS: usize = 64;
 
 /// The directories in which the dependencies of one object are searched.
+#[derive(Default)]
 pub(super) struct SearchPath {
     pub(super) dirs: Vec<SearchDir>,
     described: OnceCell<Arc<[String]>>,
 }
 
 impl SearchPath {
+    pub(super) fn new(dirs: Vec<SearchDir>) -> SearchPath {
+        SearchPath { dirs, described: OnceCell::new() }
+    }
+
     /// The directories as text, each with the list that it is from.
     pub(super) fn describe(&self) -> Arc<[String]> {
         let described = || self.dirs.iter().filter_map(SearchDir::describe).collect();
@@ -30,18 +35,25 @@ impl SearchPath {
 impl LinkMap<'_, '_> {
     /// The directories in the order of ld.so(8): RPATH of the object and of those that loaded it, unless the object has a
     /// RUNPATH; `LD_LIBRARY_PATH`; RUNPATH of the object; the default ones, unless the object has `DF_1_NODEFLIB`.
-    pub(super) fn object_search_path(&mut self, by: usize) -> SearchPath {
+    pub(super) fn object_search_path(&mut self, by: usize) -> Rc<SearchPath> {
         let info = self.entries[by].info;
         let runpath = info.and_then(|info| info.runpath.as_ref());
-        let mut dirs = if runpath.is_some() { Vec::new() } else { self.inherited_rpath_dirs(by).to_vec() };
-        dirs.extend(self.library_path_dirs.iter().cloned());
+        let has_defaults = !info.is_some_and(|info| info.nodeflib);
+        let rpath_dirs =
+            if runpath.is_some() { Rc::new([]) as Rc<[_]> } else { self.inherited_rpath_dirs(by) };
+        if runpath.is_none() && rpath_dirs.is_empty() && has_defaults {
+            return Rc::clone(&self.common_search_path);
+        }
+        let common = &self.common_search_path.dirs;
+        let (library_path, defaults) = common.split_at(common.len() - self.default_dirs.len());
+        let mut dirs = [&*rpath_dirs, library_path].concat();
         if let Some(runpath) = runpath {
             dirs.extend(self.expand_search_path(by, runpath, FoundVia::RunpathOf));
         }
-        if !info.is_some_and(|info| info.nodeflib) {
-            dirs.extend(self.default_dirs.iter().cloned());
+        if has_defaults {
+            dirs.extend_from_slice(defaults);
         }
-        SearchPath { dirs, described: OnceCell::new() }
+        Rc::new(SearchPath::new(dirs))
     }
 
     /// The RPATH directories of an object and of those that loaded it. The RPATH of an object with a RUNPATH, an empty one
