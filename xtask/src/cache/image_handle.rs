@@ -56,8 +56,9 @@ impl ImageHandle {
         let opened = file.open()?;
         let id = FileId::from_file(&opened)?;
         let key = store.cache_inputs(id, file.signature.as_deref());
-        let why_not = match tree_cache::load(&store.cache, &file.path, &key) {
-            Ok(cached) => match store.reverify_cached(&file, &cached)? {
+        let reverify = |digest, hashes: &[_]| store.reverify_cached(&file, digest, hashes);
+        let why_not = match tree_cache::load_and_verify(&store.cache, &file.path, &key, reverify) {
+            Ok((cached, signer)) => match signer? {
                 Some(signer) => {
                     store.term.detail("cache", format!("{}: its tree is cached", file.source));
                     // The tree does not contain the packages: their entry lives as long.

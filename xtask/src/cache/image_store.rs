@@ -6,7 +6,7 @@ use super::dir::Cache;
 use super::file_id::FileId;
 use super::image_file::{ImageFile, ImageStream};
 use super::sig_file;
-use super::tree_cache::{CacheInputs, CachedTree};
+use super::tree_cache::CacheInputs;
 use crate::http::{Client, ClientConfig, MAX_LIST_LEN, MAX_SIGNATURE_LEN};
 use crate::keyring::{FetchFn, Keyring};
 use crate::terminal::Term;
@@ -98,14 +98,15 @@ impl ImageStore {
     pub(super) fn reverify_cached(
         &self,
         file: &ImageFile,
-        cached: &CachedTree,
+        digest: Digest,
+        hashes: &[Option<Vec<u8>>],
     ) -> Result<Option<Option<Signer>>> {
         let Some(signature) = file.parse_signature()? else { return Ok(Some(None)) };
         let verification = self.keyring.begin_verification(&signature, None)?;
         // With several signatures another one may be valid now, and it may use another hash than the cached digest.
         let octets = verification.file_digest().map_or(32, |digest| digest.len());
-        let results = verification.finish_with_signature_digests(&cached.hashes);
-        Ok(results.into_signer().ok().filter(|_| octets == cached.digest.octets().len()).map(Some))
+        let results = verification.finish_with_signature_digests(hashes);
+        Ok(results.into_signer().ok().filter(|_| octets == digest.octets().len()).map(Some))
     }
 }
 

@@ -15,12 +15,10 @@ use backhand::v4::inode::{Inode, InodeInner};
 use super::decompressor;
 use super::superblock::{self, MAX_NODES};
 use coreos_types::{Error, Result, ResultExt, error::catch_panic};
-use usr::{Node, NodeKind, UsrPath, UsrTree, lossless_text};
+use usr::{Node, NodeKind, UsrPath, UsrTree, lossless_text, tree::MAX_PATH_BYTES};
 
 /// The depth of nested directories; with the shortest names that is `PATH_MAX`.
 const MAX_DEPTH: usize = 2048;
-/// The bytes of all paths together; a real image has about 1 MiB.
-const MAX_PATH_BYTES: usize = 32 << 20;
 /// The data blocks of all files together; a real image has a few thousand.
 const MAX_BLOCKS: usize = 1 << 20;
 /// The fragment index of a file without a fragment (`SQUASHFS_INVALID_FRAG`).
@@ -89,12 +87,12 @@ pub(super) fn read_tables(file: &File) -> Result<Tables> {
     let squashfs = catch_panic("the squashfs reader", read)?
         .map_err(|error| broken_squashfs("its tables cannot be read").with_cause(error_text(&error)))?;
     let mut walk =
-        Walk { squashfs: &squashfs, tree: UsrTree::new(), files: Vec::new(), totals: WalkTotals::default() };
+        Walk { squashfs: &squashfs, nodes: Vec::new(), files: Vec::new(), totals: WalkTotals::default() };
     walk.run()?;
-    let Walk { tree, mut files, .. } = walk;
+    let Walk { nodes, mut files, .. } = walk;
     files.sort_by(|one, other| one.0.cmp(&other.0));
     Ok(Tables {
-        tree,
+        tree: nodes.into_iter().collect(),
         files,
         fragments: squashfs
             .fragments
@@ -123,7 +121,7 @@ pub(super) fn broken_squashfs(what: impl std::fmt::Display) -> Error {
 /// The walk through the directories, from the root down.
 struct Walk<'a> {
     squashfs: &'a Squashfs<'static>,
-    tree: UsrTree,
+    nodes: Vec<(UsrPath, Node)>,
     files: Vec<(UsrPath, FileLayout)>,
     totals: WalkTotals,
 }
@@ -219,7 +217,7 @@ impl Walk<'_> {
             _ => layout.as_ref().map_or(NodeKind::Special, |layout| NodeKind::unread_file(layout.size)),
         };
         self.files.extend(layout.map(|layout| (path.clone(), layout)));
-        self.tree.insert(path, Node { mode: inode.header.permissions & 0o7777, kind });
+        self.nodes.push((path, Node { mode: inode.header.permissions & 0o7777, kind }));
         Ok(())
     }
 }

@@ -141,11 +141,7 @@ impl ImageSpec {
 
     /// The tree that a reader of the packed image returns, with every file info, without packing.
     pub fn tree(&self) -> UsrTree {
-        let mut tree = UsrTree::new();
-        for (path, content) in &self.files {
-            tree.insert(path.clone(), content.node(path));
-        }
-        tree
+        self.files.iter().map(|(path, content)| (path.clone(), content.node(path))).collect()
     }
 }
 

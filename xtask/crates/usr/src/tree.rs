@@ -6,7 +6,7 @@ mod serialize;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -24,7 +24,8 @@ use resolve::{Cursor, Resolver};
 /// Invariant: the parent of each node is a directory node, or the root.
 #[derive(Clone, Default)]
 pub struct UsrTree {
-    nodes: BTreeMap<UsrPath, Node>,
+    /// In byte order of the paths.
+    nodes: Vec<(UsrPath, Node)>,
     /// Reads the files that were not read yet.
     reader: Option<Arc<dyn FileInfoReader>>,
     /// The first error of the reader; nothing is read after it.
@@ -62,7 +63,7 @@ pub enum NodeKind {
         /// The size in bytes.
         size: u64,
         /// The content info, once it was read; see [`UsrTree::read_file_info`].
-        info: OnceLock<FileInfo>,
+        info: OnceLock<Box<FileInfo>>,
     },
     /// A directory.
     Directory,
@@ -99,7 +100,7 @@ pub enum ResolutionEnd {
 impl NodeKind {
     /// A regular file of `size` bytes with known content info.
     pub fn file(size: u64, info: FileInfo) -> NodeKind {
-        NodeKind::File { size, info: OnceLock::from(info) }
+        NodeKind::File { size, info: OnceLock::from(Box::new(info)) }
     }
 
     /// A regular file of `size` bytes that was not read yet.
@@ -111,6 +112,11 @@ impl NodeKind {
     pub fn is_file(&self) -> bool {
         matches!(self, NodeKind::File { .. })
     }
+}
+
+impl Node {
+    /// A directory that is only known by the nodes below it.
+    const DIRECTORY: Node = Node { mode: 0o755, kind: NodeKind::Directory };
 }
 
 /// The info of a file that cannot be read; [`UsrTree::check_reads`] returns the reason.
@@ -136,6 +142,9 @@ impl ResolutionEnd {
 /// The nodes of an image, and of a root filesystem; Flatcar has 31,000.
 pub const MAX_NODES: usize = 300_000;
 
+/// The bytes of all paths of an image together; a real one has about 1 MiB.
+pub const MAX_PATH_BYTES: usize = 32 << 20;
+
 /// The batches of libraries that are read ahead. Real dependencies are less deep; deeper ones are read one by one.
 const MAX_READ_AHEAD: usize = 8;
 
@@ -145,32 +154,51 @@ impl UsrTree {
         UsrTree::default()
     }
 
-    /// Inserts a node, and the missing directories above it.
+    /// Inserts a node, and the missing directories above it. For many nodes, collecting them into a tree is faster.
     pub fn insert(&mut self, path: UsrPath, node: Node) {
-        let mut above = path.parent();
-        // The directories above an existing node exist as well.
-        while let Some(directory) = above.take_if(|directory| !self.nodes.contains_key(directory)) {
-            above = directory.parent();
-            self.nodes.insert(directory, Node { mode: 0o755, kind: NodeKind::Directory });
+        for directory in self.missing_directories(path.parent()) {
+            self.insert_one(directory, Node::DIRECTORY);
         }
-        self.nodes.insert(path, node);
+        self.insert_one(path, node);
+    }
+
+    fn insert_one(&mut self, path: UsrPath, node: Node) {
+        match self.position(path.as_str()) {
+            Ok(at) => self.nodes[at].1 = node,
+            Err(at) => self.nodes.insert(at, (path, node)),
+        }
+    }
+
+    /// The directories from `lowest` up that are not nodes; those above an existing node exist as well.
+    fn missing_directories(&self, lowest: Option<UsrPath>) -> Vec<UsrPath> {
+        let upwards = std::iter::successors(lowest, UsrPath::parent);
+        upwards.take_while(|directory| self.get(directory.as_str()).is_none()).collect()
+    }
+
+    /// The index of the node at exactly this path, or where it would be.
+    fn position(&self, path: &str) -> std::result::Result<usize, usize> {
+        self.nodes.binary_search_by(|(known, _)| known.as_str().cmp(path))
+    }
+
+    fn get_entry(&self, path: &str) -> Option<&(UsrPath, Node)> {
+        self.nodes.get(self.position(path).ok()?)
     }
 
     /// The node at exactly this path; symlinks are not followed.
     pub fn get(&self, path: &str) -> Option<&Node> {
-        self.nodes.get(path)
+        self.get_entry(path).map(|(_, node)| node)
     }
 
     /// The content info of the regular file at exactly this path; `None` for any other path. A file that was not read
     /// yet is read now. A file that cannot be read counts as [`FileInfo::Other`]; [`UsrTree::check_reads`] then has the
     /// reason, and every caller calls it before writing any result.
     pub fn read_file_info(&self, path: &str) -> Option<&FileInfo> {
-        let (path, node) = self.nodes.get_key_value(path)?;
+        let (path, node) = self.get_entry(path)?;
         let NodeKind::File { info, .. } = &node.kind else { return None };
         if info.get().is_none() {
             self.read_and_cache_infos(std::slice::from_ref(path));
         }
-        Some(info.get().unwrap_or(&UNREADABLE))
+        Some(info.get().map_or(&UNREADABLE, |info| info))
     }
 
     /// The ELF file at exactly this path; `None` for any other path.
@@ -183,8 +211,8 @@ impl UsrTree {
 
     /// The content info of the regular file at exactly this path, if it was read before.
     pub fn known_file_info(&self, path: &str) -> Option<&FileInfo> {
-        match &self.nodes.get(path)?.kind {
-            NodeKind::File { info, .. } => info.get(),
+        match &self.get(path)?.kind {
+            NodeKind::File { info, .. } => info.get().map(|info| &**info),
             _ => None,
         }
     }
@@ -229,14 +257,14 @@ impl UsrTree {
                 break;
             }
             let needed: HashSet<&str> = batch.iter().flat_map(|path| self.known_needed(path)).collect();
-            let named = self.nodes.keys().filter(|path| needed.contains(path.name()));
+            let named = self.paths().filter(|path| needed.contains(path.name()));
             let files = named.filter_map(|path| self.resolve(path).end.node().cloned());
             batch = files.filter(is_unread).collect::<BTreeSet<_>>().into_iter().collect();
         }
     }
 
     fn is_unread(&self, path: &UsrPath) -> bool {
-        let kind = self.nodes.get(path).map(|node| &node.kind);
+        let kind = self.get(path.as_str()).map(|node| &node.kind);
         matches!(kind, Some(NodeKind::File { info, .. }) if info.get().is_none())
     }
 
@@ -257,8 +285,8 @@ impl UsrTree {
         match reader.read_infos(paths) {
             Ok(read) => {
                 for (path, new) in read {
-                    if let Some(Node { kind: NodeKind::File { info, .. }, .. }) = self.nodes.get(&path) {
-                        info.get_or_init(|| new);
+                    if let Some(Node { kind: NodeKind::File { info, .. }, .. }) = self.get(path.as_str()) {
+                        info.get_or_init(|| Box::new(new));
                     }
                 }
                 true
@@ -272,23 +300,26 @@ impl UsrTree {
 
     /// Every node, in byte order of the paths.
     pub fn iter(&self) -> impl Iterator<Item = (&UsrPath, &Node)> {
-        self.nodes.iter()
+        self.nodes.iter().map(|(path, node)| (path, node))
+    }
+
+    /// Every path, in byte order.
+    pub fn paths(&self) -> impl Iterator<Item = &UsrPath> {
+        self.nodes.iter().map(|(path, _)| path)
     }
 
     /// The nodes with this last component, in byte order of the paths.
     pub fn with_name(&self, name: &str) -> Vec<&UsrPath> {
         // The end is compared first: this reads every path of the image, and few end in the name.
-        self.nodes.keys().filter(|path| path.as_str().ends_with(name) && path.name() == name).collect()
+        self.paths().filter(|path| path.as_str().ends_with(name) && path.name() == name).collect()
     }
 
     /// Every node below a directory, in byte order.
-    pub fn below<'a>(&'a self, directory: &'a UsrPath) -> impl Iterator<Item = (&'a UsrPath, &'a Node)> {
+    pub fn below(&self, directory: &UsrPath) -> impl Iterator<Item = (&UsrPath, &Node)> {
         // '0' follows '/' in ASCII: the range is exactly what starts with "directory/".
-        let (first, past) = (format!("{directory}/"), format!("{directory}0"));
-        self.nodes.range::<str, _>((
-            std::ops::Bound::Excluded(first.as_str()),
-            std::ops::Bound::Excluded(past.as_str()),
-        ))
+        let index = |text: String| self.position(&text).unwrap_or_else(|at| at);
+        let below = index(format!("{directory}/"))..index(format!("{directory}0"));
+        self.nodes[below].iter().map(|(path, node)| (path, node))
     }
 
     /// The number of nodes.
@@ -310,5 +341,28 @@ impl UsrTree {
     /// [`UsrPath::from_rootfs_path`] it applies `..` after following symlinks.
     pub fn resolve_rootfs(&self, path: &str) -> Resolution {
         Resolver::new(self, Cursor::Rootfs).resolve_path(path)
+    }
+}
+
+/// The tree of these nodes, and of the missing directories above them. Of several nodes with one path, the last is used.
+impl FromIterator<(UsrPath, Node)> for UsrTree {
+    fn from_iter<I: IntoIterator<Item = (UsrPath, Node)>>(nodes: I) -> UsrTree {
+        let mut nodes: Vec<(UsrPath, Node)> = nodes.into_iter().collect();
+        nodes.sort_by(|(one, _), (other, _)| one.cmp(other));
+        nodes.dedup_by(|next, kept| {
+            let is_same = next.0 == kept.0;
+            if is_same {
+                std::mem::swap(next, kept);
+            }
+            is_same
+        });
+        let mut tree = UsrTree { nodes, ..UsrTree::default() };
+        let mut directories: Vec<UsrPath> = tree.paths().filter_map(UsrPath::parent).collect();
+        directories.dedup();
+        let missing: BTreeSet<UsrPath> =
+            directories.into_iter().flat_map(|directory| tree.missing_directories(Some(directory))).collect();
+        tree.nodes.extend(missing.into_iter().map(|path| (path, Node::DIRECTORY)));
+        tree.nodes.sort_by(|(one, _), (other, _)| one.cmp(other));
+        tree
     }
 }

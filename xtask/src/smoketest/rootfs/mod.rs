@@ -114,7 +114,7 @@ pub fn os_path(path: &UsrPath) -> OsString {
 
 /// Reads everything below a directory.
 fn read_tree(usr: &Path) -> Result<UsrTree> {
-    let (mut tree, limits) = (UsrTree::new(), ReadBudget::new(file_info::MAX_READ));
+    let (mut nodes, limits) = (Vec::new(), ReadBudget::new(file_info::MAX_READ));
     let mut todo = vec![(usr.to_owned(), String::new())];
     while let Some((directory, prefix)) = todo.pop() {
         let unreadable = || format!("cannot read {}", directory.display());
@@ -126,14 +126,14 @@ fn read_tree(usr: &Path) -> Result<UsrTree> {
             if node.kind == NodeKind::Directory {
                 todo.push((entry.path(), format!("{text}/")));
             }
-            tree.insert(path, node);
-            if tree.len() > MAX_NODES {
+            nodes.push((path, node));
+            if nodes.len() > MAX_NODES {
                 let why = format!("{} has more than {MAX_NODES} files and directories", usr.display());
                 return Err(Error::failed(why));
             }
         }
     }
-    Ok(tree)
+    Ok(nodes.into_iter().collect())
 }
 
 fn read_node(file: &Path, path: &UsrPath, limits: &ReadBudget) -> Result<Node> {

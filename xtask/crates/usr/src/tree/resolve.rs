@@ -90,7 +90,7 @@ impl<'a> Resolver<'a> {
 
     /// Moves to `next`; returns the target if the resolution ends there.
     fn step(&mut self, next: UsrPath) -> Option<ResolutionEnd> {
-        match self.tree.nodes.get(&next).map(|node| &node.kind) {
+        match self.tree.get(next.as_str()).map(|node| &node.kind) {
             Some(NodeKind::Symlink(_)) if self.links.len() == MAX_LINKS => {
                 Some(ResolutionEnd::TooManySymlinks)
             }

@@ -1,14 +1,15 @@
 //! The text form of a tree for the cache: one line per node.
 //!
 //! ```text
-//! usr-tree 2
-//! d   755  lib64
-//! l   777  lib64/libz.so.1   libz.so.1.2.8
-//! f   755  lib64/libz.so.1.2.8   92160   e   64l62   y   Slibz.so.1   Nlibc.so.6
+//! usr-tree 3
+//! d   755  0   lib64
+//! l   777  5   /libz.so.1   libz.so.1.2.8
+//! f   755  15  .2.8   92160   e   64l62   y   Slibz.so.1   Nlibc.so.6
 //! sha256 HEX
 //! ```
 //!
-//! Tabs separate fields; in a field a tab, a newline and a backslash are `\t`, `\n` and `\\`. The kinds are
+//! Tabs separate fields: the kind, the mode, and the path, which is the number of first bytes that it shares with the path
+//! of the last line, and its rest. In a field a tab, a newline and a backslash are `\t`, `\n` and `\\`. The kinds are
 //! `d` directory, `l` symlink, `f` file, `s` special. A file's info is `u` unread, `p` other, `b` malformed ELF,
 //! `i` script, `t` text, `e` ELF with further fields (see [`super::serialize::elf`]). Lines are in byte order of the paths.
 //! The last line is the SHA-256 of all lines before it: it detects a damaged file, not a forged one.
@@ -16,18 +17,16 @@
 mod elf;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::OnceLock;
 
 use ring::digest::{SHA256, digest};
 
-use super::{MAX_NODES, Node, NodeKind, UsrTree};
+use super::{MAX_NODES, MAX_PATH_BYTES, Node, NodeKind, UsrTree};
 use crate::file_info::FileInfo;
 use crate::path::UsrPath;
 
 /// The first line, with the version of the format.
-const HEADER: &str = "usr-tree 2\n";
+const HEADER: &str = "usr-tree 3\n";
 const CHECKSUM: &str = "sha256 ";
 /// The length of the last line: the prefix, 64 digits, a newline.
 const CHECKSUM_LENGTH: usize = CHECKSUM.len() + 64 + 1;
@@ -35,10 +34,12 @@ const CHECKSUM_LENGTH: usize = CHECKSUM.len() + 64 + 1;
 impl UsrTree {
     /// The tree as text.
     pub fn to_text(&self) -> String {
-        let mut text = String::with_capacity(64 * self.nodes.len() + 256);
+        let mut text = String::with_capacity(48 * self.nodes.len() + 256);
         text.push_str(HEADER);
+        let mut last = "";
         for (path, node) in &self.nodes {
-            push_node(&mut text, path, node);
+            push_node(&mut text, path.as_str(), last, node);
+            last = path.as_str();
         }
         let checksum = checksum_line(text.as_bytes());
         text.push_str(&checksum);
@@ -60,32 +61,39 @@ impl UsrTree {
             return Err("its checksum does not match".to_owned());
         }
         let body = std::str::from_utf8(&rest[..length]).map_err(|error| error.to_string())?;
-        let mut reader = NodeParser { nodes: Vec::with_capacity(body.len() / 48), directory: "" };
-        for (index, line) in body.split_terminator('\n').enumerate() {
-            let number = index + 2;
-            if reader.nodes.len() == MAX_NODES {
-                return Err(format!("line {number}: it has more than {MAX_NODES} nodes"));
-            }
-            reader.parse_node(line).map_err(|why| format!("line {number}: {why}"))?;
+        let lines = body.bytes().filter(|byte| *byte == b'\n').count();
+        let nodes = Vec::with_capacity(lines.min(MAX_NODES));
+        let mut parser = NodeParser { nodes, path: String::new(), directory_length: None, path_bytes: 0 };
+        let mut fields = Fields { rest: body, is_line_end: false };
+        while fields.start_line() {
+            parser
+                .parse_node(&mut fields)
+                .map_err(|why| format!("line {}: {why}", parser.nodes.len() + 2))?;
         }
-        Ok(UsrTree { nodes: BTreeMap::from_iter(reader.nodes), ..UsrTree::default() })
+        Ok(UsrTree { nodes: parser.nodes, ..UsrTree::default() })
     }
 }
 
 /// The nodes that were read so far, in order.
-struct NodeParser<'a> {
+struct NodeParser {
     nodes: Vec<(UsrPath, Node)>,
-    /// The directory of the last node: most nodes are in the same directory as the one before.
-    directory: &'a str,
+    /// The path of the last node.
+    path: String,
+    /// The length of its directory; `None` for the root.
+    directory_length: Option<usize>,
+    /// The bytes of all paths.
+    path_bytes: usize,
 }
 
-impl<'a> NodeParser<'a> {
-    fn parse_node(&mut self, line: &'a str) -> Result<(), String> {
-        let fields = &mut Fields(Some(line));
+impl NodeParser {
+    fn parse_node(&mut self, fields: &mut Fields<'_>) -> Result<(), String> {
+        if self.nodes.len() == MAX_NODES {
+            return Err(format!("it has more than {MAX_NODES} nodes"));
+        }
         let letter = fields.next().ok_or("the line is empty")?;
         let mode = fields.next().and_then(|mode| number(mode, 8)).and_then(|mode| u16::try_from(mode).ok());
         let mode = mode.filter(|mode| *mode <= 0o7777).ok_or("the mode is not an octal number up to 7777")?;
-        let path = fields.next_unescaped("the path")?;
+        self.parse_path(fields)?;
         let kind = match letter {
             "d" => NodeKind::Directory,
             "s" => NodeKind::Special,
@@ -93,44 +101,59 @@ impl<'a> NodeParser<'a> {
             "f" => {
                 let size =
                     fields.next().and_then(|size| number(size, 10)).ok_or("the size is not a number")?;
-                NodeKind::File { size, info: parse_info(fields)?.map(OnceLock::from).unwrap_or_default() }
+                parse_info(fields)?
+                    .map_or_else(|| NodeKind::unread_file(size), |info| NodeKind::file(size, info))
             }
             other => return Err(format!("{other:?} is not a kind of node")),
         };
         if let Some(field) = fields.next() {
             return Err(format!("{field:?} is one field too many"));
         }
-        let path = self.parse_path(path)?;
-        self.nodes.push((path, Node { mode, kind }));
+        self.nodes.push((UsrPath::from_normalized_unchecked(&self.path), Node { mode, kind }));
         Ok(())
     }
 
     /// Parses a path. It must be in normal form, sort after the last path, and have a directory node as its parent: the
     /// invariant of [`UsrTree`].
-    fn parse_path(&mut self, text: Cow<'a, str>) -> Result<UsrPath, String> {
-        if self.nodes.last().is_some_and(|(last, _)| last.as_str() >= &*text) {
-            return Err(format!("{text:?} is out of order"));
+    fn parse_path(&mut self, fields: &mut Fields<'_>) -> Result<(), String> {
+        let shared = fields.next().and_then(|shared| number(shared, 10)).map(|shared| shared as usize);
+        let shared = shared.filter(|shared| self.path.is_char_boundary(*shared));
+        let shared = shared.ok_or("the path has no part of the last one")?;
+        let rest = fields.next_unescaped("the path")?;
+        let slash_in_rest = rest.bytes().rposition(|byte| byte == b'/').map(|at| shared + at);
+        let directory_length = match self.directory_length {
+            Some(same) if same < shared && slash_in_rest.is_none() => Some(same),
+            _ => slash_in_rest.or_else(|| self.path[..shared].rfind('/')),
+        };
+        // Whether this is the length of the last path, which is a directory, or of a directory above it.
+        let is_above_last = |length: usize| match self.path.as_bytes().get(length) {
+            Some(byte) => *byte == b'/',
+            None => self.nodes.last().is_some_and(|(_, last)| last.kind == NodeKind::Directory),
+        };
+        let is_known = directory_length.is_none_or(|length| length <= shared && is_above_last(length));
+        let is_sorted = self.path[shared..] < *rest;
+        self.path.truncate(shared);
+        self.path.push_str(&rest);
+        let path = self.path.as_str();
+        if !is_sorted {
+            return Err(format!("{path:?} is out of order"));
         }
-        let parent = text.rsplit_once('/');
-        if let Some((directory, name)) = parent
-            && directory == self.directory
-            && !matches!(name, "" | "." | "..")
-        {
-            return Ok(UsrPath::from_normalized_unchecked(text.into_owned()));
+        let (directory, name) = directory_length.map_or(("", path), |at| (&path[..at], &path[at + 1..]));
+        if matches!(name, "" | "." | "..") || path.starts_with('/') {
+            return Err(format!("{path:?} is not a normalised path"));
         }
-        let path =
-            UsrPath::from_normalized(&text).ok_or_else(|| format!("{text:?} is not a normalised path"))?;
-        if let Some((directory, _)) = parent {
+        if !is_known {
             let found = self.nodes.binary_search_by(|(known, _)| known.as_str().cmp(directory));
             if !found.is_ok_and(|found| self.nodes[found].1.kind == NodeKind::Directory) {
-                return Err(format!("the directory of {text:?} is missing"));
-            }
-            let length = directory.len();
-            if let Cow::Borrowed(text) = text {
-                self.directory = &text[..length];
+                return Err(format!("the directory of {path:?} is missing"));
             }
         }
-        Ok(path)
+        self.directory_length = directory_length;
+        self.path_bytes += path.len();
+        if self.path_bytes > MAX_PATH_BYTES {
+            return Err(format!("the paths have more than {MAX_PATH_BYTES} bytes"));
+        }
+        Ok(())
     }
 }
 
@@ -138,16 +161,18 @@ fn checksum_line(bytes: &[u8]) -> String {
     format!("{CHECKSUM}{}\n", hex::encode(digest(&SHA256, bytes)))
 }
 
-fn push_node(text: &mut String, path: &UsrPath, node: &Node) {
+fn push_node(text: &mut String, path: &str, last: &str, node: &Node) {
     let letter = match &node.kind {
         NodeKind::Directory => 'd',
         NodeKind::Symlink(_) => 'l',
         NodeKind::File { .. } => 'f',
         NodeKind::Special => 's',
     };
+    let shared = path.bytes().zip(last.bytes()).take_while(|(one, other)| one == other).count();
+    let shared = (0..=shared).rev().find(|&at| path.is_char_boundary(at)).unwrap_or_default();
     // Writing to a String cannot fail.
-    let _ = write!(text, "{letter}\t{:o}", node.mode);
-    push_field(text, "", path.as_str());
+    let _ = write!(text, "{letter}\t{:o}\t{shared}", node.mode);
+    push_field(text, "", &path[shared..]);
     match &node.kind {
         NodeKind::Symlink(target) => push_field(text, "", target),
         NodeKind::File { size, info } => {
@@ -209,17 +234,30 @@ fn parse_info(fields: &mut Fields<'_>) -> Result<Option<FileInfo>, String> {
     info.map(Some)
 }
 
-/// The fields of a line that are not yet read.
-struct Fields<'a>(Option<&'a str>);
+/// The fields that are not yet read, line by line.
+struct Fields<'a> {
+    rest: &'a str,
+    is_line_end: bool,
+}
 
 impl<'a> Fields<'a> {
-    /// The next field, without unescaping.
+    /// Starts the next line; `false` at the end of the text.
+    fn start_line(&mut self) -> bool {
+        self.is_line_end = false;
+        !self.rest.is_empty()
+    }
+
+    /// The next field of the line, without unescaping.
     fn next(&mut self) -> Option<&'a str> {
-        let text = self.0?;
+        if self.is_line_end {
+            return None;
+        }
+        let text = self.rest;
         // By bytes: most fields are shorter than what the search of str::split reads at once.
-        let end = text.bytes().position(|byte| byte == b'\t');
-        self.0 = end.map(|end| &text[end + 1..]);
-        Some(end.map_or(text, |end| &text[..end]))
+        let end = text.bytes().position(|byte| matches!(byte, b'\t' | b'\n')).unwrap_or(text.len());
+        self.is_line_end = text.as_bytes().get(end) != Some(&b'\t');
+        self.rest = text.get(end + 1..).unwrap_or_default();
+        Some(&text[..end])
     }
 
     /// The next field, unescaped.
@@ -234,7 +272,7 @@ fn number(text: &str, radix: u32) -> Option<u64> {
 }
 
 fn unescape(field: &str) -> Result<Cow<'_, str>, String> {
-    if field.bytes().all(|byte| byte != b'\\') {
+    if !field.contains('\\') {
         return Ok(Cow::Borrowed(field));
     }
     let (mut out, mut rest) = (String::new(), field.chars());
