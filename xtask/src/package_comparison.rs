@@ -102,7 +102,7 @@ impl PackageComparison<'_> {
         }
         let read = || -> Result<Option<Vec<Package>>> {
             let locations = ReleaseLocations::new(context, args)?;
-            for dir in locations.candidates(&locations.first_candidate(board, release, None)?) {
+            for dir in locations.candidates(board, release, None)? {
                 let url = dir.file_url(locations.vendor.packages_list);
                 if let Some((list, _)) = self.new.store.fetch_signed(&url, Client::get_bytes_without_retry)? {
                     return Ok(Some(parse_packages(&String::from_utf8_lossy(&list))));

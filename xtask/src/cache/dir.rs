@@ -10,7 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 
 use crate::trusted_owners::effective_uid;
-use coreos_types::{Error, Result, ResultExt, shell::quote};
+use coreos_types::{Error, ErrorExt, Result, ResultExt, shell::quote};
 use pxe_image::TempFileDir;
 
 const VARIABLE: &str = "XTASK_CACHE_DIR";
@@ -107,9 +107,9 @@ impl Cache {
     fn private_root(&self) -> Result<PathBuf> {
         match fs::metadata(&self.root) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(self.root.clone()),
-            Err(error) => Err(error)
-                .with_path("cannot examine the cache", &self.root)
-                .map_err(|error: Error| error.with_hint(own_directory_hint())),
+            Err(error) => {
+                Err(error).with_path("cannot examine the cache", &self.root).with_hint(own_directory_hint())
+            }
             Ok(found) if !found.is_dir() => {
                 Err(Error::failed(format!("the cache {} is not a directory", self.root.display()))
                     .with_hint(own_directory_hint()))

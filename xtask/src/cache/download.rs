@@ -47,8 +47,9 @@ impl ImageDownload<'_> {
             return Ok(Some(image));
         }
         let (mut file, mut resume) = partial.open()?;
-        let mut last = None;
-        for _ in 0..MAX_ATTEMPTS {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
             match self.attempt(&partial, &mut file, resume.take().as_ref(), check)? {
                 DownloadOutcome::Verified(verified) => {
                     return self.insert(&partial, &file, verified).map(Some);
@@ -57,13 +58,10 @@ impl ImageDownload<'_> {
                     partial.discard();
                     return Ok(None);
                 }
-                DownloadOutcome::Restart(error) => {
-                    last = Some(error);
-                    check = self.signature_check()?;
-                }
+                DownloadOutcome::Restart(error) if attempts == MAX_ATTEMPTS => return Err(error),
+                DownloadOutcome::Restart(_) => check = self.signature_check()?,
             }
         }
-        Err(last.unwrap_or_else(|| Error::failed(format!("cannot download {}", self.url))))
     }
 
     fn signature_check(&self) -> Result<SignatureCheck> {

@@ -108,13 +108,7 @@ fn read_entry(releases: &Path, directory: PathBuf) -> Option<CacheEntry> {
 
 /// Records the use of an image. After an error, the image seems unused for longer than it is.
 pub(super) fn touch_used_file(image: &Path) {
-    let path = image.with_file_name(USED);
-    let is_recent = fs::symlink_metadata(&path)
-        .and_then(|found| found.modified())
-        .is_ok_and(|used| used.elapsed().is_ok_and(|age| age < DAY / 24));
-    if !is_recent {
-        let _ = File::create(&path).and_then(|file| file.set_modified(SystemTime::now()));
-    }
+    touch_if_older(&image.with_file_name(USED), DAY / 24, SystemTime::now());
 }
 
 /// The expired images, the least recently used first: by age, and by total size.
@@ -153,8 +147,7 @@ pub(crate) fn probe_reason_to_keep(
 
 /// Removes an image with its signature and origins, and the directory of its release if that has no other image.
 pub(crate) fn remove(entry: &CacheEntry) -> Result<()> {
-    let about = || format!("cannot remove {}", entry.directory.display());
-    fs::remove_dir_all(&entry.directory).with_context(about)?;
+    fs::remove_dir_all(&entry.directory).with_path("cannot remove", &entry.directory)?;
     let Some(release) = entry.directory.parent() else { return Ok(()) };
     let is_lock = |name: std::io::Result<DirEntry>| name.is_ok_and(|name| name.file_name() == "lock");
     if fs::read_dir(release).is_ok_and(|mut names| names.all(is_lock)) {
@@ -197,13 +190,17 @@ pub(crate) fn describe(entry: &CacheEntry, now: SystemTime) -> String {
 
 /// Whether a day has passed since the last removal; records the current time if so.
 fn claim_daily_prune(cache: &Cache, now: SystemTime) -> bool {
-    let Ok(stamp) = cache.private_path("").map(|root| root.join(CHECKED)) else { return false };
-    match fs::symlink_metadata(&stamp).and_then(|found| found.modified()) {
-        Ok(checked) if now.duration_since(checked).is_ok_and(|age| age < DAY) => return false,
-        Err(error) if error.kind() != ErrorKind::NotFound => return false,
-        _ => {}
+    cache.private_path("").is_ok_and(|root| touch_if_older(&root.join(CHECKED), DAY, now))
+}
+
+/// Sets the modification time of a file to `now`, and creates it if it does not exist; `false` if it is younger than
+/// `interval`, or after an error.
+fn touch_if_older(path: &Path, interval: Duration, now: SystemTime) -> bool {
+    match fs::symlink_metadata(path).and_then(|found| found.modified()) {
+        Ok(modified) if now.duration_since(modified).is_ok_and(|age| age < interval) => false,
+        Err(error) if error.kind() != ErrorKind::NotFound => false,
+        _ => File::create(path).and_then(|file| file.set_modified(now)).is_ok(),
     }
-    File::create(&stamp).and_then(|file| file.set_modified(now)).is_ok()
 }
 
 #[cfg(test)]

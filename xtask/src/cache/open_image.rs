@@ -7,7 +7,7 @@ use super::expiry;
 use super::image_file::ImageFile;
 use super::image_handle::{ImageCheck, ImageHandle};
 use super::image_store::{ImageStore, missing_remote_signature_error};
-use super::release_cache::{CachedImage, ReleaseCache};
+use super::release_cache::{CachedImage, ReleaseCache, origins_path, write_origins};
 use super::sig_file;
 use crate::http::{Client, MAX_IMAGE_LEN, MAX_SIGNATURE_LEN};
 use crate::release_url::ReleaseUrl;
@@ -121,16 +121,13 @@ impl ImageStore {
             }
         }
         let first = urls.first().map(String::as_str).unwrap_or_default();
-        let unknown = images.iter().find(|cached| cached.origins.is_empty());
-        Err(refused.unwrap_or_else(|| {
-            unknown.iter().fold(self.client.offline_error(first), |error, cached| {
-                let path = cached.origins_path();
-                error.with_cause(format!(
-                    "an image is cached, and {} does not name its origin",
-                    path.display()
-                ))
-            })
-        }))
+        let mut error = refused.unwrap_or_else(|| self.client.offline_error(first));
+        if let Some(cached) = images.iter().find(|cached| cached.origins.is_empty()) {
+            let path = origins_path(&cached.image);
+            error = error
+                .with_cause(format!("an image is cached, and {} does not name its origin", path.display()));
+        }
+        Err(error)
     }
 
     /// Opens the image at one URL: a cached one with this origin, else the one on the server.
@@ -171,7 +168,8 @@ impl ImageStore {
             return Ok(None);
         }
         if let Some((image, cached)) = others.into_iter().find_map(open) {
-            if let Err(error) = cache.add_origin(cached, url) {
+            // After an error, the next run requests the URL again.
+            if let Err(error) = write_origins(&cached.image, cached.origins.clone(), url) {
                 self.term.detail("cache", error);
             }
             return Ok(Some(image));

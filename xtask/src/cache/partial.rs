@@ -32,17 +32,16 @@ impl PartialDownload {
     pub(super) fn lock(release: &ReleaseCache, term: &Term) -> Result<PartialDownload> {
         create_private_dir(&release.directory)?;
         let path = release.directory.join("lock");
-        let about = || format!("cannot lock {}", path.display());
-        let lock =
-            open_replacing_foreign(&path, OpenOptions::new().write(true).create(true)).with_context(about)?;
+        let lock = open_replacing_foreign(&path, OpenOptions::new().write(true).create(true))
+            .with_path("cannot lock", &path)?;
         let is_locked = match lock.try_lock() {
             Ok(()) => true,
             Err(TryLockError::Error(error)) if is_unsupported_lock(&error) => false,
-            Err(TryLockError::Error(error)) => return Err(error).with_context(about),
+            Err(TryLockError::Error(error)) => return Err(error).with_path("cannot lock", &path),
             Err(TryLockError::WouldBlock) => {
                 let directory = release.directory.display();
                 term.stage("wait", format!("for another process that downloads to {directory}"));
-                lock.lock().with_context(about)?;
+                lock.lock().with_path("cannot lock", &path)?;
                 true
             }
         };
@@ -61,10 +60,9 @@ impl PartialDownload {
 
     /// Opens the partial file, and returns where the download can be resumed, if it can.
     pub(super) fn open(&self) -> Result<(File, Option<ResumePoint>)> {
-        let about = || format!("cannot open {}", self.path.display());
-        let file = open_replacing_foreign(&self.path, OpenOptions::new().read(true).write(true).create(true));
-        let file = file.with_context(about)?;
-        let length = file.metadata().with_context(about)?.len();
+        let file = open_replacing_foreign(&self.path, OpenOptions::new().read(true).write(true).create(true))
+            .with_path("cannot open", &self.path)?;
+        let length = file.metadata().with_path("cannot open", &self.path)?.len();
         let state = bounded_file::read_owned_by_user(&self.state, MAX_STATE).unwrap_or_default();
         let state = String::from_utf8_lossy(&state);
         let mut lines = state.lines();

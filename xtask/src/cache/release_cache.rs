@@ -12,7 +12,7 @@ use crate::atomic_file;
 use crate::bounded_file;
 use crate::http::MAX_SIGNATURE_LEN;
 use crate::release_url::ReleaseUrl;
-use coreos_types::{Board, Error, Release, Result, ResultExt, Vendor, shell::quote};
+use coreos_types::{Board, Release, Result, ResultExt, Vendor, shell::quote};
 use pxe_image::Digest;
 
 /// Larger than any list of origins, which has a few URLs.
@@ -37,11 +37,6 @@ pub(super) struct CachedImage {
 }
 
 impl CachedImage {
-    /// The path of the file with the origins.
-    pub(super) fn origins_path(&self) -> PathBuf {
-        origins_path(&self.image)
-    }
-
     pub(super) fn has_origin(&self, url: &str) -> bool {
         self.origins.iter().any(|origin| origin == url)
     }
@@ -60,14 +55,13 @@ impl ReleaseCache {
 
     /// The images of the release, the newest first. Files of other users and unreadable signatures are skipped.
     pub(super) fn images(&self) -> Result<Vec<CachedImage>> {
-        let about = || format!("cannot read {}", self.directory.display());
         let mut found = Vec::new();
         let entries = match fs::read_dir(&self.directory) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(found),
-            entries => entries.with_context(about)?,
+            entries => entries.with_path("cannot read", &self.directory)?,
         };
         for entry in entries {
-            let image = entry.with_context(about)?.path().join(self.image);
+            let image = entry.with_path("cannot read", &self.directory)?.path().join(self.image);
             let Ok(metadata) = fs::symlink_metadata(&image) else { continue };
             let Ok(modified) = metadata.modified() else { continue };
             // A file of another user is not trusted, and one unreadable file does not affect the others.
@@ -92,19 +86,13 @@ impl ReleaseCache {
     pub(super) fn insert(&self, file: &Path, digest: Digest, signature: &[u8], url: &str) -> Result<()> {
         let image = self.image_path(digest);
         let directory = self.directory.join(digest.hex());
-        let about = || format!("cannot store the image in {}", directory.display());
-        fs::create_dir_all(&directory).with_context(about)?;
+        fs::create_dir_all(&directory).with_path("cannot create", &directory)?;
         // The URLs that served another signature are not known to serve this one.
         let is_same = |cached: &CachedImage| cached.image == image && cached.signature == signature;
         let known = self.images()?.into_iter().find(is_same).map(|cached| cached.origins);
         write_atomically(&sig_path(&image), signature)?;
         write_origins(&image, known.unwrap_or_default(), url)?;
-        fs::rename(file, &image).with_context(about)
-    }
-
-    /// Adds `url` to the origins of a cached image. After an error, the next run requests the URL again.
-    pub(super) fn add_origin(&self, cached: &CachedImage, url: &str) -> Result<()> {
-        write_origins(&cached.image, cached.origins.clone(), url)
+        fs::rename(file, &image).with_path("cannot store the image as", &image)
     }
 }
 
@@ -116,19 +104,20 @@ pub(super) fn read_origins(image: &Path) -> Vec<String> {
     text.lines().filter(|line| ReleaseUrl::from_image_url(line).is_ok()).map(str::to_owned).collect()
 }
 
-fn origins_path(image: &Path) -> PathBuf {
+/// The path of the file with the origins of a cached image.
+pub(super) fn origins_path(image: &Path) -> PathBuf {
     image.with_file_name("from")
 }
 
-fn write_origins(image: &Path, mut known: Vec<String>, url: &str) -> Result<()> {
+/// Stores `url` as the newest origin of a cached image, after the `known` ones.
+pub(super) fn write_origins(image: &Path, mut known: Vec<String>, url: &str) -> Result<()> {
     known.retain(|origin| origin != url);
     known.push(url.to_owned());
     write_atomically(&origins_path(image), (known.join("\n") + "\n").as_bytes())
 }
 
 fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let done = atomic_file::write(path, bytes).with_path("cannot write", path);
-    done.map_err(|error: Error| match path.is_dir() {
+    atomic_file::write(path, bytes).with_path("cannot write", path).map_err(|error| match path.is_dir() {
         true => error.with_hint(format!("rm -r -- {}", quote(&path.display().to_string()))),
         false => error,
     })

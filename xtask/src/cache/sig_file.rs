@@ -17,14 +17,13 @@ pub(crate) fn sig_path(file: &Path) -> PathBuf {
 /// Reads a `.sig`; `None` if there is none. A longer file than any signature is cut off, and the parser then refuses
 /// it.
 pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
-    let about = || format!("cannot read the signature {}", path.display());
     let file = match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        file => file.with_context(about)?,
+        file => file.with_path("cannot read the signature", path)?,
     };
     let mut bytes = Vec::new();
     // One byte more than any signature may have shows that it is too long, without reading an image.
-    file.take(MAX_SIGNATURE_LEN + 1).read_to_end(&mut bytes).with_context(about)?;
+    file.take(MAX_SIGNATURE_LEN + 1).read_to_end(&mut bytes).with_path("cannot read the signature", path)?;
     Ok(Some(bytes))
 }
 

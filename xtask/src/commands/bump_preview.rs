@@ -89,7 +89,7 @@ impl ReleaseLists {
         boards: &[Board],
         release: &Release,
     ) -> Result<ReleaseLists> {
-        let all = locations.candidates(&locations.first_candidate(board, release, None)?);
+        let all = locations.candidates(board, release, None)?;
         let urls: Vec<String> =
             all.iter().map(|release_url| release_url.file_url(locations.vendor.contents_list)).collect();
         for (release_url, url) in all.iter().zip(&urls) {

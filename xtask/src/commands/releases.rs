@@ -103,7 +103,7 @@ fn fetch_newest(
     image.channel = channel;
     let locations = ReleaseLocations::new(context, &image)?;
     let (release, signer) =
-        store.fetch_latest_release(&locations.latest_release_url(board, None)?, locations.vendor)?;
+        store.fetch_latest_release(&locations.latest_release_url(board)?, locations.vendor)?;
     let release_url = locations.first_candidate(board, &release, None)?;
     let packages =
         store.fetch_signed(&release_url.file_url(locations.vendor.packages_list), Client::get_bytes);

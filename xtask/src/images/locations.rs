@@ -115,9 +115,9 @@ impl<'a> ReleaseLocations<'a> {
         Ok(release_url)
     }
 
-    /// The directory of the newest release, on `channel` or on the channel of the run.
-    pub(crate) fn latest_release_url(&self, board: Board, channel: Option<Channel>) -> Result<ReleaseUrl> {
-        let release_url = self.first_candidate(board, self.context.pins.release(), channel)?;
+    /// The directory of the newest release on the channel of the run.
+    pub(crate) fn latest_release_url(&self, board: Board) -> Result<ReleaseUrl> {
+        let release_url = self.first_candidate(board, self.context.pins.release(), None)?;
         Ok(release_url.sibling_current(self.args.channel.and_then(|spec| spec.year)))
     }
 
@@ -142,29 +142,39 @@ impl<'a> ReleaseLocations<'a> {
             .with_hint(format!("if you trust that host: {hint}")))
     }
 
-    /// The first directory and, without `--channel` and `--mirror`, the same directory on the other channels.
-    pub(crate) fn candidates(&self, first: &ReleaseUrl) -> Vec<ReleaseUrl> {
-        let mut candidates = vec![first.clone()];
-        if self.args.channel.is_none()
-            && self.context.settings.mirror.is_none()
-            && let Some(channel) = first.channel(self.vendors())
-        {
-            let others = self.vendor.channels.iter().filter(|other| **other != channel);
-            let others = others.filter_map(|other| first.with_channel(*other, self.vendors()));
-            candidates.extend(others.filter(|other| self.check_host(other).is_ok()));
+    /// [`ReleaseLocations::first_candidate`] and, without `--channel` and `--mirror`, the same directory on the other
+    /// channels.
+    pub(crate) fn candidates(
+        &self,
+        board: Board,
+        release: &Release,
+        found: Option<Channel>,
+    ) -> Result<Vec<ReleaseUrl>> {
+        let mut candidates = vec![self.first_candidate(board, release, found)?];
+        if self.args.channel.is_none() && self.context.settings.mirror.is_none() {
+            for &channel in self.vendor.channels {
+                let other = candidates[0].with_channel(channel, self.vendors());
+                let is_new = |other: &ReleaseUrl| *other != candidates[0] && self.check_host(other).is_ok();
+                candidates.extend(other.filter(is_new));
+            }
         }
-        candidates
+        Ok(candidates)
     }
 
     /// Checks that a cached image is from the requested channel.
     pub(super) fn check_channel(&self, release: &Release, cached: &ReleaseUrl) -> Result<()> {
-        let requested = self.args.channel.filter(|_| self.context.settings.mirror.is_none());
-        let Some(requested) = requested.map(|spec| spec.channel) else { return Ok(()) };
-        if cached.channel(self.vendors()).is_none_or(|channel| channel == requested) {
-            return Ok(());
+        match (self.args.channel, cached.channel(self.vendors())) {
+            (Some(spec), Some(channel))
+                if spec.channel != channel && self.context.settings.mirror.is_none() =>
+            {
+                let requested = spec.channel;
+                Err(Error::failed(format!(
+                    "{release} is cached from {cached}, and {requested} was requested"
+                ))
+                .with_hint("omit --channel, or run it once without --offline"))
+            }
+            _ => Ok(()),
         }
-        Err(Error::failed(format!("{release} is cached from {cached}, and {requested} was requested"))
-            .with_hint("omit --channel, or run it once without --offline"))
     }
 
     /// The error of a file (`kind`) of a release that none of `urls` has for this board. `boards` are all
@@ -186,8 +196,8 @@ impl<'a> ReleaseLocations<'a> {
                 format!("{channel} may not have it: omit --channel to try all channels")
             }
             (None, None) => {
-                let again = self.context.command_invocation(&["bump-coreos"]);
-                let newest = again.hint(&Suggestion::ChangeRelease);
+                let newest =
+                    self.context.command_invocation(&["bump-coreos"]).hint(&Suggestion::ChangeRelease);
                 format!("check the number, or use the newest release: {newest}")
             }
         };

@@ -50,8 +50,7 @@ fn fetch_latest_of_board(
     locations: &ReleaseLocations<'_>,
     board: Board,
 ) -> Result<Release> {
-    let (release, _) =
-        store.fetch_latest_release(&locations.latest_release_url(board, None)?, locations.vendor)?;
+    let (release, _) = store.fetch_latest_release(&locations.latest_release_url(board)?, locations.vendor)?;
     store.term.stage("latest", &release);
     Ok(release)
 }
@@ -74,28 +73,24 @@ impl Search<'_> {
     /// Opens the image of a board. `channel` is the one on which another board's image was found.
     fn open_board_image(&self, board: Board, channel: Option<Channel>) -> Result<BoardImage> {
         let Search { store, locations, release, .. } = *self;
-        let first = locations.first_candidate(board, release, channel)?;
-        let all = locations.candidates(&first);
-        let request = ReleaseRequest {
-            vendor: locations.vendor,
-            board,
-            release: release.clone(),
-            candidates: all.clone(),
-        };
+        let candidates = locations.candidates(board, release, channel)?;
+        let request =
+            ReleaseRequest { vendor: locations.vendor, board, release: release.clone(), candidates };
         let expected =
             ExpectedImage { release: Some(release.clone()), boards: vec![board], ..self.expected.clone() };
         let identity = Cell::new(None);
         let check = |image: &ImageHandle| expected.check(image).map(|found| identity.set(Some(found)));
         let found = store.open_release(&request, &check)?;
         let Some((image, (_, _, identity))) = found.zip(identity.take()) else {
-            let urls: Vec<String> = all.iter().map(ReleaseUrl::image_url).collect();
+            let urls: Vec<String> = request.candidates.iter().map(ReleaseUrl::image_url).collect();
             return Err(locations.not_found_error(("image", &urls), release, board, &self.expected.boards));
         };
-        let release_url = ReleaseUrl::from_image_url(&image.provenance().source)?;
-        if release_url != first && store.client.is_offline() {
+        let (first, release_url) =
+            (&request.candidates[0], ReleaseUrl::from_image_url(&image.provenance().source)?);
+        if release_url != *first && store.client.is_offline() {
             locations.check_channel(release, &release_url)?;
             store.term.stage("cached", format!("{release} from {release_url}"));
-        } else if release_url != first {
+        } else if release_url != *first {
             store.term.stage("found", format!("{release} at {release_url}, not at {first}"));
         }
         Ok(BoardImage::new(image, board, identity, release_url.channel(locations.vendors())))
