@@ -1,6 +1,6 @@
 //! Reads of small files that somebody else may have put in place: never a pipe or device, never more than a limit.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -53,6 +53,12 @@ pub(crate) fn read_owned_by_user(path: &Path, max_len: u64) -> io::Result<Vec<u8
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user"));
     }
     read_open(file, &metadata, max_len)
+}
+
+/// The metadata of a regular file of this user, no symlink; `None` for anything else.
+pub(crate) fn own_file_metadata(path: &Path) -> Option<Metadata> {
+    let found = fs::symlink_metadata(path).ok()?;
+    (found.is_file() && is_owned_by_user(&found)).then_some(found)
 }
 
 /// Whether this user owns a file.

@@ -88,10 +88,7 @@ fn read_entry(releases: &Path, directory: PathBuf) -> Option<CacheEntry> {
     let images = fs::read_dir(&directory).ok()?.flatten();
     let mut images = images.map(|entry| entry.path());
     let image = images.find(|path| path.to_string_lossy().ends_with(".cpio.gz"))?;
-    let metadata = fs::symlink_metadata(&image).ok()?;
-    if !metadata.is_file() || !bounded_file::is_owned_by_user(&metadata) {
-        return None;
-    }
+    let metadata = bounded_file::own_file_metadata(&image)?;
     let stored = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
     let used = fs::symlink_metadata(directory.join(USED)).and_then(|found| found.modified());
     Some(CacheEntry {

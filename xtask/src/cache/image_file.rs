@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use crate::terminal::{Progress, Term};
 use coreos_types::{Error, Result, ResultExt};
-use openpgp_policy::DetachedSignatures;
 
 /// A PXE image on the local disk.
 #[derive(Debug, Clone)]
@@ -21,12 +20,6 @@ pub(super) struct ImageFile {
 impl ImageFile {
     pub(super) fn open(&self) -> Result<File> {
         File::open(&self.path).with_path("cannot open the image", &self.path)
-    }
-
-    /// Parses the signature, if there is one.
-    pub(super) fn parse_signature(&self) -> Result<Option<DetachedSignatures>> {
-        let parse = |bytes| DetachedSignatures::parse(bytes, &format!("{}.sig", self.source));
-        self.signature.as_deref().map(parse).transpose()
     }
 
     /// The error of an image that has changed since it was verified.

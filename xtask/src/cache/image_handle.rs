@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
@@ -105,7 +106,10 @@ impl ImageHandle {
             OnceLock::from(package_cache::read_from_image(&store.term, image, &tree))
         });
         let provenance = ImageProvenance { source: file.source.clone(), digest, signer };
-        let reader = Arc::new(LazyImage::new(store, file, digest, image));
+        let image = image.map_or_else(OnceLock::new, |image| OnceLock::from(Ok(image)));
+        let reader =
+            LazyImage { store: store.clone(), file, digest, image, has_read: AtomicBool::new(false) };
+        let reader = Arc::new(reader);
         let tree = tree.with_reader(reader.clone());
         ImageHandle { provenance, cache_inputs, hashes, tree, reader, packages, is_cached }
     }
@@ -187,7 +191,7 @@ impl ImageHandle {
 
     /// Stores the tree, with the files that were read, in the cache, and returns it.
     pub fn store_tree(self) -> Result<(ImageProvenance, UsrTree)> {
-        let is_changed = !self.is_cached || self.reader.has_read();
+        let is_changed = !self.is_cached || self.reader.has_read.load(Ordering::Relaxed);
         let tree = self.tree.without_reader();
         let Some(key) = self.cache_inputs.filter(|_| is_changed) else { return Ok((self.provenance, tree)) };
         let (cache, path) = (&self.reader.store.cache, &self.reader.file.path);

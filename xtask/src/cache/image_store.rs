@@ -8,7 +8,7 @@ use super::image_file::{ImageFile, ImageStream};
 use super::sig_file;
 use super::tree_cache::CacheInputs;
 use crate::http::{Client, ClientConfig, MAX_LIST_LEN, MAX_SIGNATURE_LEN};
-use crate::keyring::{FetchFn, Keyring};
+use crate::keyring::Keyring;
 use crate::terminal::Term;
 use crate::verbose_log::logging_http_client;
 use coreos_types::{Error, Result, Signer};
@@ -58,8 +58,7 @@ impl ImageStore {
     fn fetch_key_and_begin_verification(&self, source: &str, signature: &[u8]) -> Result<Verification> {
         let signature = DetachedSignatures::parse(signature, &format!("{source}.sig"))?;
         let fetch = |url: &str| self.client.get_certificate(url);
-        let fetch: Option<FetchFn<'_>> = if self.client.is_offline() { None } else { Some(&fetch) };
-        self.keyring.begin_verification(&signature, fetch)
+        self.keyring.begin_verification(&signature, (!self.client.is_offline()).then_some(&fetch))
     }
 
     /// The signature check for the bytes of `source`; fails at once if the result does not depend on them.
@@ -101,7 +100,8 @@ impl ImageStore {
         digest: Digest,
         hashes: &[Option<Vec<u8>>],
     ) -> Result<Option<Option<Signer>>> {
-        let Some(signature) = file.parse_signature()? else { return Ok(Some(None)) };
+        let Some(signature) = &file.signature else { return Ok(Some(None)) };
+        let signature = DetachedSignatures::parse(signature, &format!("{}.sig", file.source))?;
         let verification = self.keyring.begin_verification(&signature, None)?;
         // With several signatures another one may be valid now, and it may use another hash than the cached digest.
         let octets = verification.file_digest().map_or(32, |digest| digest.len());

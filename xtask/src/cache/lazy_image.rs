@@ -15,28 +15,14 @@ pub(super) struct LazyImage {
     pub(super) store: ImageStore,
     pub(super) file: ImageFile,
     /// The digest under which the image was verified.
-    digest: Digest,
-    image: OnceLock<Result<UsrSquashfs>>,
-    has_read: AtomicBool,
+    pub(super) digest: Digest,
+    /// Empty until the first read of an image with a cached tree.
+    pub(super) image: OnceLock<Result<UsrSquashfs>>,
+    /// Whether any file was read.
+    pub(super) has_read: AtomicBool,
 }
 
 impl LazyImage {
-    /// Creates a reader. Without `image`, the file is verified and opened on the first read.
-    pub(super) fn new(
-        store: &ImageStore,
-        file: ImageFile,
-        digest: Digest,
-        image: Option<UsrSquashfs>,
-    ) -> LazyImage {
-        let image = image.map_or_else(OnceLock::new, |image| OnceLock::from(Ok(image)));
-        LazyImage { store: store.clone(), file, digest, image, has_read: AtomicBool::new(false) }
-    }
-
-    /// Whether any file was read.
-    pub(super) fn has_read(&self) -> bool {
-        self.has_read.load(Ordering::Relaxed)
-    }
-
     /// The image, verified and opened on the first call.
     pub(super) fn image(&self) -> Result<&UsrSquashfs> {
         self.image.get_or_init(|| self.open()).as_ref().map_err(Error::clone)

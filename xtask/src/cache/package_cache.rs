@@ -18,16 +18,15 @@ pub(super) const PACKAGES: ImageEntryKind =
 ///
 /// The packages are informative only, so a malformed database is a warning.
 pub(super) fn read_from_image(term: &Term, image: &UsrSquashfs, tree: &UsrTree) -> PackageSet {
-    let read = || -> Result<Option<PackageSet>> {
-        let Ok(path) = UsrPath::new(licenses_json::PATH) else { return Ok(None) };
-        let bytes = image.read_file(&path, licenses_json::MAX_COMPRESSED)?;
-        bytes.map(|bytes| licenses_json::read_packages(bytes.as_slice(), tree)).transpose()
-    };
-    let packages = read().unwrap_or_else(|error| {
-        term.warn(format!("the packages of the image are not known: {error}"));
-        None
+    let Ok(path) = UsrPath::new(licenses_json::PATH) else { return PackageSet::default() };
+    let packages = image.read_file(&path, licenses_json::MAX_COMPRESSED).and_then(|bytes| match bytes {
+        Some(bytes) => licenses_json::read_packages(bytes.as_slice(), tree),
+        None => Ok(PackageSet::default()),
     });
-    packages.unwrap_or_default()
+    packages.unwrap_or_else(|error| {
+        term.warn(format!("the packages of the image are not known: {error}"));
+        PackageSet::default()
+    })
 }
 
 /// The stored packages of the image at `path`; `None` if the cache has none for this digest.

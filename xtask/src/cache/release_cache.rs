@@ -62,12 +62,9 @@ impl ReleaseCache {
         };
         for entry in entries {
             let image = entry.with_path("cannot read", &self.directory)?.path().join(self.image);
-            let Ok(metadata) = fs::symlink_metadata(&image) else { continue };
-            let Ok(modified) = metadata.modified() else { continue };
             // A file of another user is not trusted, and one unreadable file does not affect the others.
-            if !metadata.is_file() || !bounded_file::is_owned_by_user(&metadata) {
-                continue;
-            }
+            let metadata = bounded_file::own_file_metadata(&image);
+            let Some(modified) = metadata.and_then(|found| found.modified().ok()) else { continue };
             if let Ok(signature) = bounded_file::read_owned_by_user(&sig_path(&image), MAX_SIGNATURE_LEN) {
                 let origins = read_origins(&image);
                 found.push(CachedImage { image, signature, origins, modified });

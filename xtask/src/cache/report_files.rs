@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -120,25 +120,21 @@ pub(crate) fn store(cache: &Path, tree: &Path, texts: &[String; 3]) -> Result<()
 /// Reads the last run of a tree.
 pub(crate) fn load(cache: &Path, tree: &Path, format: FileFormat) -> Result<String> {
     let path = run_dir(cache, tree).join(format.file_name());
-    let text = bounded_file::read(&path, MAX_REPORT).and_then(|bytes| {
-        String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
-    });
-    let text = match text {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+    let bytes = match bounded_file::read(&path, MAX_REPORT) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
             return Err(Error::failed(format!("no stored report of {}", tree.display()))
                 .with_cause(format!("{} does not exist", path.display()))
                 .with_hint("cargo xtask verify-manifests"));
         }
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(corrupt_error(&path)),
-        text => text.with_path("cannot read", &path)?,
+        bytes => bytes.with_path("cannot read", &path)?,
     };
     // A truncated file does not have the end of its format.
-    let is_whole = match format {
+    let is_whole = |text: &String| match format {
         FileFormat::Markdown => text.starts_with("## ") && text.ends_with('\n'),
         FileFormat::Html => text.ends_with("</html>\n"),
         FileFormat::Json => text.ends_with("}\n"),
     };
-    if is_whole { Ok(text) } else { Err(corrupt_error(&path)) }
+    String::from_utf8(bytes).ok().filter(is_whole).ok_or_else(|| corrupt_error(&path))
 }
 
 /// Reads the JSON document of the last run of a tree.

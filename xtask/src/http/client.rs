@@ -68,7 +68,7 @@ type Logger = Arc<dyn Fn(Event) + Send + Sync>;
 #[derive(Clone)]
 pub struct Client {
     pub(super) config: ClientConfig,
-    logger: Option<Logger>,
+    logger: Logger,
     /// TLS configuration, read for the first https request.
     tls: OnceLock<TlsConfig>,
 }
@@ -83,19 +83,17 @@ pub(super) struct Received {
 impl Client {
     /// Creates a client.
     pub fn new(config: ClientConfig) -> Client {
-        Client { config, logger: None, tls: OnceLock::new() }
+        Client { config, logger: Arc::new(|_| {}), tls: OnceLock::new() }
     }
 
     /// Reports each response and retry to `logger`.
     #[must_use]
     pub fn with_logger(self, logger: impl Fn(Event) + Send + Sync + 'static) -> Client {
-        Client { logger: Some(Arc::new(logger)), ..self }
+        Client { logger: Arc::new(logger), ..self }
     }
 
-    pub(super) fn log(&self, event: impl FnOnce() -> Event) {
-        if let Some(logger) = &self.logger {
-            logger(event());
-        }
+    pub(super) fn log(&self, event: Event) {
+        (self.logger)(event);
     }
 
     /// Whether no request may be made.
@@ -143,10 +141,9 @@ impl Client {
                 return Ok(received);
             }
             let current = &received.route.url;
-            let Some(location) = received.response.headers().get("location") else {
-                let error = Error::failed(format!("{current} redirects without a Location"));
-                return Err(error.with_hint(OTHER_MIRROR).into());
-            };
+            let location = received.response.headers().get("location").ok_or_else(|| {
+                Error::failed(format!("{current} redirects without a Location")).with_hint(OTHER_MIRROR)
+            })?;
             next = current
                 .join(location.as_bytes())
                 .with_context(|| format!("{current} redirects to an invalid URL"))?;
@@ -224,7 +221,7 @@ impl Client {
         }
         let route = Route { url, proxy: proxy.map(|proxy| proxy.redacted) };
         let response = request.call().map_err(|error| RequestError::from_request(&route, &error))?;
-        self.log(|| Event::Response(describe(&route.url, &response, resume)));
+        self.log(Event::Response(describe(&route.url, &response, resume)));
         match response.status().as_u16() {
             // The statuses that curl --retry retries, and those of Cloudflare for an origin that is down.
             408 | 429 | 500 | 502..=504 | 520..=524 => Err(busy_server_error(&route, &response)),

@@ -68,10 +68,7 @@ impl Client {
     }
 
     /// Downloads an OpenPGP certificate from a vendor's URL or a key server. The time limit is a share of
-    /// the total, so that the next server is still tried.
-    ///
-    /// # Errors
-    /// As [`Client::get`], or the server does not have the certificate.
+    /// the total, so that the next server is still tried. A server without the certificate is an error.
     pub fn get_certificate(&self, url: &str) -> Result<Vec<u8>> {
         let limits = self.config.limits.for_one_of_several();
         let found = self.get_bytes_within(url, super::MAX_CERTIFICATE_LEN, limits)?;
@@ -85,15 +82,14 @@ impl Client {
 
     fn get_bytes_within(&self, url: &str, max_len: u64, limits: DownloadLimits) -> Result<Option<Vec<u8>>> {
         // A small file that was interrupted and cannot be resumed is requested once more.
-        let mut attempts = 0;
+        let mut is_repeated = false;
         loop {
-            attempts += 1;
             let download = Download { limits, ..Download::new(self, url, max_len, None)? };
             let Some(mut download) = download.start()? else { return Ok(None) };
             let mut bytes = Vec::with_capacity(download.total.unwrap_or(0).min(max_len) as usize);
             match download.read_to_end(&mut bytes) {
                 Ok(_) => return Ok(Some(bytes)),
-                Err(_) if download.must_restart() && attempts < 2 => {}
+                Err(_) if download.must_restart() && !is_repeated => is_repeated = true,
                 Err(error) => return Err(error_from_read(error)),
             }
         }
@@ -220,22 +216,17 @@ impl Download<'_> {
     /// One read from the open body.
     fn read_body(&mut self, out: &mut [u8]) -> RequestResult<usize> {
         let limit = self.limits.overhead_timeout.min(self.time_left());
-        let count = match &mut self.body {
-            Some(body) => {
-                body.deadline.set_for_body(limit);
-                body.reader
-                    .read(out)
-                    .map_err(|error| RequestError::from_io(self.interrupted_error(), &error))?
-            }
-            None => 0,
-        };
+        let count = self.body.as_mut().map_or(Ok(0), |body| {
+            body.deadline.set_for_body(limit);
+            body.reader.read(out)
+        });
+        let count = count.map_err(|error| RequestError::from_io(self.interrupted_error(), &error))?;
+        if count == 0 && self.total.is_some_and(|total| self.position < total) {
+            let error = self.interrupted_error().with_cause("the connection was closed");
+            return Err(RequestError::transient(error));
+        }
         if count == 0 {
-            return match self.total {
-                Some(total) if self.position < total => Err(RequestError::transient(
-                    self.interrupted_error().with_cause("the connection was closed"),
-                )),
-                _ => Ok(0),
-            };
+            return Ok(0);
         }
         if self.position == 0 && classify_response::looks_like_html(&out[..count]) {
             return Err(classify_response::html_error(&self.shown).into());
@@ -253,10 +244,8 @@ impl Download<'_> {
 
     fn interrupted_error(&self) -> Error {
         let total = self.total.map_or_else(String::new, |total| format!(" of {total}"));
-        Error::failed(format!(
-            "the download of {} was interrupted after {}{total} bytes",
-            self.shown, self.position
-        ))
+        let (url, position) = (&self.shown, self.position);
+        Error::failed(format!("the download of {url} was interrupted after {position}{total} bytes"))
     }
 
     /// Fails a download that is too slow, or takes longer than its total limit.
@@ -282,11 +271,8 @@ impl Download<'_> {
         if length <= self.max_len {
             return Ok(());
         }
-        Err(Error::failed(format!(
-            "{} has {length} bytes or more, expected at most {}",
-            self.shown, self.max_len
-        ))
-        .with_hint("check the URL: this is not the expected file"))
+        let message = format!("{} has {length} bytes or more, expected at most {}", self.shown, self.max_len);
+        Err(Error::failed(message).with_hint("check the URL: this is not the expected file"))
     }
 
     /// Waits before a retry, or returns the last error.
@@ -299,8 +285,8 @@ impl Download<'_> {
             Some(wait) => {
                 self.retries += 1;
                 let (number, seconds) = (self.retries, wait.as_secs_f64());
-                self.client
-                    .log(|| Event::Retry(format!("{error}, retrying in {seconds} s ({number} of {max})")));
+                let message = format!("{error}, retrying in {seconds} s ({number} of {max})");
+                self.client.log(Event::Retry(message));
                 sleep(wait);
                 Ok(())
             }
