@@ -21,14 +21,11 @@ impl ReleaseUrl {
     /// The URL is not valid, has a query, or has no file name.
     pub fn from_image_url(url: &str) -> Result<ReleaseUrl> {
         let parsed = parse_refusing_query(url)?;
-        match url.rsplit_once('/') {
-            Some((directory, image))
-                if !image.is_empty() && directory.contains("://") && !directory.ends_with('/') =>
-            {
-                Ok(ReleaseUrl { directory: directory.to_owned(), image: image.to_owned() })
-            }
-            _ => Err(Error::failed(format!("{parsed} has no file name"))),
+        let (directory, image) = url.rsplit_once('/').unwrap_or_default();
+        if image.is_empty() || !directory.contains("://") || directory.ends_with('/') {
+            return Err(Error::failed(format!("{parsed} has no file name")));
         }
+        Ok(ReleaseUrl { directory: directory.to_owned(), image: image.to_owned() })
     }
 
     /// `MIRROR/BOARD/RELEASE/IMAGE`, with the vendor's name of the board.
@@ -61,15 +58,12 @@ impl ReleaseUrl {
     /// Replaces the board's common name, as make expands it in `CCN_IMG_URL`, by the vendor's name.
     #[must_use]
     pub fn with_board_name(self, vendor: &Vendor, board: Board) -> ReleaseUrl {
-        let common = format!("/{board}/");
-        match self.directory.rfind(&common) {
-            Some(at) if vendor.board_name(board) != board.id() => {
-                let name = format!("/{}/", vendor.board_name(board));
-                let directory =
-                    format!("{}{name}{}", &self.directory[..at], &self.directory[at + common.len()..]);
+        match self.directory.rsplit_once(&format!("/{board}/")) {
+            Some((above, below)) => {
+                let directory = format!("{above}/{}/{below}", vendor.board_name(board));
                 ReleaseUrl { directory, ..self }
             }
-            _ => self,
+            None => self,
         }
     }
 
@@ -105,10 +99,7 @@ impl ReleaseUrl {
         word(at..at + name.len())
     }
 
-    /// The host of the URL.
-    ///
-    /// # Errors
-    /// None for a directory that was made from a valid URL.
+    /// The host of the URL; no error for a directory that was made from a valid URL.
     pub fn host(&self) -> Result<String> {
         Url::parse(&self.directory).map(|url| url.host().to_owned())
     }
@@ -149,10 +140,9 @@ impl fmt::Display for ReleaseUrl {
 fn parse_refusing_query(url: &str) -> Result<Url> {
     let parsed = Url::parse(url)?;
     if parsed.has_query() || url.contains('#') {
-        return Err(Error::failed(format!(
-            "{parsed} has a query or a fragment: expected a URL that ends with its path"
-        ))
-        .with_hint("remove the part from ? or # on; mirrors that require a token are not supported"));
+        let message = format!("{parsed} has a query or a fragment: expected a URL that ends with its path");
+        return Err(Error::failed(message)
+            .with_hint("remove the part from ? or # on; mirrors that require a token are not supported"));
     }
     Ok(parsed)
 }
