@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::thread::available_parallelism;
+use std::time::Instant;
 
 use super::RootfsUnderTest;
 use super::check_log::{self, CheckLog};
 use crate::report::Report;
-use crate::smoketest::loader_run::{self, LinkOutcome, LinkResult, LinkResults, LoaderRunner};
+use crate::smoketest::loader_run::{self, LinkResult, LoaderRunner};
 use coreos_types::{Error, Result};
 use manifest::finding::{Finding, Severity};
 use manifest::suggestion::Suggestion;
@@ -23,28 +24,32 @@ pub(super) fn check(
 ) -> Result<()> {
     let jobs = jobs.or_else(|| available_parallelism().ok().map(usize::from)).unwrap_or(1);
     let name = tested.name();
-    let mut linked = match loader_run::check(&tested.rootfs, jobs)? {
-        LinkOutcome::Checked(linked) => linked,
-        LinkOutcome::LoaderFailed(failure) => {
-            checks.fail("link", failure.loader.as_str(), None, &format!("the loader {}", failure.reason));
-            return Ok(());
-        }
-        LinkOutcome::Unconfined(reason) => {
+    let started = Instant::now();
+    let runner = match LoaderRunner::detect(&tested.rootfs) {
+        Ok(runner) => runner,
+        Err(reason) => {
             checks.skip("link", &name, &reason);
             let error = "the link check was not run: the image's loader cannot be confined here";
             let hint = checks.context.rerun_command(&["--no-link"], &[]);
             return Err(Error::failed(error).with_cause(reason).with_hint(hint));
         }
     };
+    let mut linked = match loader_run::check(&tested.rootfs, &runner, jobs)? {
+        Ok(linked) => linked,
+        Err(failure) => {
+            checks.fail("link", &failure.loader, None, &format!("the loader {}", failure.reason));
+            return Ok(());
+        }
+    };
     let accepted = static_check.map_or(&[][..], |report| &report.accepted);
     skip_accepted(&name, &mut linked, accepted, checks);
-    let (good, bad): (Vec<_>, Vec<_>) = linked.files.iter().partition(|file| file.is_good());
+    let (good, bad): (Vec<_>, Vec<_>) = linked.iter().partition(|file| file.is_good());
     good.iter().for_each(|file| record_good(&name, file, checks));
-    let is_simulated = matches!(linked.runner, LoaderRunner::Simulated(_));
+    let is_simulated = matches!(runner, LoaderRunner::Simulated(_));
     let findings = static_check.filter(|_| !is_simulated).map(|report| &report.findings[..]);
     record_problems(tested, &bad, findings, checks);
-    let (seconds, all) = (linked.took.as_secs_f64(), linked.files.len());
-    let sum = format!("{} of {all} files link, {seconds:.2} s ({})", good.len(), linked.runner);
+    let (seconds, all) = (started.elapsed().as_secs_f64(), linked.len());
+    let sum = format!("{} of {all} files link, {seconds:.2} s ({runner})", good.len());
     if bad.is_empty() {
         checks.pass("link", &name, &sum);
     } else {
@@ -67,11 +72,11 @@ fn record_good(name: &str, linked: &LinkResult, checks: &mut CheckLog<'_>) {
 /// Skips the problems of accepted findings: a file without others counts as one that links.
 fn skip_accepted(
     name: &str,
-    linked: &mut LinkResults,
+    linked: &mut Vec<LinkResult>,
     accepted: &[(Finding, String)],
     checks: &mut CheckLog<'_>,
 ) {
-    for file in linked.files.iter_mut().filter(|file| !file.is_good()) {
+    for file in linked.iter_mut().filter(|file| !file.is_good()) {
         let path = file.file.as_str();
         file.problems.retain(|problem| {
             let reason = accepted.iter().find(|(finding, _)| explains(finding, path, problem));
@@ -81,7 +86,7 @@ fn skip_accepted(
             reason.is_none()
         });
     }
-    linked.files.retain(|file| file.is_good() || !file.problems.is_empty());
+    linked.retain(|file| file.is_good() || !file.problems.is_empty());
 }
 
 /// Records the files that do not link, by problem: one message per cause. `findings` are those of the manifests, if they

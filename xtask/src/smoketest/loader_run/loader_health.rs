@@ -18,7 +18,7 @@ const MAX_CRASHES: usize = 3;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoaderFailure {
     /// The loader.
-    pub loader: UsrPath,
+    pub loader: String,
     /// The failure, with the linked file.
     pub reason: String,
 }
@@ -26,6 +26,8 @@ pub struct LoaderFailure {
 /// Counts of the loader's results.
 #[derive(Debug)]
 pub(super) struct LoaderHealth {
+    /// The loader of most files.
+    usual_loader: &'static str,
     deadline: Instant,
     is_stopped: AtomicBool,
     counts: Mutex<Counts>,
@@ -37,13 +39,12 @@ struct Counts {
     crashes: usize,
     hangs: usize,
     first_failure: Option<LoaderFailure>,
-    last_loader: Option<UsrPath>,
 }
 
 impl LoaderHealth {
-    pub(super) fn new() -> LoaderHealth {
+    pub(super) fn new(usual_loader: &'static str) -> LoaderHealth {
         let deadline = Instant::now() + MAX_CHECK_TIME;
-        LoaderHealth { deadline, is_stopped: AtomicBool::new(false), counts: Mutex::default() }
+        LoaderHealth { usual_loader, deadline, is_stopped: AtomicBool::new(false), counts: Mutex::default() }
     }
 
     /// Makes all other runs stop: one of them failed with an error.
@@ -58,7 +59,6 @@ impl LoaderHealth {
     /// Counts one run; `end` is set for a run that did not exit normally.
     pub(super) fn count_run(&self, loader: &UsrPath, file: &UsrPath, end: Option<ProgramEnd>) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.last_loader = Some(loader.clone());
         let Some(end) = end else {
             counts.good += 1;
             return;
@@ -68,7 +68,7 @@ impl LoaderHealth {
             _ => counts.hangs += 1,
         }
         let reason = format!("{end} (linking {file})");
-        counts.first_failure.get_or_insert(LoaderFailure { loader: loader.clone(), reason });
+        counts.first_failure.get_or_insert(LoaderFailure { loader: loader.to_string(), reason });
     }
 
     /// The failure of the loader, as soon as it is certain.
@@ -78,11 +78,10 @@ impl LoaderHealth {
             return counts.first_failure.clone();
         }
         let is_late = Instant::now() > self.deadline;
-        let late = |loader: &UsrPath| LoaderFailure {
-            loader: loader.clone(),
+        is_late.then(|| LoaderFailure {
+            loader: self.usual_loader.to_owned(),
             reason: format!("did not link all files within {} s", MAX_CHECK_TIME.as_secs()),
-        };
-        counts.last_loader.as_ref().filter(|_| is_late).map(late)
+        })
     }
 }
 
@@ -93,7 +92,7 @@ mod tests {
 
     fn failure(ends: &[Option<ProgramEnd>]) -> Option<String> {
         let path = |text: &str| UsrPath::new(text).unwrap();
-        let health = LoaderHealth::new();
+        let health = LoaderHealth::new("lib64/ld.so");
         for (number, end) in ends.iter().enumerate() {
             health.count_run(&path("lib64/ld.so"), &path(&format!("bin/{number}")), *end);
         }

@@ -11,7 +11,6 @@ mod runner;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 pub use self::loader_health::LoaderFailure;
 use self::loader_health::LoaderHealth;
@@ -19,28 +18,6 @@ pub use self::runner::LoaderRunner;
 use super::rootfs::Rootfs;
 use coreos_types::{Result, error::join_thread};
 use usr::{DlopenPriority, FileInfo, UsrPath, ldso};
-
-/// The outcome of a link check.
-#[derive(Debug, Clone)]
-pub enum LinkOutcome {
-    /// Every file was checked.
-    Checked(LinkResults),
-    /// The loader itself fails, so no file could be checked.
-    LoaderFailed(LoaderFailure),
-    /// Nothing was run, because this machine or user cannot confine the loader; the reason.
-    Unconfined(String),
-}
-
-/// The results of all files.
-#[derive(Debug, Clone)]
-pub struct LinkResults {
-    /// The runner of the loader.
-    pub runner: LoaderRunner,
-    /// Duration of the whole check.
-    pub took: Duration,
-    /// Every checked file, in byte order of the paths.
-    pub files: Vec<LinkResult>,
-}
 
 /// The result of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,41 +35,29 @@ pub struct LinkResult {
 }
 
 impl LinkResult {
-    fn new(file: &UsrPath, problems: Vec<String>, loaded_files: Vec<UsrPath>) -> LinkResult {
-        LinkResult {
-            file: file.clone(),
-            problems,
-            satisfied_by: Vec::new(),
-            missing_symlinks: Vec::new(),
-            loaded_files,
-        }
-    }
-
     /// Whether it links, by itself or through its programs.
     pub fn is_good(&self) -> bool {
         self.problems.is_empty() || !self.satisfied_by.is_empty()
     }
 }
 
-/// Checks every program and library of a root filesystem, `jobs` at once.
+/// Checks every program and library of a root filesystem, `jobs` at once, in byte order of the paths. The inner error is a
+/// loader that itself fails, so that no file can be checked.
 ///
 /// # Errors
 /// The sandbox cannot be set up, although its test succeeded.
-pub fn check(rootfs: &Rootfs, jobs: usize) -> Result<LinkOutcome> {
-    let started = Instant::now();
-    let runner = match LoaderRunner::detect(rootfs) {
-        Ok(runner) => runner,
-        Err(reason) => return Ok(LinkOutcome::Unconfined(reason)),
-    };
-    let health = LoaderHealth::new();
-    let files: Vec<&UsrPath> = rootfs.dynamic_image_files().collect();
-    let checker = Checker { rootfs, runner: &runner, health: &health };
-    let mut files = checker.check_parallel(&files, jobs)?;
+pub fn check(
+    rootfs: &Rootfs,
+    runner: &LoaderRunner,
+    jobs: usize,
+) -> Result<std::result::Result<Vec<LinkResult>, LoaderFailure>> {
+    let health = LoaderHealth::new(rootfs.loader());
+    let mut files = Checker { rootfs, runner, health: &health }.check_parallel(jobs)?;
     if let Some(failure) = health.failure() {
-        return Ok(LinkOutcome::LoaderFailed(failure));
+        return Ok(Err(failure));
     }
     excuse_loaded_libraries(rootfs, &mut files);
-    Ok(LinkOutcome::Checked(LinkResults { runner, took: started.elapsed(), files }))
+    Ok(Ok(files))
 }
 
 /// The directories that the loader searches in addition to those that the files name.
@@ -109,6 +74,19 @@ const LIBRARY_PATH: &str = "/usr/lib:/usr/lib64:/usr/lib/systemd:/usr/lib64/syst
 /// Most files that are checked at once.
 const MAX_JOBS: usize = 64;
 
+/// What the loader, or its model, says about one file: its problems, and the files that it would load.
+#[derive(Default)]
+struct Linked {
+    problems: Vec<String>,
+    loaded_files: Vec<UsrPath>,
+}
+
+impl Linked {
+    fn from_problem(problem: String) -> Linked {
+        Linked { problems: vec![problem], loaded_files: Vec::new() }
+    }
+}
+
 /// The context of every check of a file.
 #[derive(Clone, Copy)]
 struct Checker<'a> {
@@ -118,7 +96,8 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    fn check_parallel(self, files: &[&UsrPath], jobs: usize) -> Result<Vec<LinkResult>> {
+    fn check_parallel(self, jobs: usize) -> Result<Vec<LinkResult>> {
+        let files: Vec<&UsrPath> = self.rootfs.dynamic_image_files().collect();
         let next = AtomicUsize::new(0);
         let work = || -> Result<Vec<LinkResult>> {
             let mine = std::iter::from_fn(|| files.get(next.fetch_add(1, Ordering::Relaxed)));
@@ -137,20 +116,22 @@ impl Checker<'_> {
 
     /// Checks one file in each mode in which it is started.
     fn check_file(self, file: &UsrPath) -> Result<LinkResult> {
-        let mut linked = self.link_file(file, SearchMode::LibraryPath)?;
+        let Linked { mut problems, loaded_files } = self.link_file(file, SearchMode::LibraryPath)?;
+        let mut missing_symlinks = Vec::new();
         if pid1_check::is_pid1(self.rootfs, file) {
-            let (problems, links) = pid1_check::check_pid1(self, file, &linked.problems)?;
-            linked.problems.extend(problems);
-            linked.missing_symlinks = links;
+            let (more, links) = pid1_check::check_pid1(self, file, &problems)?;
+            problems.extend(more);
+            missing_symlinks = links;
         }
-        Ok(linked)
+        let (file, satisfied_by) = (file.clone(), Vec::new());
+        Ok(LinkResult { file, problems, satisfied_by, missing_symlinks, loaded_files })
     }
 
-    fn link_file(self, file: &UsrPath, mode: SearchMode) -> Result<LinkResult> {
+    fn link_file(self, file: &UsrPath, mode: SearchMode) -> Result<Linked> {
         let Checker { rootfs, runner, health } = self;
         let LoaderRunner::Confined(sandbox) = runner else { return Ok(simulate(rootfs, file, mode)) };
         if let Some(FileInfo::MalformedElf(why)) = rootfs.tree.read_file_info(file.as_str()) {
-            return Ok(LinkResult::new(file, vec![why.clone()], Vec::new()));
+            return Ok(Linked::from_problem(why.clone()));
         }
         let interpreter = rootfs.elf(file).and_then(|info| info.interp.clone());
         let interpreter = interpreter.unwrap_or_else(|| format!("/{}", rootfs.loader()));
@@ -158,10 +139,10 @@ impl Checker<'_> {
         let found = loader.and_then(|path| Some((rootfs.resolve_file(path.as_str())?, path)));
         let Some((real, loader)) = found else {
             let problem = format!("its loader {interpreter} is not in the root filesystem");
-            return Ok(LinkResult::new(file, vec![problem], Vec::new()));
+            return Ok(Linked::from_problem(problem));
         };
         if real == *file {
-            return Ok(LinkResult::new(file, Vec::new(), Vec::new()));
+            return Ok(Linked::default());
         }
         let output = runner::run_ldso_list(sandbox, &loader, file, mode, health)?;
         health.count_run(&loader, file, output.failure);
@@ -173,12 +154,8 @@ impl Checker<'_> {
             problems.extend(others);
         }
         problems.extend(dlopen_problems(rootfs, file));
-        let resolved = output
-            .resolved
-            .iter()
-            .filter_map(|path| rootfs.resolve_file(UsrPath::from_rootfs_path(path).ok()?.as_str()))
-            .collect();
-        Ok(LinkResult::new(file, problems, resolved))
+        let resolve = |path: &String| rootfs.resolve_file(UsrPath::from_rootfs_path(path).ok()?.as_str());
+        Ok(Linked { problems, loaded_files: output.resolved.iter().filter_map(resolve).collect() })
     }
 }
 
@@ -195,7 +172,7 @@ fn dlopen_problems(rootfs: &Rootfs, file: &UsrPath) -> Vec<String> {
 }
 
 /// The result by the model of the loader.
-fn simulate(rootfs: &Rootfs, file: &UsrPath, mode: SearchMode) -> LinkResult {
+fn simulate(rootfs: &Rootfs, file: &UsrPath, mode: SearchMode) -> Linked {
     let directories = match mode {
         SearchMode::LibraryPath => ldso::DynamicLoader::rkt_library_path(&rootfs.tree),
         SearchMode::DefaultPath => Vec::new(),
@@ -206,8 +183,8 @@ fn simulate(rootfs: &Rootfs, file: &UsrPath, mode: SearchMode) -> LinkResult {
         load.fatal.iter().map(|rejected| format!("{} cannot be loaded: {}", rejected.path, rejected.why));
     let versions =
         load.undefined_versions.iter().map(|gap| format!("{} has no version {}", gap.library, gap.version));
-    let resolved = load.objects.into_iter().map(|object| object.path).collect();
-    LinkResult::new(file, missing.chain(broken).chain(versions).collect(), resolved)
+    let problems = missing.chain(broken).chain(versions).collect();
+    Linked { problems, loaded_files: load.objects.into_iter().map(|object| object.path).collect() }
 }
 
 /// Excuses libraries that fail alone and have programs that load them, all of which link.

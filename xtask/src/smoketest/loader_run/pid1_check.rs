@@ -91,7 +91,7 @@ mod tests {
     #[test]
     fn pid1_ignores_ld_library_path() {
         let rootfs = rootfs();
-        let (runner, health) = (LoaderRunner::Simulated("a test".into()), LoaderHealth::new());
+        let (runner, health) = (LoaderRunner::Simulated("a test".into()), LoaderHealth::new(rootfs.loader()));
         let checker = Checker { rootfs: &rootfs, runner: &runner, health: &health };
         let check = |path: &str| checker.check_file(&UsrPath::new(path).unwrap()).unwrap();
         assert_eq!(check("lib64/systemd/systemd-executor").problems, [""; 0]);

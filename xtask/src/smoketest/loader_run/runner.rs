@@ -36,7 +36,7 @@ impl LoaderRunner {
     ///
     /// # Errors
     /// The reason why the loader, which this machine could run, cannot be confined.
-    pub(super) fn detect(rootfs: &Rootfs) -> std::result::Result<LoaderRunner, String> {
+    pub(in crate::smoketest) fn detect(rootfs: &Rootfs) -> std::result::Result<LoaderRunner, String> {
         let machine = rootfs.board.uname_machine();
         let mut emulator = None;
         if machine != std::env::consts::ARCH {
