@@ -25,10 +25,12 @@ pub mod repo;
 pub mod report;
 pub mod run;
 pub mod signals;
-pub mod smoketest;
+mod smoketest;
 mod taken_paths;
 pub mod terminal;
 mod trusted_owners;
 mod unneeded;
 mod unsupported_lock;
 mod verbose_log;
+
+pub use smoketest::sandbox::namespace_entry;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // Before any thread starts: privileges are dropped per thread.
-    if let Some(code) = xtask::smoketest::sandbox::namespace_entry::run_if_selected(std::env::args_os()) {
+    if let Some(code) = xtask::namespace_entry::run_if_selected(std::env::args_os()) {
         return code;
     }
     // Without a handler a signal ends the process at once, and the next run recovers the tree.

@@ -11,9 +11,6 @@ const LAST_LINES: usize = 30;
 
 /// Builds from verified images; returns whether that succeeded. A failure that no change of the tree can fix is also
 /// an error: a missing program or library, a failed download, a full disk.
-///
-/// # Errors
-/// The build cannot be started; a program, the network or space is missing.
 pub(super) fn check(build: &Build<'_>, images: &ImageSet, checks: &mut CheckLog<'_>) -> Result<bool> {
     let context = checks.context;
     let steps = if build.uses_autotools() { "autogen.sh, configure, make" } else { "make -C stage1" };

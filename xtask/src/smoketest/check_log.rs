@@ -7,7 +7,6 @@ use crate::report::{Check, CheckOutcome, count_with_noun};
 use manifest::file::ManifestFile;
 use manifest::suggestion::Suggestion;
 
-/// Every check so far.
 pub(super) struct CheckLog<'a> {
     pub(super) context: &'a Context<'a>,
     /// The command line that fixes the manifests.
@@ -16,12 +15,10 @@ pub(super) struct CheckLog<'a> {
 }
 
 impl CheckLog<'_> {
-    /// A suggestion as the last line of a message.
     pub(super) fn hint_line(&self, suggestion: &Suggestion) -> String {
         format!("hint: {}", self.fix_invocation.hint(suggestion))
     }
 
-    /// Records and prints a passed check.
     pub(super) fn pass(&mut self, name: &'static str, subject: &str, message: &str) {
         self.context.term.stage("passed", format!("{name} {subject}: {message}"));
         self.pass_quietly(name, subject, message);
@@ -32,7 +29,6 @@ impl CheckLog<'_> {
         self.push(name, subject, CheckOutcome::Pass, message);
     }
 
-    /// Records and prints a skipped check.
     pub(super) fn skip(&mut self, name: &'static str, subject: &str, reason: &str) {
         let first = reason.lines().next().unwrap_or_default();
         self.context.term.stage("skipped", format!("{name} {subject}: {first}"));

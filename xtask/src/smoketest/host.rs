@@ -10,7 +10,6 @@ use coreos_types::{Error, Result, ResultExt};
 /// Directories that are searched for programs, whatever the caller's environment.
 pub(super) const STANDARD_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Whether this process is root.
 pub(super) fn is_root() -> bool {
     effective_uid() == 0
 }

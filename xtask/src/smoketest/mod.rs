@@ -1,18 +1,18 @@
 //! `smoketest`: clean build, comparison of the result with manifests and image, link check, and run.
 
-pub mod boot;
+mod boot;
 mod build;
 mod build_check;
 mod check_log;
 mod host;
 mod link_check;
-pub mod loader_run;
+mod loader_run;
 mod no_follow;
 mod reject_stub_loader;
-pub mod rootfs;
+mod rootfs;
 mod rootfs_check;
 mod run_check;
-pub mod sandbox;
+pub(crate) mod sandbox;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -68,7 +68,7 @@ impl RootfsUnderTest {
 ///
 /// # Errors
 /// An error that prevents further checks; without `--no-run`, also that no root filesystem could be run.
-pub fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut Report) -> Result<()> {
+pub(crate) fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut Report) -> Result<()> {
     let boards = context.boards(&flags.image)?;
     let release = context.pins.release().clone();
     report.release = Some((release.clone(), release.clone()));

@@ -7,9 +7,6 @@ use std::path::{Path, PathBuf};
 use coreos_types::{Error, Result, ResultExt, shell::quote};
 
 /// Creates a directory below `tree`, with its parents. A link is not followed: it may point anywhere.
-///
-/// # Errors
-/// `directory` is not below `tree`; an existing path is not a directory.
 pub(super) fn create_dir_all(tree: &Path, directory: &Path) -> Result<()> {
     let below = directory
         .strip_prefix(tree)

@@ -12,7 +12,6 @@ use usr::{NodeKind, ResolutionEnd, UsrPath};
 /// The manifest of each listed path.
 type ManifestByPath = BTreeMap<UsrPath, String>;
 
-/// A problem of one path.
 struct Mismatch {
     path: String,
     message: String,

@@ -13,10 +13,7 @@ use coreos_types::{Error, Result, SystemdVersion};
 use manifest::suggestion::Suggestion;
 use usr::ldso::{MissingSymlink, UnreachableLibrary};
 
-/// Runs every root filesystem of this machine's board.
-///
-/// # Errors
-/// An error on the host, or no root filesystem could be run.
+/// Runs every root filesystem of this machine's board; at least one must run.
 pub(super) fn check(
     rootfses: &[RootfsUnderTest],
     flags: &Smoketest,

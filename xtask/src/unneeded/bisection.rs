@@ -86,7 +86,6 @@ struct Bisection<'a> {
     runs: usize,
     must_stay: Vec<(&'a UnneededLine, String)>,
     undecided: Vec<&'a UnneededLine>,
-    /// Errors that were seen.
     seen_errors: BTreeSet<String>,
 }
 

@@ -25,7 +25,6 @@ impl<'a> TreeCopy<'a> {
         Ok(copy)
     }
 
-    /// The root of the copy.
     pub(super) fn path(&self) -> PathBuf {
         self.directory.path().join("tree")
     }

@@ -18,8 +18,7 @@ const MAX_LINES: usize = 50_000;
 /// Longest wait for a supervisor to clean up after its lifeline was cut.
 const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The console output of a run.
-#[derive(Debug, Clone, Default)]
+#[derive(Default)]
 pub(super) struct ConsoleLog {
     /// Every line, without control sequences.
     pub lines: Vec<String>,
@@ -29,15 +28,11 @@ pub(super) struct ConsoleLog {
     pub status: Option<ExitStatus>,
     /// Whether the run was ended because it printed more than [`MAX_LOG_LEN`] or [`MAX_LINES`].
     pub overflow: bool,
-    /// From start to end.
     pub took: Duration,
 }
 
 /// Runs a command until it exits, or to a limit of time or output. Its standard input is a lifeline: it is closed at
 /// the limit, and by the kernel when this process is killed.
-///
-/// # Errors
-/// A command that cannot be started, a log that cannot be written, a child that outlives its lifeline.
 pub(super) fn run_with_limits(
     command: &mut Command,
     marker: &str,

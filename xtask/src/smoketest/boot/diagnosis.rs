@@ -9,7 +9,7 @@ use usr::{UsrPath, ldso::UnreachableLibrary};
 
 /// A file or unit that is missing in the root filesystem, or that was not found there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct MissingItem {
+pub(crate) struct MissingItem {
     /// A path below `/usr`, or the name of a library.
     pub what: String,
     /// Its purpose, or the program that needs it.
@@ -30,7 +30,7 @@ const EXECUTOR_SINCE: u32 = 255;
 const MAX_REPORTED: usize = 100;
 
 /// Missing files that every boot requires.
-pub fn missing_essentials(rootfs: &Rootfs) -> Vec<MissingItem> {
+pub(crate) fn missing_essentials(rootfs: &Rootfs) -> Vec<MissingItem> {
     let mut missing = missing_systemd_files(rootfs, &[("systemd", "it is process 1")]);
     if rootfs.first_existing(&[rootfs.loader()]).is_none() {
         missing.push(MissingItem::new(rootfs.loader(), "every program is started by it"));
@@ -39,7 +39,11 @@ pub fn missing_essentials(rootfs: &Rootfs) -> Vec<MissingItem> {
 }
 
 /// The missing items of a boot that printed no marker, one for each path or name. What every boot requires comes first.
-pub fn diagnose(rootfs: &Rootfs, systemd: Option<SystemdVersion>, lines: &[String]) -> Vec<MissingItem> {
+pub(crate) fn diagnose(
+    rootfs: &Rootfs,
+    systemd: Option<SystemdVersion>,
+    lines: &[String],
+) -> Vec<MissingItem> {
     let reported = lines.iter().filter_map(|line| parse_missing_item(rootfs, line)).take(MAX_REPORTED);
     let with_path =
         |item: MissingItem| MissingItem { what: resolve_parent_links(rootfs, &item.what), ..item };

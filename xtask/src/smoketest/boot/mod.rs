@@ -5,11 +5,11 @@
 //! journal ends with 0 and prints nothing.
 
 mod console;
-pub mod diagnosis;
-pub mod namespaces;
-pub mod overlay;
-pub mod rkt;
-pub mod vm;
+pub(super) mod diagnosis;
+pub(super) mod namespaces;
+pub(super) mod overlay;
+pub(super) mod rkt;
+pub(super) mod vm;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,40 +23,28 @@ use super::no_follow;
 use super::rootfs::Rootfs;
 use coreos_types::{Result, ResultExt, SystemdVersion};
 
-/// One boot of a root filesystem.
-#[derive(Debug, Clone, Copy)]
-pub struct Boot<'a> {
-    /// The root filesystem.
+pub(super) struct Boot<'a> {
     pub rootfs: &'a Rootfs,
     /// The version of its systemd, if known.
     pub systemd: Option<SystemdVersion>,
     /// A directory for the log and the files of the boot.
     pub work_directory: &'a Path,
-    /// Longest duration.
     pub limit: Duration,
 }
 
-/// The outcome of a boot.
-#[derive(Debug, Clone)]
-pub enum BootOutcome {
-    /// The marker was printed.
+/// A boot that fails is an outcome; what fails on the host is an error.
+pub(super) enum BootOutcome {
     Passed {
         /// The method, and the isolation from this machine.
         method: String,
-        /// From start to end.
         took: Duration,
     },
-    /// The marker was not printed, or the boot did not end.
     Failed {
-        /// How the root filesystem was booted.
         method: String,
-        /// The reason.
         why: String,
-        /// The missing items, if known.
         missing: Vec<diagnosis::MissingItem>,
         /// The last lines of the console.
         tail: String,
-        /// The file with the whole console.
         log: PathBuf,
     },
     /// This machine or user cannot boot the root filesystem; the reason.
@@ -131,7 +119,6 @@ struct SupervisorScript<'a> {
     /// The hierarchy of the run: `v1` or `v2`.
     hierarchy: &'static str,
     nonce: String,
-    /// The name of its cgroup.
     cgroup: String,
 }
 
@@ -212,7 +199,6 @@ fn setup_failure(lines: &[String]) -> String {
     format!("{}{}", message.unwrap_or("the namespaces of a boot cannot be made"), error.unwrap_or_default())
 }
 
-/// A nonce that no earlier run used.
 fn nonce() -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     format!("{:x}{:x}", std::process::id(), since.as_micros())

@@ -10,27 +10,20 @@ use super::{Boot, BootOutcome, SupervisorScript, overlay};
 use crate::smoketest::rootfs::SYSTEMD_PATHS;
 use coreos_types::{Error, Result, ResultExt};
 
-/// The text of the supervisor.
 const SUPERVISOR: &str = concat!(include_str!("supervise.sh"), include_str!("supervisor.sh"));
 
 /// The first of the user IDs of a boot: the last range that systemd leaves to containers (systemd's UIDS-GIDS).
 const FIRST_UID: u32 = 0x6FFF_0000;
 
 /// Boots a root filesystem; requires root.
-///
-/// # Errors
-/// An error on the host; a failed boot is an outcome.
-pub fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
+pub(crate) fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
     SupervisorScript::try_hierarchies(boot, SUPERVISOR, "", |supervisor| match boot.essentials_failure() {
         Some(outcome) => Ok(outcome),
         None => boot_once(supervisor),
     })
 }
 
-/// The reason why the boot cannot have a user namespace; `None` if it can.
-///
-/// # Errors
-/// A signal ended the probe: the result is unknown.
+/// The reason why the boot cannot have a user namespace; `None` if it can. A signal that ends the probe is an error.
 fn why_no_user_namespace() -> Result<Option<String>> {
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     if !map.split_whitespace().eq(["0", "0", "4294967295"]) {

@@ -3,10 +3,10 @@
 use coreos_types::SystemdVersion;
 
 /// The unit that is started instead of a default target.
-pub const APP_UNIT: &str = "xtask-smoketest.service";
+pub(crate) const APP_UNIT: &str = "xtask-smoketest.service";
 
 /// The marker that the app must print. No file contains the marker: the shell of the root filesystem computes it.
-pub fn marker(nonce: &str) -> String {
+pub(crate) fn marker(nonce: &str) -> String {
     format!("smoketest-42-{nonce}")
 }
 
@@ -14,7 +14,7 @@ pub fn marker(nonce: &str) -> String {
 /// it to the console; then the machine powers off.
 ///
 /// The marker passes through journald alone: a stage1 without a working journald prints nothing.
-pub fn overlay_files(
+pub(crate) fn overlay_files(
     systemd: Option<SystemdVersion>,
     nonce: &str,
     shell: &str,

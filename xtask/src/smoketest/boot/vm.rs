@@ -16,20 +16,15 @@ use coreos_types::{Error, Result, ResultExt};
 
 /// The variable with the path of the kernel, if no kernel is installed in the usual places.
 const KERNEL_VARIABLE: &str = "XTASK_VM_KERNEL";
-/// The text of the supervisor.
 const SUPERVISOR: &str = concat!(include_str!("supervise.sh"), include_str!("vm.sh"));
 /// Longest wait for the first line of a kernel where KVM works.
 const KVM_PROBE_TIMEOUT: Duration = Duration::from_secs(8);
 /// The exit status of a supervisor after a signal.
 const EXIT_TERMINATED: i32 = 143;
-/// Memory of the guest, in MiB.
 const MEMORY_MIB: &str = "1024";
 
 /// Boots in qemu, with KVM if KVM works.
-///
-/// # Errors
-/// An error on the host; a failed boot is an outcome.
-pub fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
+pub(crate) fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
     let arch = boot.rootfs.board.uname_machine();
     let qemu = format!("qemu-system-{arch}");
     if let Some(missing) = host::missing_programs_reason(&[&qemu, "cpio", "setpriv"]) {
@@ -62,7 +57,6 @@ pub fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
     Ok(boot.outcome(method, boot.failure_reason(&console), &console))
 }
 
-/// A virtual machine.
 struct Machine {
     qemu: String,
     kernel: PathBuf,
@@ -107,7 +101,6 @@ impl Machine {
     }
 }
 
-/// The newest kernel that can be read.
 fn find_kernel() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os(KERNEL_VARIABLE) {
         return Some(PathBuf::from(named));

@@ -16,9 +16,6 @@ const OPTIONAL_FEATURES: [&str; 2] = ["tpm", "sdjournal"];
 
 /// Checks that autoconf and make can build in a directory: neither can quote its path (Autoconf manual, "File System
 /// Conventions"; GNU make manual, "Rule Syntax").
-///
-/// # Errors
-/// The path has a blank or a character that they interpret.
 pub(super) fn check_quotable_path(tree: &Path) -> Result<()> {
     let text = tree.to_string_lossy();
     let is_plain = |c: &char| c.is_alphanumeric() || "/._-+@,^".contains(*c);

@@ -11,7 +11,6 @@ use crate::smoketest::no_follow;
 use coreos_types::{Error, Result, ResultExt, shell::quote};
 
 /// Supervised commands that have run, and the log of their output.
-#[derive(Debug)]
 pub(in crate::smoketest) struct LoggedCommands {
     pub(in crate::smoketest) path: PathBuf,
     /// The commands that ran, as lines for a shell.
@@ -19,7 +18,7 @@ pub(in crate::smoketest) struct LoggedCommands {
     file: File,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(in crate::smoketest) struct FailedCommand {
     /// The command, as a line for a shell.
     pub(in crate::smoketest) command: String,
@@ -34,7 +33,6 @@ const MAX_OUTPUT_LEN: u64 = 256 * 1024;
 /// Most bytes of a log; rkt's build prints some KiB, and some MiB with `V=3`.
 const MAX_LOG_LEN: u64 = if cfg!(test) { 1 << 20 } else { 256 << 20 };
 
-/// Time limit of one command.
 const MAX_TIME: Duration = Duration::from_secs(4 * 3600);
 
 /// Runs its arguments in the process group of this shell. At the end of standard input the group is killed: the
@@ -73,9 +71,6 @@ impl LoggedCommands {
     }
 
     /// Runs a [`supervised_command`] without standard input until it exits; returns the command if it fails.
-    ///
-    /// # Errors
-    /// The program is not installed or cannot be started, or the log cannot be written.
     pub(super) fn run(&mut self, mut command: Command) -> Result<Option<FailedCommand>> {
         let line = shell_line(&command);
         let cannot_write = || format!("cannot write {}", self.path.display());

@@ -34,12 +34,9 @@ fn read_build_file(path: &Path) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The parameters of a build.
-#[derive(Debug, Clone)]
 pub(super) struct Build<'a> {
     /// The tree, absolute.
     pub tree: &'a Path,
-    /// The boards to build.
     pub boards: Vec<Board>,
     /// The flavors that have manifests, by board.
     pub manifest_flavors: BTreeMap<Board, BTreeSet<Flavor>>,
@@ -53,14 +50,11 @@ pub(super) struct Build<'a> {
     pub make: Vec<String>,
 }
 
-/// The result of a build.
-#[derive(Debug)]
 pub(super) struct BuildOutcome {
     /// `None` where every command succeeded.
     pub failure: Option<FailedCommand>,
     /// The commands that ran, and the file with their output.
     pub log: LoggedCommands,
-    /// Wall-clock time.
     pub took: Duration,
     /// Files of the checkout that the build changed and that were restored.
     pub restored: Vec<String>,
@@ -117,11 +111,8 @@ impl Build<'_> {
         Ok(directory)
     }
 
-    /// Cleans, then builds everything, from copies of the images that are verified while they are copied.
-    ///
-    /// # Errors
-    /// A command cannot be started, or a file cannot be written. A failed build is not an error here, but
-    /// [`BuildOutcome::failure`].
+    /// Cleans, then builds everything, from copies of the images that are verified while they are copied. A failed
+    /// build is not an error here, but [`BuildOutcome::failure`].
     pub(super) fn clean_and_build(&self, images: &ImageSet) -> Result<BuildOutcome> {
         let started = Instant::now();
         let uses_autotools = self.uses_autotools();

@@ -15,9 +15,7 @@ use coreos_types::{Result, ResultExt};
 const MAX_FILE_LEN: u64 = 1 << 20;
 
 /// The tracked files at the top of a checkout.
-#[derive(Debug)]
 pub(super) struct TrackedFiles<'a> {
-    /// The checkout.
     pub tree: &'a Path,
     /// A directory with copies, which exists during a build, and after a build that was killed.
     pub copies: PathBuf,

@@ -16,15 +16,13 @@ const MAX_CRASHES: usize = 3;
 
 /// A loader that crashes, hangs, or cannot be executed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoaderFailure {
-    /// The loader.
+pub(crate) struct LoaderFailure {
     pub loader: String,
     /// The failure, with the linked file.
     pub reason: String,
 }
 
 /// Counts of the loader's results.
-#[derive(Debug)]
 pub(super) struct LoaderHealth {
     /// The loader of most files.
     usual_loader: &'static str,

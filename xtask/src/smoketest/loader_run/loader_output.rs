@@ -9,7 +9,7 @@ use crate::smoketest::sandbox::{FinishedRun, ProgramEnd};
 
 /// The parsed output of the loader for one file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct LoaderOutput {
+pub(crate) struct LoaderOutput {
     /// The absolute paths that it resolved.
     pub resolved: Vec<String>,
     /// The problems, without duplicates.
@@ -42,7 +42,7 @@ const MAX_LINE_LEN: usize = 10_000;
 ///
 /// A missing library is `X => not found` or `P: error while loading shared libraries: X: cannot open …`; a missing
 /// version is `P: L: version 'V' not found (required by O)`, on standard error and with exit status 0.
-pub fn parse(stdout: &str, stderr: &str) -> LoaderOutput {
+pub(crate) fn parse(stdout: &str, stderr: &str) -> LoaderOutput {
     let mut output = LoaderOutput::default();
     let mut problems = BTreeSet::new();
     let lines = stdout.lines().chain(stderr.lines()).filter(|line| line.len() <= MAX_LINE_LEN);

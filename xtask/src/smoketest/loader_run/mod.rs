@@ -5,23 +5,21 @@
 //! ([`pid1_check`]). A loader that crashes or hangs is one failure, not one per file ([`loader_health`]).
 
 mod loader_health;
-pub mod loader_output;
-pub mod pid1_check;
+pub(super) mod loader_output;
+pub(super) mod pid1_check;
 mod runner;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-pub use self::loader_health::LoaderFailure;
+pub(super) use self::loader_health::LoaderFailure;
 use self::loader_health::LoaderHealth;
-pub use self::runner::LoaderRunner;
+pub(super) use self::runner::LoaderRunner;
 use super::rootfs::Rootfs;
 use coreos_types::{Result, error::join_thread};
 use usr::{DlopenPriority, FileInfo, UsrPath, ldso};
 
-/// The result of one file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LinkResult {
+pub(super) struct LinkResult {
     /// The program or library.
     pub file: UsrPath,
     /// The problems; empty if the file links.
@@ -36,17 +34,14 @@ pub struct LinkResult {
 
 impl LinkResult {
     /// Whether it links, by itself or through its programs.
-    pub fn is_good(&self) -> bool {
+    pub(super) fn is_good(&self) -> bool {
         self.problems.is_empty() || !self.satisfied_by.is_empty()
     }
 }
 
 /// Checks every program and library of a root filesystem, `jobs` at once, in byte order of the paths. The inner error is a
 /// loader that itself fails, so that no file can be checked.
-///
-/// # Errors
-/// The sandbox cannot be set up, although its test succeeded.
-pub fn check(
+pub(super) fn check(
     rootfs: &Rootfs,
     runner: &LoaderRunner,
     jobs: usize,
@@ -65,13 +60,11 @@ pub fn check(
 enum SearchMode {
     /// [`LIBRARY_PATH`], with which nearly everything in a stage1 is started.
     LibraryPath,
-    /// No additional directories.
     DefaultPath,
 }
 
 /// The directories of rkt's `LD_LIBRARY_PATH`, and the loader's own of this layout.
 const LIBRARY_PATH: &str = "/usr/lib:/usr/lib64:/usr/lib/systemd:/usr/lib64/systemd";
-/// Most files that are checked at once.
 const MAX_JOBS: usize = 64;
 
 /// What the loader, or its model, says about one file: its problems, and the files that it would load.
@@ -87,7 +80,6 @@ impl Linked {
     }
 }
 
-/// The context of every check of a file.
 #[derive(Clone, Copy)]
 struct Checker<'a> {
     rootfs: &'a Rootfs,
@@ -109,7 +101,10 @@ impl Checker<'_> {
             let workers: Vec<_> = (0..jobs.clamp(1, MAX_JOBS)).map(|_| scope.spawn(work)).collect();
             workers.into_iter().map(|worker| join_thread("the link check", worker).flatten()).collect()
         });
-        let mut linked = results.into_iter().collect::<Result<Vec<_>>>()?.concat();
+        let mut linked = Vec::new();
+        for result in results {
+            linked.extend(result?);
+        }
         linked.sort_by(|one, other| one.file.cmp(&other.file));
         Ok(linked)
     }

@@ -10,7 +10,6 @@ use usr::{
     ldso::{self, MissingSymlink, UnreachableLibrary},
 };
 
-/// Whether a file becomes process 1.
 pub(super) fn is_pid1(rootfs: &Rootfs, file: &UsrPath) -> bool {
     SYSTEMD_PATHS.iter().any(|path| rootfs.resolve_file(path).as_ref() == Some(file))
 }
@@ -41,7 +40,7 @@ pub(super) fn check_pid1(
 }
 
 /// The library that a program did not find although the root filesystem has a file of that name; else `None`.
-pub fn find_unreachable_library(
+pub(crate) fn find_unreachable_library(
     rootfs: &Rootfs,
     program: &UsrPath,
     name: &str,

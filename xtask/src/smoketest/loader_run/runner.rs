@@ -14,8 +14,7 @@ use coreos_types::Result;
 use usr::UsrPath;
 
 /// A method of running the loader.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LoaderRunner {
+pub(crate) enum LoaderRunner {
     /// The loader itself; emulated by qemu-user for a foreign board.
     Confined(Sandbox),
     /// Simulated with the model of the loader; the reason.
@@ -32,10 +31,8 @@ impl fmt::Display for LoaderRunner {
 }
 
 impl LoaderRunner {
-    /// The best runner of this machine and user.
-    ///
-    /// # Errors
-    /// The reason why the loader, which this machine could run, cannot be confined.
+    /// The best runner of this machine and user, or the reason why the loader, which this machine could run, cannot be
+    /// confined.
     pub(in crate::smoketest) fn detect(rootfs: &Rootfs) -> std::result::Result<LoaderRunner, String> {
         let machine = rootfs.board.uname_machine();
         let mut emulator = None;

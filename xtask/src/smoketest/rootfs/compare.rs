@@ -11,14 +11,11 @@ use pxe_image::UsrSquashfs;
 use usr::{Node, NodeKind, UsrPath};
 
 /// Paths that differ from the image, each with how it differs.
-pub type Differences = BTreeMap<UsrPath, String>;
+pub(crate) type Differences = BTreeMap<UsrPath, String>;
 
 /// Compares kind, mode, link target and content of everything in `rootfs` with the `usr.squashfs` at `squashfs`. If
 /// `listed` has a directory, all files of the image below it must be in `rootfs` (`unsquashfs -ef`).
-///
-/// # Errors
-/// An image or a file of the root filesystem that cannot be read.
-pub fn compare_with_image<'p>(
+pub(crate) fn compare_with_image<'p>(
     rootfs: &Rootfs,
     squashfs: &Path,
     expected_complete: impl Iterator<Item = &'p UsrPath>,

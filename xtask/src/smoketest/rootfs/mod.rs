@@ -1,6 +1,6 @@
 //! A built root filesystem as a tree of its `usr`, in the form that the tree of an image has.
 
-pub mod compare;
+pub(super) mod compare;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -19,9 +19,7 @@ use usr::{
     tree::MAX_NODES,
 };
 
-/// A root filesystem on disk.
-#[derive(Debug, Clone)]
-pub struct Rootfs {
+pub(super) struct Rootfs {
     /// Its absolute path.
     pub path: PathBuf,
     /// The board of most of its ELF files.
@@ -33,7 +31,7 @@ pub struct Rootfs {
 }
 
 /// Paths of systemd, of which a root filesystem has one.
-pub const SYSTEMD_PATHS: [&str; 2] = ["lib/systemd/systemd", "lib64/systemd/systemd"];
+pub(super) const SYSTEMD_PATHS: [&str; 2] = ["lib/systemd/systemd", "lib64/systemd/systemd"];
 
 const EXPECTED_ROOTFS: &str =
     "a build has one per flavor: --rootfs stage1/build-BOARD/aci-for-FLAVOR-flavor/rootfs";
@@ -43,7 +41,7 @@ impl Rootfs {
     ///
     /// # Errors
     /// No such directory, a file that cannot be read, or no ELF file of a machine that a board has.
-    pub fn read(path: &Path) -> Result<Rootfs> {
+    pub(super) fn read(path: &Path) -> Result<Rootfs> {
         let path = fs::canonicalize(path)
             .with_path("cannot open the root filesystem", path)
             .with_hint(EXPECTED_ROOTFS)?;
@@ -60,7 +58,7 @@ impl Rootfs {
     }
 
     /// Sets `build_files`: every path that differs from `image_files`, the files that the build took from the image.
-    pub fn mark_build_files(mut self, image_files: &Rootfs) -> Rootfs {
+    pub(super) fn mark_build_files(mut self, image_files: &Rootfs) -> Rootfs {
         let is_taken = |path: &UsrPath, node: &Node| image_files.tree.get(path.as_str()) == Some(node);
         let own = self.tree.iter().filter(|(path, node)| !is_taken(path, node));
         self.build_files = own.map(|(path, _)| path.clone()).collect();
@@ -68,7 +66,7 @@ impl Rootfs {
     }
 
     /// The loader that programs of the board name.
-    pub fn loader(&self) -> &'static str {
+    pub(super) fn loader(&self) -> &'static str {
         match self.board {
             Board::Amd64 => "lib64/ld-linux-x86-64.so.2",
             Board::Arm64 => "lib/ld-linux-aarch64.so.1",
@@ -76,12 +74,12 @@ impl Rootfs {
     }
 
     /// The path of a file on this machine.
-    pub fn on_disk(&self, path: &UsrPath) -> PathBuf {
+    pub(super) fn on_disk(&self, path: &UsrPath) -> PathBuf {
         self.path.join("usr").join(os_path(path))
     }
 
     /// Every ELF file with a dynamic section that is from the image: what the build added may be linked for the host.
-    pub fn dynamic_image_files(&self) -> impl Iterator<Item = &UsrPath> {
+    pub(super) fn dynamic_image_files(&self) -> impl Iterator<Item = &UsrPath> {
         let paths = self.tree.iter().map(|(path, _)| path).filter(|path| !self.build_files.contains(*path));
         paths.filter(|path| match self.tree.read_file_info(path.as_str()) {
             Some(FileInfo::Elf(info)) => info.has_dynamic_section,
@@ -91,24 +89,24 @@ impl Rootfs {
     }
 
     /// The first of some paths that resolves to a file.
-    pub fn first_existing<'p>(&self, paths: &[&'p str]) -> Option<&'p str> {
+    pub(super) fn first_existing<'p>(&self, paths: &[&'p str]) -> Option<&'p str> {
         paths.iter().copied().find(|path| self.resolve_file(path).is_some())
     }
 
     /// The file at a path below `usr`, without symlinks; `None` if no file is there.
-    pub fn resolve_file(&self, path: &str) -> Option<UsrPath> {
+    pub(super) fn resolve_file(&self, path: &str) -> Option<UsrPath> {
         let file = self.tree.resolve(&UsrPath::new(path).ok()?).end.node()?.clone();
         self.tree.read_file_info(file.as_str()).is_some().then_some(file)
     }
 
     /// The ELF properties of a file, if it is a valid ELF file.
-    pub fn elf(&self, file: &UsrPath) -> Option<&ElfInfo> {
+    pub(super) fn elf(&self, file: &UsrPath) -> Option<&ElfInfo> {
         self.tree.read_elf_info(file)
     }
 }
 
 /// A path below `usr` in the bytes of the file system.
-pub fn os_path(path: &UsrPath) -> OsString {
+pub(super) fn os_path(path: &UsrPath) -> OsString {
     OsString::from_vec(lossless_text::to_bytes(path.as_str()).into_owned())
 }
 

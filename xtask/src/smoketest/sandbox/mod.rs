@@ -23,10 +23,9 @@ use std::time::{Duration, Instant};
 use super::host::{STANDARD_PATH, is_root, missing_programs_reason};
 use coreos_types::{Error, Result, ResultExt};
 
-/// Longest run of one program.
-const MAX_RUN_TIME: Duration = Duration::from_secs(10);
+pub(crate) const MAX_RUN_TIME: Duration = Duration::from_secs(10);
 /// Most bytes on standard output and standard error together.
-pub const MAX_OUTPUT_LEN: usize = 1 << 20;
+pub(crate) const MAX_OUTPUT_LEN: usize = 1 << 20;
 /// Longest wait for the namespaces.
 const SETUP_TIMEOUT: Duration = Duration::from_secs(20);
 /// The user ID of confined programs where the caller is root: no account has it.
@@ -51,9 +50,7 @@ read -r _ || exit 125
 wait $!"#;
 
 /// The confinement of programs of a root filesystem on this machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sandbox {
-    /// This program.
+pub(crate) struct Sandbox {
     own_program: PathBuf,
     rootfs: PathBuf,
     user: UserMap,
@@ -73,28 +70,18 @@ enum UserMap {
 }
 
 /// The end of a run, and what the program printed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FinishedRun {
-    /// The end of the program.
+pub(crate) struct FinishedRun {
     pub end: ProgramEnd,
-    /// Standard output.
     pub stdout: Vec<u8>,
-    /// Standard error.
     pub stderr: Vec<u8>,
 }
 
-/// The end of a confined program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ProgramEnd {
-    /// Exited with this code.
+pub(crate) enum ProgramEnd {
     Exited(i32),
-    /// Killed by a signal.
     Killed(i32),
-    /// The kernel could not execute the program.
     NotExecutable,
-    /// Killed after [`MAX_RUN_TIME`].
     TimedOut,
-    /// Killed after [`MAX_OUTPUT_LEN`].
     TooMuchOutput,
 }
 
@@ -126,11 +113,9 @@ impl fmt::Display for Sandbox {
 }
 
 impl Sandbox {
-    /// The sandbox for a root filesystem, tried once with no program in it.
-    ///
-    /// # Errors
-    /// The reason why this machine or user cannot confine a program.
-    pub fn probe(
+    /// The sandbox for a root filesystem, tried once with no program in it, or the reason why this machine or user cannot
+    /// confine a program.
+    pub(crate) fn probe(
         rootfs: &Path,
         emulator: Option<PathBuf>,
         owner_only_files: Vec<OsString>,
@@ -155,11 +140,8 @@ impl Sandbox {
     }
 
     /// Runs a program, an absolute path in the root filesystem, with its arguments, until `is_stopped`. No arguments at
-    /// all sets the sandbox up and ends.
-    ///
-    /// # Errors
-    /// The sandbox cannot be set up, or was stopped; the program's own failure is not an error.
-    pub fn run(&self, arguments: &[OsString], is_stopped: &dyn Fn() -> bool) -> Result<FinishedRun> {
+    /// all sets the sandbox up and ends. The program's own failure is not an error.
+    pub(crate) fn run(&self, arguments: &[OsString], is_stopped: &dyn Fn() -> bool) -> Result<FinishedRun> {
         let mut child = self.command(arguments).spawn().with_context(|| "cannot run setpriv")?;
         let (sender, chunks) = sync_channel(4);
         spawn_reader(child.stdout.take(), false, sender.clone());

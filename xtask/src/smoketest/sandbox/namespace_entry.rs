@@ -27,13 +27,11 @@ const COMMAND: &str = "__sandbox";
 const ENTER_STEP: &str = "enter";
 /// The path of this program as the supervisor of a boot mounts it, in a mount namespace of its own.
 const SUPERVISORS_COPY: &str = "/run/tool";
-/// The exit code of a set-up that failed.
 const EXIT_SETUP_FAILED: u8 = 125;
 /// The exit code where the kernel cannot execute the program (env(1)).
 pub(super) const EXIT_NOT_EXECUTABLE: i32 = 126;
 /// Directories and links of the root filesystem that the loader may search, apart from `usr`.
 const TOP_LEVEL: [&str; 7] = ["bin", "etc", "lib", "lib32", "lib64", "libx32", "sbin"];
-/// The mount point of the emulator.
 const EMULATOR_MOUNT_POINT: &str = ".emulator";
 
 /// Most address space of a confined program, in bytes.
@@ -176,7 +174,6 @@ fn bind_directory_read_only(directory: &OwnedFd, target: &Path) -> Result<()> {
     bind_read_only(directory, target)
 }
 
-/// Mounts an open file or directory read-only.
 fn bind_read_only(file: &OwnedFd, target: &Path) -> Result<()> {
     let source = format!("/proc/self/fd/{}", file.as_raw_fd());
     let mounted = rustix::mount::mount_bind(source, target).and_then(|()| remount_read_only(target));
@@ -205,7 +202,6 @@ fn pivot_root(root: &Path) -> Result<()> {
     rustix::process::chdir("/").with_context(|| "cannot enter the root directory")
 }
 
-/// Drops the user and all capabilities permanently.
 fn drop_rights(uid: Option<u32>) -> Result<()> {
     // The first one that the kernel does not know ends the list.
     let mut capabilities = (0..64).map(|bit| CapabilitySet::from_bits_retain(1 << bit));

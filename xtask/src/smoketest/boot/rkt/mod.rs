@@ -14,16 +14,12 @@ use super::{Boot, BootOutcome, ConsoleLog, SupervisorScript};
 use crate::smoketest::no_follow;
 use coreos_types::{Result, ResultExt};
 
-/// The text of the supervisor.
 const SUPERVISOR: &str = concat!(include_str!("../supervise.sh"), include_str!("supervisor.sh"));
 
 /// Runs rkt as root, with data, mounts and cgroups of its own. The stage1 is the one in the directory of the program: for
 /// any other, rkt requires a signature. `app` is a reference or an `.aci` file; `None` for an image made of the root
 /// filesystem's shell.
-///
-/// # Errors
-/// An error on the host; a failed run is an outcome.
-pub fn run(boot: &Boot<'_>, rkt: &Path, app: Option<&str>) -> Result<BootOutcome> {
+pub(crate) fn run(boot: &Boot<'_>, rkt: &Path, app: Option<&str>) -> Result<BootOutcome> {
     SupervisorScript::try_hierarchies(boot, SUPERVISOR, ".service", |supervisor| {
         run_once(supervisor, rkt, app)
     })

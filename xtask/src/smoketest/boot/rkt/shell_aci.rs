@@ -50,7 +50,6 @@ fn copy_files(rootfs: &Rootfs, home: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The shell, its loader and its libraries.
 fn shell_with_libraries(rootfs: &Rootfs) -> BTreeSet<UsrPath> {
     let shells = ["bin/sh", "bin/bash"];
     let Some(shell) = shells.iter().find_map(|path| rootfs.resolve_file(path)) else {
