@@ -1,11 +1,14 @@
 //! The checks of a run in order: printed immediately, and recorded for the report.
 
+use std::collections::BTreeMap;
+
 use super::RootfsUnderTest;
 use crate::context::Context;
 use crate::report::invocation::Invocation;
 use crate::report::{Check, CheckOutcome, count_with_noun};
 use manifest::file::ManifestFile;
 use manifest::suggestion::Suggestion;
+use usr::UsrPath;
 
 pub(super) struct CheckLog<'a> {
     pub(super) context: &'a Context<'a>,
@@ -54,13 +57,15 @@ impl CheckLog<'_> {
         self.checks.push(Check { name, subject, outcome, message, file: None, line: None });
     }
 
-    /// The entries of a flavor's manifests, each with its manifest.
-    pub(super) fn manifest_entries(&self, tested: &RootfsUnderTest) -> Vec<(String, String)> {
-        let of_file = |file: &String| {
+    /// The paths that a flavor's manifests list, each with its manifest.
+    pub(super) fn listed_paths(&self, tested: &RootfsUnderTest) -> BTreeMap<UsrPath, String> {
+        let mut listed = BTreeMap::new();
+        for file in self.flavor_manifests(tested) {
             let manifest = self.parse_manifest(file);
-            manifest.entries().map(|(_, entry)| (entry.to_owned(), file.clone())).collect::<Vec<_>>()
-        };
-        self.flavor_manifests(tested).flat_map(of_file).collect()
+            let paths = manifest.entries().filter_map(|(_, entry)| UsrPath::new(entry).ok());
+            listed.extend(paths.map(|path| (path, file.clone())));
+        }
+        listed
     }
 
     /// The manifest that should list a path: bash's for bash, journald's for the units of journald, systemd's for the
@@ -79,8 +84,7 @@ impl CheckLog<'_> {
 
     /// The manifest that lists a path, else the one that should list it.
     pub(super) fn listing_manifest(&self, tested: &RootfsUnderTest, path: &str) -> String {
-        let lists = |file: &&String| self.parse_manifest(file).entries().any(|(_, entry)| entry == path);
-        let listing = self.flavor_manifests(tested).find(lists).cloned();
+        let listing = self.listed_paths(tested).remove(path);
         listing.unwrap_or_else(|| self.suggested_manifest(tested, path))
     }
 

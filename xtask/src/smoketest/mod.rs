@@ -8,7 +8,6 @@ mod host;
 mod link_check;
 mod loader_run;
 mod no_follow;
-mod reject_stub_loader;
 mod rootfs;
 mod rootfs_check;
 mod run_check;
@@ -171,7 +170,7 @@ fn run_checks(
         }
     };
     if !(flags.no_link && flags.no_run) {
-        tested.iter().try_for_each(|tested| reject_stub_loader::reject_stub_loader(context, tested))?;
+        reject_stubs(context, &tested)?;
     }
     for tested in &tested {
         let is_as_built = flags.rootfs.is_some() || rootfs_check::check(tested, checks)?;
@@ -186,6 +185,16 @@ fn run_checks(
         return Ok(());
     }
     run_check::check(&tested, flags, checks)
+}
+
+/// Rejects root filesystems of stub programs: these can be neither linked nor run.
+fn reject_stubs(context: &Context<'_>, rootfses: &[RootfsUnderTest]) -> Result<()> {
+    if !rootfses.iter().any(|tested| tested.rootfs.has_stub_loader()) {
+        return Ok(());
+    }
+    let reason = "the programs of this image are stubs without code: they can be built and compared, not linked or run";
+    Err(Error::failed(reason)
+        .with_hint(context.rerun_command(&["--no-link", "--no-run"], &["no_link", "no_run"])))
 }
 
 /// The results of the last build, per flavor and board. A flavor that has manifests and was not built is named.

@@ -1,76 +1,70 @@
 //! Compares a built root filesystem with manifests and image: missing, unlisted, dangling, differing files.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::RootfsUnderTest;
 use super::check_log::{self, CheckLog};
-use crate::smoketest::rootfs::compare;
-use coreos_types::Result;
+use super::host::is_root;
+use super::rootfs::Rootfs;
+use crate::bounded_file;
+use coreos_types::{Result, ResultExt};
 use manifest::suggestion::Suggestion;
-use usr::{NodeKind, ResolutionEnd, UsrPath};
+use pxe_image::UsrSquashfs;
+use usr::{Node, NodeKind, ResolutionEnd, UsrPath};
 
-/// The manifest of each listed path.
-type ManifestByPath = BTreeMap<UsrPath, String>;
+/// The paths of each mismatch: a message, and the line of its hint, which may be empty.
+#[derive(Default)]
+struct Mismatches(BTreeMap<(String, String), Vec<String>>);
 
-struct Mismatch {
-    path: String,
-    message: String,
-    hint: Option<String>,
-}
-
-impl Mismatch {
-    fn new(path: &UsrPath, message: impl Into<String>) -> Mismatch {
-        Mismatch { path: path.to_string(), message: message.into(), hint: None }
-    }
-
-    fn with_hint(self, hint: String) -> Mismatch {
-        Mismatch { hint: Some(hint), ..self }
+impl Mismatches {
+    fn add(&mut self, path: &UsrPath, message: impl Into<String>, hint: &str) {
+        self.0.entry((message.into(), hint.to_owned())).or_default().push(path.to_string());
     }
 }
 
 /// Compares the files from the image; returns whether none differs.
 pub(super) fn check(tested: &RootfsUnderTest, checks: &mut CheckLog<'_>) -> Result<bool> {
     let taken = tested.image_rootfs();
-    let entries = checks.manifest_entries(tested).into_iter();
-    let listed: ManifestByPath =
-        entries.filter_map(|(line, file)| Some((UsrPath::new(&line).ok()?, file))).collect();
-    let mut mismatches = find_missing(tested, &listed, checks);
-    mismatches.extend(find_unlisted(tested, &listed));
-    mismatches.extend(find_dangling_links(tested, &listed, checks));
-    if let Some(squashfs) = &tested.squashfs {
-        let differences = compare::compare_with_image(taken, squashfs, listed.keys())?;
-        mismatches.extend(differences.iter().map(|(path, message)| Mismatch::new(path, message)));
+    let listed = checks.listed_paths(tested);
+    let mut mismatches = Mismatches::default();
+    let rebuild = format!("\nhint: {}", checks.context.rerun_command(&[], &["no_build"]));
+    for (path, file) in listed.iter().filter(|(path, _)| taken.tree.get(path.as_str()).is_none()) {
+        let message = format!("listed in {file}, and the root filesystem does not have it");
+        mismatches.add(path, message, &rebuild);
     }
-    if mismatches.is_empty() {
+    for path in find_unlisted(taken, &listed) {
+        mismatches.add(path, "it is there, and no manifest lists it", "");
+    }
+    let fix = format!("\n{}", checks.hint_line(&Suggestion::RunFix));
+    for (path, target) in find_dangling_links(&tested.rootfs) {
+        let file = listed.get(path).cloned().unwrap_or_else(|| checks.suggested_manifest(tested, &target));
+        let message =
+            format!("dangling link: {target} is not in the root filesystem, and {file} does not list it");
+        mismatches.add(path, message, &fix);
+    }
+    if let Some(squashfs) = &tested.squashfs {
+        for (path, message) in compare_with_image(taken, squashfs, listed.keys())? {
+            mismatches.add(&path, message, "");
+        }
+    }
+    if mismatches.0.is_empty() {
         let message = format!("{} paths, as listed and as in the image", listed.len());
         checks.pass("rootfs", &tested.name(), &message);
         return Ok(true);
     }
     let place = format!("{}, in {}", tested.name(), taken.path.display());
-    let mut by_message: BTreeMap<(String, Option<String>), Vec<String>> = BTreeMap::new();
-    for Mismatch { path, message, hint } in mismatches {
-        by_message.entry((message, hint)).or_default().push(path);
-    }
-    for ((message, hint), paths) in by_message {
+    for ((message, hint), paths) in mismatches.0 {
         let file = listed.get(paths[0].as_str()).cloned();
         let others = check_log::and_others(&paths[1..]);
-        let hint = hint.map_or_else(String::new, |hint| format!("\n{hint}"));
         checks.fail("rootfs", &paths[0], file, &format!("{message}{others}\n{place}{hint}"));
     }
     Ok(false)
 }
 
-fn find_missing(tested: &RootfsUnderTest, listed: &ManifestByPath, checks: &CheckLog<'_>) -> Vec<Mismatch> {
-    let tree = &tested.image_rootfs().tree;
-    let absent = listed.iter().filter(|(path, _)| tree.get(path.as_str()).is_none());
-    let hint = format!("hint: {}", checks.context.rerun_command(&[], &["no_build"]));
-    let message = |file| format!("listed in {file}, and the root filesystem does not have it");
-    absent.map(|(path, file)| Mismatch::new(path, message(file)).with_hint(hint.clone())).collect()
-}
-
 /// Paths that no manifest lists. The directories above a listed path are expected, and so is the content of a listed
 /// directory (`unsquashfs -ef`).
-fn find_unlisted(tested: &RootfsUnderTest, listed: &ManifestByPath) -> Vec<Mismatch> {
+fn find_unlisted<'r>(rootfs: &'r Rootfs, listed: &BTreeMap<UsrPath, String>) -> Vec<&'r UsrPath> {
     let ancestors = |path: &UsrPath| std::iter::successors(path.parent(), UsrPath::parent);
     let above: BTreeSet<UsrPath> = listed.keys().flat_map(ancestors).collect();
     let is_expected = |path: &UsrPath| {
@@ -78,32 +72,166 @@ fn find_unlisted(tested: &RootfsUnderTest, listed: &ManifestByPath) -> Vec<Misma
             || above.contains(path)
             || ancestors(path).any(|up| listed.contains_key(&up))
     };
-    let paths = tested.image_rootfs().tree.iter().map(|(path, _)| path);
-    let unlisted = paths.filter(|path| !is_expected(path));
-    unlisted.map(|path| Mismatch::new(path, "it is there, and no manifest lists it")).collect()
+    rootfs.tree.iter().map(|(path, _)| path).filter(|path| !is_expected(path)).collect()
 }
 
-/// Links with a target below `/usr` that is not in the root filesystem. Other targets are provided by the pod.
-fn find_dangling_links(
-    tested: &RootfsUnderTest,
-    listed: &ManifestByPath,
-    checks: &CheckLog<'_>,
-) -> Vec<Mismatch> {
-    let tree = &tested.rootfs.tree;
-    let of_image = tree.iter().filter(|(path, _)| !tested.rootfs.build_files.contains(*path));
-    of_image
-        .filter(|(_, node)| matches!(node.kind, NodeKind::Symlink(_)))
-        .filter_map(|(path, _)| {
-            let target = match tree.resolve(path).end {
-                ResolutionEnd::Missing(missing) => missing.to_string(),
-                ResolutionEnd::TooManySymlinks => "itself".to_owned(),
-                _ => return None,
-            };
-            let manifest = || checks.suggested_manifest(tested, &target);
-            let file = listed.get(path).cloned().unwrap_or_else(manifest);
-            let message =
-                format!("dangling link: {target} is not in the root filesystem, and {file} does not list it");
-            Some(Mismatch::new(path, message).with_hint(checks.hint_line(&Suggestion::RunFix)))
-        })
-        .collect()
+/// Links from the image with a target below `/usr` that is not in the root filesystem, each with its target. Other
+/// targets are provided by the pod.
+fn find_dangling_links(rootfs: &Rootfs) -> Vec<(&UsrPath, String)> {
+    let mut dangling = Vec::new();
+    for (path, node) in rootfs.tree.iter().filter(|(path, _)| !rootfs.build_files.contains(*path)) {
+        if let NodeKind::Symlink(_) = node.kind {
+            match rootfs.tree.resolve(path).end {
+                ResolutionEnd::Missing(missing) => dangling.push((path, missing.to_string())),
+                ResolutionEnd::TooManySymlinks => dangling.push((path, "itself".to_owned())),
+                _ => {}
+            }
+        }
+    }
+    dangling
+}
+
+/// The paths that differ from the image, each with how it differs: compares kind, mode, link target and content of everything in `rootfs` with the `usr.squashfs` at `squashfs`. If
+/// `listed` has a directory, all files of the image below it must be in `rootfs` (`unsquashfs -ef`).
+fn compare_with_image<'p>(
+    rootfs: &Rootfs,
+    squashfs: &Path,
+    expected_complete: impl Iterator<Item = &'p UsrPath>,
+) -> Result<BTreeMap<UsrPath, String>> {
+    let (file, _) = bounded_file::open(squashfs).with_path("cannot read", squashfs)?;
+    let image = UsrSquashfs::open_unverified(file).with_path("cannot read", squashfs)?;
+    let mut differences = BTreeMap::new();
+    let is_directory = |path: &&UsrPath| {
+        image.tree().get(path.as_str()).is_some_and(|node| node.kind == NodeKind::Directory)
+    };
+    for directory in expected_complete.filter(is_directory) {
+        for (path, _) in image.tree().below(directory) {
+            if rootfs.tree.get(path.as_str()).is_none() {
+                let why = format!("is below {directory}, which is listed, and the root filesystem lacks it");
+                differences.insert(path.clone(), why);
+            }
+        }
+    }
+    let mut same_metadata = Vec::new();
+    for (path, built) in rootfs.tree.iter() {
+        match metadata_difference(image.tree().get(path.as_str()), built) {
+            Some(difference) => _ = differences.insert(path.clone(), difference),
+            None => same_metadata.push(path),
+        }
+    }
+    let unlike = image
+        .differing_files(same_metadata, |path| rootfs.open(path))
+        .with_context(|| format!("cannot compare {} with {}", rootfs.path.display(), squashfs.display()))?;
+    differences.extend(unlike.into_iter().map(|path| (path, OTHER_BYTES.to_owned())));
+    Ok(differences)
+}
+
+const OTHER_BYTES: &str = "has other bytes than in the image";
+
+/// The difference of a node from the image, without its content; `None` if the content has to be compared.
+fn metadata_difference(image: Option<&Node>, built: &Node) -> Option<String> {
+    let Some(image) = image else { return Some("is not in the image".to_owned()) };
+    match (&image.kind, &built.kind) {
+        (NodeKind::Directory, NodeKind::Directory) => None,
+        (NodeKind::Symlink(expected), NodeKind::Symlink(target)) => {
+            (expected != target).then(|| format!("links to {target}, in the image to {expected}"))
+        }
+        (NodeKind::File { .. }, NodeKind::File { .. }) if has_other_mode(image.mode, built.mode) => {
+            Some(format!("has mode {:04o}, in the image {:04o}", built.mode, image.mode))
+        }
+        (NodeKind::File { size: expected, .. }, NodeKind::File { size, .. }) => {
+            (expected != size).then(|| OTHER_BYTES.to_owned())
+        }
+        _ => Some("has another file type than in the image".to_owned()),
+    }
+}
+
+/// Whether the modes differ in a bit that unsquashfs restores: it gives setuid and setgid bits to root's files only.
+fn has_other_mode(image: u16, built: u16) -> bool {
+    let mask = if is_root() { 0o7777 } else { 0o1777 };
+    image & mask != built & mask
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::fs;
+
+    use expect_test::expect;
+
+    use super::*;
+    use coreos_types::Board;
+    use usr::FileInfo;
+
+    /// Creates the files that tests/fixtures/squashfs/make.sh packs.
+    fn rootfs(home: &Path) -> Rootfs {
+        let lines = "the same line again\n".repeat(20_000);
+        let mut rootfs = Rootfs {
+            path: home.to_owned(),
+            board: Board::Amd64,
+            tree: Default::default(),
+            build_files: Default::default(),
+        };
+        let mut put =
+            |path: &str, mode, kind| rootfs.tree.insert(UsrPath::new(path).unwrap(), Node { mode, kind });
+        for directory in ["bin", "lib", "share"] {
+            fs::create_dir_all(home.join("usr").join(directory)).unwrap();
+            put(directory, 0o755, NodeKind::Directory);
+        }
+        for (path, bytes) in [
+            ("lib/os-release", &b"ID=coreos\n"[..]),
+            ("bin/script", b"#!/bin/sh\nexit\n"),
+            ("share/lines", lines.as_bytes()),
+            ("share/zeros", &[0; 400_000]),
+            ("share/empty", b""),
+        ] {
+            fs::write(home.join("usr").join(path), bytes).unwrap();
+            put(path, 0o644, NodeKind::file(bytes.len() as u64, FileInfo::Other));
+        }
+        put("lib64", 0o777, NodeKind::Symlink("lib".into()));
+        rootfs
+    }
+
+    fn render(rootfs: &Rootfs, image: &str) -> String {
+        let image = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/squashfs").join(image);
+        let differences = compare_with_image(rootfs, &image, [].into_iter()).unwrap();
+        differences.iter().map(|(path, how)| format!("{path} {how}\n")).collect()
+    }
+
+    #[test]
+    fn zstd_and_lz4_images_are_compared() {
+        let home = tempfile::tempdir().unwrap();
+        let mut rootfs = rootfs(home.path());
+        for image in ["zstd.squashfs", "lz4.squashfs"] {
+            assert_eq!(render(&rootfs, image), "");
+        }
+        let other = "the same line again\n".repeat(19_999) + "the same line agaim\n";
+        fs::write(rootfs.path.join("usr/share/lines"), other).unwrap();
+        let mut put =
+            |path: &str, mode, kind| rootfs.tree.insert(UsrPath::new(path).unwrap(), Node { mode, kind });
+        put("share/empty", 0o644, NodeKind::file(1, FileInfo::Other));
+        put("bin/script", 0o755, NodeKind::file(15, FileInfo::Other));
+        put("lib64", 0o777, NodeKind::Symlink("lib32".into()));
+        put("lib/os-release", 0o644, NodeKind::Directory);
+        put("bin/more", 0o755, NodeKind::Directory);
+        expect![[r#"
+            bin/more is not in the image
+            bin/script has mode 0755, in the image 0644
+            lib/os-release has another file type than in the image
+            lib64 links to lib32, in the image to lib
+            share/empty has other bytes than in the image
+            share/lines has other bytes than in the image
+        "#]]
+        .assert_eq(&render(&rootfs, "zstd.squashfs"));
+    }
+
+    #[test]
+    fn broken_image_is_an_error() {
+        let home = tempfile::tempdir().unwrap();
+        let image = home.path().join("usr.squashfs");
+        fs::write(&image, [b'x'; 200]).unwrap();
+        let error = compare_with_image(&rootfs(home.path()), &image, [].into_iter()).unwrap_err();
+        assert!(error.message.starts_with("cannot read ") && error.message.ends_with("usr.squashfs"));
+        assert_eq!(error.causes, ["usr.squashfs is broken: it does not start with the magic of squashfs"]);
+    }
 }

@@ -128,7 +128,7 @@ impl Checker<'_> {
         if let Some(FileInfo::MalformedElf(why)) = rootfs.tree.read_file_info(file.as_str()) {
             return Ok(Linked::from_problem(why.clone()));
         }
-        let interpreter = rootfs.elf(file).and_then(|info| info.interp.clone());
+        let interpreter = rootfs.tree.read_elf_info(file).and_then(|info| info.interp.clone());
         let interpreter = interpreter.unwrap_or_else(|| format!("/{}", rootfs.loader()));
         let loader = UsrPath::from_rootfs_path(&interpreter).ok();
         let found = loader.and_then(|path| Some((rootfs.resolve_file(path.as_str())?, path)));
@@ -157,7 +157,7 @@ impl Checker<'_> {
 /// Missing libraries that the file declares as required in `.note.dlopen`.
 fn dlopen_problems(rootfs: &Rootfs, file: &UsrPath) -> Vec<String> {
     let is_missing = |soname: &String| rootfs.tree.with_name(soname).is_empty();
-    let notes = rootfs.elf(file).into_iter().flat_map(|info| &info.dlopen_notes);
+    let notes = rootfs.tree.read_elf_info(file).into_iter().flat_map(|info| &info.dlopen_notes);
     notes
         .filter(|note| note.priority == DlopenPriority::Required && note.sonames.iter().all(is_missing))
         .map(|note| {
@@ -184,7 +184,8 @@ fn simulate(rootfs: &Rootfs, file: &UsrPath, mode: SearchMode) -> Linked {
 
 /// Excuses libraries that fail alone and have programs that load them, all of which link.
 fn excuse_loaded_libraries(rootfs: &Rootfs, linked: &mut [LinkResult]) {
-    let is_program = |file: &UsrPath| rootfs.elf(file).is_some_and(|info| info.interp.is_some());
+    let is_program =
+        |file: &UsrPath| rootfs.tree.read_elf_info(file).is_some_and(|info| info.interp.is_some());
     let mut loaders: BTreeMap<UsrPath, Vec<UsrPath>> = BTreeMap::new();
     let mut broken: BTreeSet<UsrPath> = BTreeSet::new();
     for program in linked.iter().filter(|one| is_program(&one.file)) {

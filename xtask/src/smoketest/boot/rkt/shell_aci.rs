@@ -55,7 +55,7 @@ fn shell_with_libraries(rootfs: &Rootfs) -> BTreeSet<UsrPath> {
     let Some(shell) = shells.iter().find_map(|path| rootfs.resolve_file(path)) else {
         return BTreeSet::new();
     };
-    let interpreter = rootfs.elf(&shell).and_then(|info| info.interp.as_deref());
+    let interpreter = rootfs.tree.read_elf_info(&shell).and_then(|info| info.interp.as_deref());
     let loader = interpreter.and_then(|path| UsrPath::from_rootfs_path(path).ok());
     let directories = DynamicLoader::rkt_library_path(&rootfs.tree);
     let load = DynamicLoader::new(&rootfs.tree, rootfs.board, directories, None).load(&shell);

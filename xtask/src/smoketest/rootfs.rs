@@ -1,10 +1,9 @@
 //! A built root filesystem as a tree of its `usr`, in the form that the tree of an image has.
 
-pub(super) mod compare;
-
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::ops::Range;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -13,7 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::bounded_file;
 use coreos_types::{Board, Error, ErrorExt, Result, ResultExt};
 use usr::{
-    ElfInfo, FileInfo, Node, NodeKind, UsrPath, UsrTree,
+    FileInfo, Node, NodeKind, UsrPath, UsrTree,
     file_info::{self, ReadBudget},
     lossless_text,
     tree::MAX_NODES,
@@ -99,10 +98,24 @@ impl Rootfs {
         self.tree.read_file_info(file.as_str()).is_some().then_some(file)
     }
 
-    /// The ELF properties of a file, if it is a valid ELF file.
-    pub(super) fn elf(&self, file: &UsrPath) -> Option<&ElfInfo> {
-        self.tree.read_elf_info(file)
+    /// Opens a file whose path has no symlinks. Whatever is there now, this neither waits for a pipe nor opens a device.
+    pub(super) fn open(&self, file: &UsrPath) -> Result<File> {
+        let opened = bounded_file::open(&self.on_disk(file));
+        opened.map(|(opened, _)| opened).with_context(|| format!("cannot read {file}"))
     }
+
+    /// Whether the loader is a stub (an ELF header without code), as in the demo's images: its programs can be neither
+    /// linked nor run.
+    pub(super) fn has_stub_loader(&self) -> bool {
+        let mut header = [0; 64];
+        let loader = self.resolve_file(self.loader()).and_then(|loader| self.open(&loader).ok());
+        loader.is_some_and(|mut loader| loader.read_exact(&mut header).is_ok()) && is_stub(&header)
+    }
+}
+
+/// Whether a 64-bit ELF header has no entry point (gABI, "ELF Header": `e_entry` is 0).
+fn is_stub(header: &[u8]) -> bool {
+    header.starts_with(b"\x7fELF\x02") && header.get(0x18..0x20).is_some_and(|entry| entry == [0; 8])
 }
 
 /// A path below `usr` in the bytes of the file system.
@@ -167,14 +180,26 @@ fn majority_board(tree: &UsrTree) -> Option<Board> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use release_fixture::elf::ElfStub;
+
     use super::*;
+
+    #[test]
+    fn only_files_without_code_are_stubs() {
+        assert!(is_stub(&ElfStub::library(Board::Amd64, "ld-linux-x86-64.so.2").bytes()));
+        let program = fs::read("/proc/self/exe").unwrap();
+        assert!(!program.is_empty() && !is_stub(&program));
+        for text in ["", "\u{7f}ELF", "#!/bin/sh\n"] {
+            assert!(!is_stub(text.as_bytes()), "{text:?}");
+        }
+    }
 
     #[test]
     fn sparse_files_are_read_in_parts() {
         let root = tempfile::tempdir().unwrap();
         let deep = root.path().join(["d"; 1000].join("/"));
         fs::create_dir_all(&deep).unwrap();
-        let program = release_fixture::elf::ElfStub::program(Board::Amd64).needs(["libx.so"]).bytes();
+        let program = ElfStub::program(Board::Amd64).needs(["libx.so"]).bytes();
         for number in 0..100 {
             let path = deep.join(format!("p{number}"));
             fs::write(&path, &program).unwrap();
@@ -186,7 +211,7 @@ mod tests {
         // Loaders are searched as a whole: 17 of 32 MiB are more than the limit.
         for number in 0..17 {
             let path = root.path().join(format!("ld-{number}.so"));
-            fs::write(&path, release_fixture::elf::ElfStub::library(Board::Amd64, "ld.so").bytes()).unwrap();
+            fs::write(&path, ElfStub::library(Board::Amd64, "ld.so").bytes()).unwrap();
             fs::File::options().write(true).open(&path).unwrap().set_len(32 << 20).unwrap();
         }
         let error = read_tree(root.path()).unwrap_err();
