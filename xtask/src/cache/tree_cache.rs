@@ -18,7 +18,7 @@ use super::dir::Cache;
 use super::file_id::FileId;
 use super::image_entries::ImageEntryKind;
 use crate::bounded_file;
-use coreos_types::{Result, error::join_thread};
+use coreos_types::{Result, error::panic_to_error};
 use pxe_image::Digest;
 use usr::UsrTree;
 
@@ -61,7 +61,7 @@ pub(super) fn load_and_verify<V: Send>(
     let (verified, tree) = thread::scope(|scope| {
         let verified = scope.spawn(|| verify(digest, &hashes));
         let tree = UsrTree::from_text(&bytes[end + 2..]);
-        (join_thread("verifying a cached signature", verified).flatten(), tree)
+        (panic_to_error("verifying a cached signature", verified.join()).flatten(), tree)
     });
     Ok((CachedTree { digest, hashes, tree: tree.map_err(|_| corrupt)? }, verified))
 }

@@ -13,7 +13,7 @@ use crate::cli::ImageArgs;
 use crate::context::Context;
 use crate::report::ImageOrigin;
 use crate::terminal::Term;
-use coreos_types::{Board, Channel, Error, Release, Result, Signer, error::join_thread};
+use coreos_types::{Board, Channel, Error, Release, Result, Signer, error::panic_to_error};
 use expected_identity::ExpectedImage;
 pub(crate) use locations::{ReleaseLocations, open_store};
 use manifest::plan::bump::ImageTrees;
@@ -179,7 +179,10 @@ fn map_parallel<I: Sync, T: Send>(items: &[I], open: impl Fn(&I) -> Result<T> + 
     }
     thread::scope(|scope| {
         let threads: Vec<_> = items.iter().map(|item| scope.spawn(|| open(item))).collect();
-        threads.into_iter().map(|thread| join_thread("opening an image", thread).flatten()).collect()
+        threads
+            .into_iter()
+            .map(|thread| panic_to_error("opening an image", thread.join()).flatten())
+            .collect()
     })
 }
 

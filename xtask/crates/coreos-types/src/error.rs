@@ -7,7 +7,6 @@ use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::thread::ScopedJoinHandle;
 
 /// A result with an [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
@@ -167,15 +166,15 @@ pub fn error_from_read(error: std::io::Error) -> Error {
 /// Runs code of a dependency on untrusted bytes; a panic in it is returned as an error.
 pub fn catch_panic<T>(what: &str, run: impl FnOnce() -> T) -> Result<T> {
     // Unwind safety: the closure's state is dropped with it, so that no partial state is observed.
-    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| Error::from_panic(what, &*panic))
+    panic_to_error(what, catch_unwind(AssertUnwindSafe(run)))
 }
 
-/// Joins a thread; a panic in it, such as of a parser on unexpected bytes, is an error.
+/// Converts the panic of a thread that was joined, such as of a parser on unexpected bytes.
 ///
 /// Join every thread of a scope before the first error is returned: the scope itself panics if a thread that was not
 /// joined panicked.
-pub fn join_thread<T>(what: &str, thread: ScopedJoinHandle<'_, T>) -> Result<T> {
-    thread.join().map_err(|panic| Error::from_panic(what, &*panic))
+pub fn panic_to_error<T>(what: &str, joined: std::result::Result<T, Box<dyn Any + Send>>) -> Result<T> {
+    joined.map_err(|panic| Error::from_panic(what, &*panic))
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::signature_check::SignatureCheck;
 use super::temp_file::TempFileDir;
 use coreos_types::{
     Error, Result,
-    error::{error_from_read, join_thread},
+    error::{error_from_read, panic_to_error},
 };
 
 /// The outcome of reading a whole file. Nothing of it is trusted before the signature is checked.
@@ -69,9 +69,9 @@ pub fn read_unverified(
         });
         let read = broadcaster.run(source);
         // Join every thread before the first error is returned: the scope panics if a thread that was not joined panicked.
-        let check = join_thread("the signature check", check);
-        let digest = digest.map(|thread| join_thread("the digest", thread));
-        let squashfs = squashfs.map(|thread| join_thread("the extraction", thread).flatten());
+        let check = panic_to_error("the signature check", check.join());
+        let digest = digest.map(|thread| panic_to_error("the digest", thread.join()));
+        let squashfs = squashfs.map(|thread| panic_to_error("the extraction", thread.join()).flatten());
         read.map_err(error_from_read)?;
         let check = check?;
         let digest = digest.transpose()?.or_else(|| check.file_digest());

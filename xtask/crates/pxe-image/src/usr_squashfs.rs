@@ -8,7 +8,7 @@ use std::thread;
 
 use super::block_reader::BlockReader;
 use super::tables::{self, FileLayout, Tables};
-use coreos_types::{Error, Result, ResultExt, error::join_thread};
+use coreos_types::{Error, Result, ResultExt, error::panic_to_error};
 use usr::{
     FileInfo, FileInfoReader, UsrPath, UsrTree,
     file_info::{self, ReadBudget},
@@ -142,8 +142,10 @@ impl UsrSquashfs {
             let parts = wanted.chunks(wanted.len().div_ceil(threads));
             let reading: Vec<_> =
                 parts.map(|part| scope.spawn(|| self.read_file_infos_sequentially(part))).collect();
-            let parts: Vec<_> =
-                reading.into_iter().map(|part| join_thread("the image reader", part).flatten()).collect();
+            let parts: Vec<_> = reading
+                .into_iter()
+                .map(|part| panic_to_error("the image reader", part.join()).flatten())
+                .collect();
             let mut all = Vec::with_capacity(wanted.len());
             for part in parts {
                 all.extend(part?);

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::elf::ElfStub;
 use super::identity_files::identity_files;
-use super::licenses_json;
 use coreos_types::{Board, Release, Vendor};
 use usr::{Node, NodeKind, UsrPath, UsrTree, file_info};
 
@@ -49,7 +48,7 @@ impl ImageSpec {
             ("coreos", Board::Arm64) => {}
             _ => image = image.link("sbin", "bin"),
         }
-        for (path, text) in identity_files(&image) {
+        for (path, text) in identity_files(vendor, board, &image.release, image.lib_dir_name()) {
             image = image.text(&path, &text);
         }
         image
@@ -121,14 +120,6 @@ impl ImageSpec {
         let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
         let stem = soname.split_once(".so").map_or(soname, |(stem, _)| stem);
         self.link(&format!("{directory}/{stem}.so"), soname).library(path, soname, needs)
-    }
-
-    /// Adds the database of the packages that own the image's programs, libraries and units, inferred from their
-    /// names. The published list of packages has the same packages.
-    #[must_use]
-    pub fn with_package_database(self) -> ImageSpec {
-        let bytes = licenses_json::licenses_json_bz2(&self);
-        self.put(licenses_json::PATH, NodeSpec::Bytes(bytes))
     }
 
     /// The real directory of systemd and os-release.

@@ -10,9 +10,6 @@ use bzip2::write::BzEncoder;
 use serde_json::json;
 use usr::UsrPath;
 
-/// The file below `/usr`.
-pub(super) const PATH: &str = "share/licenses/licenses.json.bz2";
-
 /// Libraries that glibc installs, by stem.
 const GLIBC: [&str; 13] = [
     "ld",
@@ -90,25 +87,29 @@ fn parse_library_name(name: &str) -> Option<(&str, &str)> {
     Some(stem.rsplit_once('-').filter(starts_version).unwrap_or((stem, version)))
 }
 
-/// The compressed database of an image's files.
-pub(super) fn licenses_json_bz2(image: &ImageSpec) -> Vec<u8> {
-    let line = |path: &UsrPath| match &image.files[path] {
-        NodeSpec::Link(target) => format!("/usr/{path} -> {target}\n"),
-        _ => format!("/usr/{path} d41d8cd98f00b204e9800998ecf8427e\n"),
-    };
-    let entry = |((name, version), paths): ((String, String), Vec<&UsrPath>)| {
-        json!({
-            "project": format!("{name}-{version}::coreos"),
-            "licenses": ["LGPL-2.1+"],
-            "description": "",
-            "homepage": "",
-            "source": "",
-            "files": paths.into_iter().map(line).collect::<String>(),
-        })
-    };
-    let database: serde_json::Value = infer_packages(image).into_iter().map(entry).collect();
-    let mut encoder = BzEncoder::new(Vec::new(), Compression::fast());
-    // Writing to memory does not fail.
-    let _ = encoder.write_all(database.to_string().as_bytes());
-    encoder.finish().unwrap_or_default()
+impl ImageSpec {
+    /// Adds the database of the packages that own the image's programs, libraries and units, inferred from their
+    /// names. The published list of packages has the same packages.
+    #[must_use]
+    pub fn with_package_database(self) -> ImageSpec {
+        let line = |path: &UsrPath| match &self.files[path] {
+            NodeSpec::Link(target) => format!("/usr/{path} -> {target}\n"),
+            _ => format!("/usr/{path} d41d8cd98f00b204e9800998ecf8427e\n"),
+        };
+        let entry = |((name, version), paths): ((String, String), Vec<&UsrPath>)| {
+            json!({
+                "project": format!("{name}-{version}::coreos"),
+                "licenses": ["LGPL-2.1+"],
+                "description": "",
+                "homepage": "",
+                "source": "",
+                "files": paths.into_iter().map(line).collect::<String>(),
+            })
+        };
+        let database: serde_json::Value = infer_packages(&self).into_iter().map(entry).collect();
+        let mut encoder = BzEncoder::new(Vec::new(), Compression::fast());
+        // Writing to memory does not fail.
+        let _ = encoder.write_all(database.to_string().as_bytes());
+        self.put("share/licenses/licenses.json.bz2", NodeSpec::Bytes(encoder.finish().unwrap_or_default()))
+    }
 }

@@ -16,7 +16,7 @@ pub(super) use self::loader_health::LoaderFailure;
 use self::loader_health::LoaderHealth;
 pub(super) use self::runner::LoaderRunner;
 use super::rootfs::Rootfs;
-use coreos_types::{Result, error::join_thread};
+use coreos_types::{Result, error::panic_to_error};
 use usr::{DlopenPriority, FileInfo, UsrPath, ldso};
 
 pub(super) struct LinkResult {
@@ -99,7 +99,10 @@ impl Checker<'_> {
         };
         let results: Vec<_> = std::thread::scope(|scope| {
             let workers: Vec<_> = (0..jobs.clamp(1, MAX_JOBS)).map(|_| scope.spawn(work)).collect();
-            workers.into_iter().map(|worker| join_thread("the link check", worker).flatten()).collect()
+            workers
+                .into_iter()
+                .map(|worker| panic_to_error("the link check", worker.join()).flatten())
+                .collect()
         });
         let mut linked = Vec::new();
         for result in results {
