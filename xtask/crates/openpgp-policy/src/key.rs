@@ -19,6 +19,9 @@ const MIN_BITS: usize = 2048;
 /// RSA keys with more bits are refused: a check would take seconds. The pgp crate has the same limit.
 const MAX_BITS: usize = 16_384;
 
+/// Longer keys are malformed, in octets: RSA with 16,384 bits has 2,060, and each signature over a key hashes it.
+const MAX_LENGTH: usize = 4096;
+
 /// A primary key or subkey of version 4 or 6.
 #[derive(Debug, Clone)]
 pub(super) struct Key {
@@ -45,6 +48,9 @@ impl Key {
         };
         if !matches!(version, 4 | 6) {
             return Err(format!("it has a key of version {version}: expected version 4 or 6"));
+        }
+        if body.len() > MAX_LENGTH {
+            return Err(format!("a key in it has {} bytes: expected at most {MAX_LENGTH}", body.len()));
         }
         let length = (body.len() as u32).to_be_bytes();
         let hashed_form = match version {
@@ -152,11 +158,6 @@ impl Key {
         self.public_key.get_or_init(parse).as_ref().map_err(Clone::clone)
     }
 
-    /// Whether this key made `signature` over a digest that already covers the signature's trailer.
-    pub(super) fn verify_digest(&self, signature: &SignaturePacket, digest: &[u8]) -> bool {
-        self.verify(signature, digest, None)
-    }
-
     /// Whether this key made `signature`, a part of its certificate, over these octets, with any hash that can be
     /// computed: the policy decides which hashes are accepted. The outcome is cached in the packet.
     pub(super) fn verify_with_any_hash(&self, signature: &SignaturePacket, parts: &[&[u8]]) -> bool {
@@ -168,12 +169,15 @@ impl Key {
         *signature.is_verified.get_or_init(verify)
     }
 
-    /// Does the cryptographic check, with the hashed octets if they are known: ring checks RSA signatures over them.
-    fn verify(&self, signature: &SignaturePacket, digest: &[u8], message: Option<&[u8]>) -> bool {
+    /// Whether this key made `signature` over a digest that already covers the signature's trailer. With the hashed octets,
+    /// if they are known, ring checks RSA signatures.
+    pub(super) fn verify(&self, signature: &SignaturePacket, digest: &[u8], message: Option<&[u8]>) -> bool {
         #[cfg(test)]
         VERIFICATIONS.set(VERIFICATIONS.get() + 1);
+        // Algorithms 1 and 3 are both RSA.
+        let plain = |algorithm| if algorithm == 3 { 1 } else { algorithm };
         signature.version == self.version
-            && self.has_algorithm(signature.key_algorithm)
+            && plain(self.algorithm) == plain(signature.key_algorithm)
             && digest.starts_with(&signature.digest_start)
             && self.fits_signature_size(signature)
             && self.public_key().is_ok_and(|key| {
@@ -181,12 +185,6 @@ impl Key {
                     || verify_ed25519(key, signature, digest)
                         .unwrap_or_else(|| verify_with_pgp(key, signature, digest))
             })
-    }
-
-    /// Algorithms 1 and 3 are both RSA.
-    fn has_algorithm(&self, algorithm: u8) -> bool {
-        let plain = |algorithm| if algorithm == 3 { 1 } else { algorithm };
-        plain(self.algorithm) == plain(algorithm)
     }
 }
 
@@ -198,7 +196,7 @@ impl PartialEq for Key {
 
 #[cfg(test)]
 thread_local! {
-    /// The calls of [`Key::verify_digest`] in this thread.
+    /// The calls of [`Key::verify`] in this thread.
     pub(super) static VERIFICATIONS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
@@ -233,6 +231,12 @@ mod tests {
         let mut octets = vec![0xff; usize::from(bits.div_ceil(8))];
         octets[0] = 0xff >> ((8 - bits % 8) % 8);
         [&bits.to_be_bytes()[..], &octets].concat()
+    }
+
+    #[test]
+    fn key_of_any_length_is_not_hashed() {
+        let error = Key::parse(&[&[4, 0, 0, 0, 1, 1][..], &vec![0; MAX_LENGTH]].concat()).unwrap_err();
+        assert_eq!(error, "a key in it has 4102 bytes: expected at most 4096");
     }
 
     #[test]

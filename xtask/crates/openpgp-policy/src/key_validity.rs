@@ -23,57 +23,64 @@ pub(super) struct KeyValidity {
     pub(super) soft_revocation: Option<Revocation>,
 }
 
-/// A certificate with its pin and the time of verification.
+/// A certificate with its pin and the time of verification, for a signature made at some time.
 pub(super) struct PinnedCertificate<'a> {
     pub(super) certificate: &'a Certificate,
     pub(super) pin: &'a Pin,
     /// The time of verification, Unix seconds.
     pub(super) now: u64,
+    /// The creation time of the file signature, Unix seconds.
+    pub(super) signed_at: u64,
 }
 
 impl PinnedCertificate<'_> {
-    /// Checks `key` as the signer of a file signature made at `at`. Returns the first violated rule; hard revocations
-    /// come first, because they void everything else.
-    pub(super) fn check_key(&self, key: &Key, at: u64) -> Result<KeyValidity, Violation> {
-        let primary = &self.certificate.primary;
+    /// Checks `key` as the signer of the file. Returns the first violated rule; hard revocations come first, because they
+    /// void everything else.
+    pub(super) fn check_key(&self, key: &Key) -> Result<KeyValidity, Violation> {
+        let Certificate { primary, direct, subkeys, .. } = self.certificate;
         // The revocations by a defective primary key cannot be verified either.
         primary.check_usable("primary key")?;
         key.check_usable("key")?;
-        let revocation = SignatureType::KeyRevocation;
-        let soft_revocation = self.check_not_revoked(revocation, primary, &self.certificate.direct, at)?;
-        match self.certificate.subkeys.iter().find(|subkey| subkey.content == *key) {
-            None => self.check_primary(at, soft_revocation),
-            Some(subkey) => self.check_subkey(subkey, at, soft_revocation),
+        let soft_revocation = self.check_not_revoked(primary, direct)?;
+        match subkeys.iter().find(|subkey| subkey.content == *key) {
+            None => self.check_primary(soft_revocation),
+            Some(subkey) => self.check_subkey(subkey, soft_revocation),
         }
     }
 
-    fn check_primary(&self, at: u64, soft_revocation: Option<Revocation>) -> Result<KeyValidity, Violation> {
-        let expires = self.check_primary_lifetime("signing-key-expired", at)?;
-        let active = self.primary_self_signatures(at);
+    fn check_primary(&self, soft_revocation: Option<Revocation>) -> Result<KeyValidity, Violation> {
+        let expires = self.check_primary_lifetime("signing-key-expired")?;
+        let active = self.primary_self_signatures();
         self.check_key_flags(&self.certificate.primary, active.iter().find_map(|one| one.key_flags()))?;
         Ok(KeyValidity { expires, soft_revocation })
     }
 
     fn check_subkey(
         &self,
-        subkey: &Component<Key>,
-        at: u64,
+        Component { content: key, signatures }: &Component<Key>,
         soft_revocation: Option<Revocation>,
     ) -> Result<KeyValidity, Violation> {
-        let key = &subkey.content;
-        let own = self.check_not_revoked(SignatureType::SubkeyRevocation, key, &subkey.signatures, at)?;
-        self.check_primary_lifetime("primary-expired", at)?;
-        let binding = self.active_binding(subkey, at)?;
+        let own = self.check_not_revoked(key, signatures)?;
+        self.check_primary_lifetime("primary-expired")?;
+        let binding = self.active_binding(key, signatures)?;
         self.check_key_flags(key, binding.key_flags())?;
         self.check_primary_key_binding(key, binding)?;
-        let expires = self.check_lifetime("signing-key-expired", key, binding.key_lifetime(), at)?;
+        let expires = self.check_lifetime("signing-key-expired", key, binding.key_lifetime())?;
         Ok(KeyValidity { expires, soft_revocation: own.or(soft_revocation) })
+    }
+
+    fn is_primary(&self, key: &Key) -> bool {
+        *key == self.certificate.primary
     }
 
     /// A key as messages name it.
     fn describe(&self, key: &Key) -> String {
-        let kind = if *key == self.certificate.primary { "primary key" } else { "subkey" };
-        format!("{kind} {}", key.fingerprint)
+        format!("{} {}", if self.is_primary(key) { "primary key" } else { "subkey" }, key.fingerprint)
+    }
+
+    /// The octets that a binding or revocation of a subkey signs.
+    fn subkey_parts<'k>(&'k self, key: &'k Key) -> [&'k [u8]; 2] {
+        [&self.certificate.primary.hashed_form, &key.hashed_form]
     }
 
     fn check_key_flags(&self, key: &Key, flags: Option<u8>) -> Result<(), Violation> {
@@ -87,15 +94,14 @@ impl PinnedCertificate<'_> {
         }
     }
 
-    /// Checks the lifetime of the primary key, from its active self-signatures at that time.
-    fn check_primary_lifetime(&self, rule: &'static str, at: u64) -> Result<Option<u64>, Violation> {
-        let lifetimes =
-            self.primary_self_signatures(at).into_iter().filter_map(SignaturePacket::key_lifetime);
-        self.check_lifetime(rule, &self.certificate.primary, lifetimes.min(), at)
+    /// Checks the lifetime of the primary key, from its active self-signatures.
+    fn check_primary_lifetime(&self, rule: &'static str) -> Result<Option<u64>, Violation> {
+        let lifetimes = self.primary_self_signatures().into_iter().filter_map(SignaturePacket::key_lifetime);
+        self.check_lifetime(rule, &self.certificate.primary, lifetimes.min())
     }
 
     /// The active certification of a user ID, and the active direct-key signature.
-    fn primary_self_signatures(&self, at: u64) -> Vec<&SignaturePacket> {
+    fn primary_self_signatures(&self) -> Vec<&SignaturePacket> {
         let Certificate { primary, direct, user_ids, .. } = self.certificate;
         let key = &primary.hashed_form[..];
         let direct = direct
@@ -108,28 +114,25 @@ impl PinnedCertificate<'_> {
             })
         });
         let active = [
-            active_or_oldest_signature(certifications.collect(), at),
-            active_or_oldest_signature(direct.collect(), at),
+            active_or_oldest_signature(certifications.collect(), self.signed_at),
+            active_or_oldest_signature(direct.collect(), self.signed_at),
         ];
         active.into_iter().flatten().collect()
     }
 
-    /// The active binding signature of a subkey at that time.
+    /// The active binding signature of a subkey.
     fn active_binding<'s>(
         &self,
-        subkey: &'s Component<Key>,
-        at: u64,
+        key: &Key,
+        signatures: &'s [SignaturePacket],
     ) -> Result<&'s SignaturePacket, Violation> {
-        let (primary, key) = (&self.certificate.primary, &subkey.content);
-        let parts = [&primary.hashed_form[..], &key.hashed_form];
+        let primary = &self.certificate.primary;
         let bindings: Vec<_> =
-            subkey.signatures.iter().filter(|one| one.typ == SignatureType::SubkeyBinding).collect();
-        let valid = bindings
-            .iter()
-            .copied()
-            .filter(|one| self.accepts_self_signature(primary, one, &parts))
-            .collect();
-        active_or_oldest_signature(valid, at).ok_or_else(|| {
+            signatures.iter().filter(|one| one.typ == SignatureType::SubkeyBinding).collect();
+        let is_valid =
+            |one: &&SignaturePacket| self.accepts_self_signature(primary, one, &self.subkey_parts(key));
+        let valid = bindings.iter().copied().filter(is_valid).collect();
+        active_or_oldest_signature(valid, self.signed_at).ok_or_else(|| {
             let why = match bindings.iter().find(|binding| !self.allows_self_signature_hash(binding)) {
                 Some(weak) => {
                     let hash = hash::display_name(weak.hash_number);
@@ -146,17 +149,16 @@ impl PinnedCertificate<'_> {
     /// Checks the subkey's primary key binding (RFC 9580, 5.2.1.9): without it anyone could claim another's signing key
     /// as a subkey.
     fn check_primary_key_binding(&self, key: &Key, binding: &SignaturePacket) -> Result<(), Violation> {
-        let primary = &self.certificate.primary;
-        let parts = [&primary.hashed_form[..], &key.hashed_form];
         let embedded: Vec<_> = binding.parse_embedded_signatures().take(MAX_EMBEDDED).collect();
         let is_valid = |one: &SignaturePacket| {
-            one.typ == SignatureType::KeyBinding && self.accepts_self_signature(key, one, &parts)
+            one.typ == SignatureType::KeyBinding
+                && self.accepts_self_signature(key, one, &self.subkey_parts(key))
         };
         if embedded.iter().flatten().any(is_valid) {
             return Ok(());
         }
         let found = if embedded.is_empty() { "is missing" } else { "is not valid" };
-        let (key, primary) = (self.describe(key), self.describe(primary));
+        let (key, primary) = (self.describe(key), self.describe(&self.certificate.primary));
         let message = format!("{key} is not cross-certified for {primary}: its back-signature {found}");
         Err(Violation::new("back-signature", message))
     }
@@ -174,26 +176,24 @@ impl PinnedCertificate<'_> {
         signature.acceptable_hash().is_some_and(|hash| hash != Hash::Sha1 || self.pin.sha1_until.is_some())
     }
 
-    /// Checks the list of revoked subkeys and the verified revocations of this type among a key's signatures, with any
-    /// hash: ignoring one would be the greater risk.
+    /// Checks the list of revoked subkeys and the verified revocations among a key's signatures, with any hash: ignoring
+    /// one would be the greater risk. Returns the first soft revocation, made later than the file signature.
     fn check_not_revoked(
         &self,
-        typ: SignatureType,
         key: &Key,
         signatures: &[SignaturePacket],
-        at: u64,
     ) -> Result<Option<Revocation>, Violation> {
-        let primary = &self.certificate.primary;
-        let parts = [&primary.hashed_form[..], &key.hashed_form];
-        let (rule, parts) = match typ {
-            SignatureType::KeyRevocation => ("primary-revoked", &parts[..1]),
-            _ => ("subkey-revoked", &parts[..]),
+        let parts = self.subkey_parts(key);
+        let (rule, typ, parts) = match self.is_primary(key) {
+            true => ("primary-revoked", SignatureType::KeyRevocation, &parts[..1]),
+            false => ("subkey-revoked", SignatureType::SubkeyRevocation, &parts[..]),
         };
         if let Some((_, message)) =
             REVOKED_SUBKEYS.iter().find(|(known, _)| *known == key.fingerprint.as_str())
         {
             return Err(Violation::new(rule, *message));
         }
+        let primary = &self.certificate.primary;
         let verified =
             signatures.iter().filter(|one| one.typ == typ && primary.verify_with_any_hash(one, parts));
         let revocations: Vec<_> = verified.map(Revocation::new).collect();
@@ -207,8 +207,8 @@ impl PinnedCertificate<'_> {
             return Err(Violation::new(rule, message));
         }
         match revocations.iter().min_by_key(|revocation| revocation.at) {
-            Some(first) if first.at <= at => {
-                let (revoked, signed) = (date(first.at), date(at));
+            Some(first) if first.at <= self.signed_at => {
+                let (revoked, signed) = (date(first.at), date(self.signed_at));
                 let message =
                     format!("{key} was {} on {revoked}, before this signature of {signed}", first.reason);
                 Err(Violation::new(rule, message))
@@ -217,22 +217,21 @@ impl PinnedCertificate<'_> {
         }
     }
 
-    /// Checks that a key was valid at `at`, and returns its expiration time.
+    /// Checks that a key was valid when it signed the file, and returns its expiration time.
     fn check_lifetime(
         &self,
         rule: &'static str,
         key: &Key,
         lifetime: Option<u64>,
-        at: u64,
     ) -> Result<Option<u64>, Violation> {
-        let (name, signed) = (self.describe(key), date(at));
-        if at < key.created {
+        let (name, signed) = (self.describe(key), date(self.signed_at));
+        if self.signed_at < key.created {
             let created = date(key.created);
             let message = format!("it was made on {signed}, before {name} was created on {created}");
             return Err(Violation::new("before-key", message));
         }
         match lifetime.map(|lifetime| key.created + lifetime) {
-            Some(until) if until <= at => {
+            Some(until) if until <= self.signed_at => {
                 let message =
                     format!("{name} had expired on {}, before this signature of {signed}", date(until));
                 Err(Violation::new(rule, message))

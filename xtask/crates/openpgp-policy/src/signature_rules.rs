@@ -91,7 +91,7 @@ impl PendingSignature {
     /// Does the cryptographic check over the digest of the file. Without a digest the bytes match a known SHA-1
     /// collision attack, and the signature is refused.
     pub(super) fn verify_digest(&self, digest: Option<&[u8]>) -> SignatureResult {
-        let has_signed = |key: &Key| digest.is_some_and(|digest| key.verify_digest(&self.packet, digest));
+        let has_signed = |key: &Key| digest.is_some_and(|digest| key.verify(&self.packet, digest, None));
         if let Some((signer, validity)) = self.candidates.iter().find(|(one, _)| has_signed(&one.key)) {
             let note = validity_note(signer, validity, self.signed_at);
             let good = SignatureStatus::Good;
@@ -132,8 +132,8 @@ impl PendingSignature {
             );
             return Err(Violation::new("version", message));
         }
-        let validity =
-            PinnedCertificate { certificate, pin, now: policy.now }.check_key(key, self.signed_at)?;
+        let (now, signed_at) = (policy.now, self.signed_at);
+        let validity = PinnedCertificate { certificate, pin, now, signed_at }.check_key(key)?;
         match (self.hash, pin.sha1_until) {
             (Hash::Sha1, None) => Err(hash_violation(&self.packet, &format!(" under {}", pin.name))),
             (Hash::Sha1, Some(end)) if self.signed_at >= end => {
