@@ -1,13 +1,13 @@
 //! The image's programs and libraries by name and by stem, to find replacements of missing paths.
 
-use std::cell::Cell;
-use std::collections::{BTreeSet, HashMap};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 
 use super::library_name::{LibraryName, NameKind};
 use super::selection::Selection;
-use super::unsatisfied_dependencies::{DependencyCache, MinDlopenPriority, UnsatisfiedDependencies};
-use usr::{FileInfo, NodeKind, ResolutionEnd, UsrPath, UsrTree, name_index::NameIndex};
+use super::unsatisfied_dependencies::UnsatisfiedDependencies;
+use usr::{DlopenPriority, FileInfo, NodeKind, ResolutionEnd, UsrPath, UsrTree, name_index::NameIndex};
 
 /// The class of a path's directory: a replacement is searched among paths of the same class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,9 @@ const MAX_WORD_SEARCHES: usize = 500;
 /// Most candidates of one missing path.
 const MAX_CANDIDATES: usize = 5;
 
+/// The dependencies that are remembered: those of two flavors, before and after a fix.
+const MAX_REPORTS: usize = 4;
+
 /// Directories in which programs are searched by name.
 const PROGRAM_DIRECTORIES: &[&str] = &["bin", "sbin"];
 /// Directories that the loader of every board, or the `LD_LIBRARY_PATH` that rkt sets, searches.
@@ -50,7 +53,10 @@ const LIBRARY_DIRECTORIES: &[&str] = &["lib64", "lib", "lib/systemd", "lib64/sys
 pub struct ImageIndex<'a> {
     /// The image.
     pub tree: &'a UsrTree,
-    dependency_cache: DependencyCache,
+    /// The minimum priority of `.note.dlopen` entries that are dependencies; `None` if none is.
+    pub min_dlopen_priority: Option<DlopenPriority>,
+    /// The last selections and their dependencies: fixes and checks look at the same selection several times.
+    dependencies: RefCell<VecDeque<(BTreeSet<UsrPath>, Rc<UnsatisfiedDependencies>)>>,
     names: NameIndex<'a>,
     loader_search_directories: BTreeSet<UsrPath>,
     by_stem: HashMap<&'a str, Vec<&'a UsrPath>>,
@@ -60,7 +66,7 @@ pub struct ImageIndex<'a> {
 
 impl<'a> ImageIndex<'a> {
     /// Indexes `bin`, `sbin` and the library directories.
-    pub fn new(tree: &'a UsrTree) -> ImageIndex<'a> {
+    pub fn new(tree: &'a UsrTree, min_dlopen_priority: Option<DlopenPriority>) -> ImageIndex<'a> {
         let names = NameIndex::below(tree, INDEXED_DIRECTORIES);
         let loaders = names.starting_with("ld").into_iter().filter_map(|path| tree.read_elf_info(path));
         let built_in =
@@ -69,7 +75,8 @@ impl<'a> ImageIndex<'a> {
         let resolved = |path: UsrPath| tree.resolve(&path).end.node().cloned();
         let mut index = ImageIndex {
             tree,
-            dependency_cache: DependencyCache::default(),
+            min_dlopen_priority,
+            dependencies: RefCell::default(),
             loader_search_directories: fixed.chain(built_in).filter_map(resolved).collect(),
             by_stem: HashMap::new(),
             word_searches: Cell::new(MAX_WORD_SEARCHES),
@@ -87,13 +94,17 @@ impl<'a> ImageIndex<'a> {
     }
 
     /// The unsatisfied dependencies of a selection of the image.
-    pub fn dependencies(
-        &self,
-        selection: &Selection<'_>,
-        level: MinDlopenPriority,
-    ) -> Rc<UnsatisfiedDependencies> {
+    pub fn dependencies(&self, selection: &Selection<'_>) -> Rc<UnsatisfiedDependencies> {
+        let mut known = self.dependencies.borrow_mut();
+        if let Some((_, report)) = known.iter().find(|(paths, _)| *paths == selection.paths) {
+            return Rc::clone(report);
+        }
         let has_copies = |path: &UsrPath| self.with_name(path.name()).len() > 1;
-        self.dependency_cache.get_or_scan(selection, level, has_copies)
+        let report = UnsatisfiedDependencies::scan(selection, self.min_dlopen_priority, has_copies);
+        let report = Rc::new(report);
+        known.truncate(MAX_REPORTS - 1);
+        known.push_front((selection.paths.clone(), Rc::clone(&report)));
+        report
     }
 
     /// Every node of this name, in byte order.

@@ -61,7 +61,7 @@ pub fn find_unneeded(
     // Lines by manifest and path; `None` if a flavor needs the path.
     let mut found: BTreeMap<(String, String), Option<UnneededLine>> = BTreeMap::new();
     for (&board, tree) in trees {
-        let index = ImageIndex::new(tree);
+        let index = ImageIndex::new(tree, None);
         sources.for_each_selection(board, tree, |selection| {
             let unneeded = Reachability::new(&selection, &index).unneeded(words);
             for (location, line) in selection.entries() {

@@ -2,9 +2,8 @@
 
 mod selection_vs_image;
 
-use std::cell::{LazyCell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
-use std::rc::Rc;
+use std::cell::LazyCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::selection::{Location, Selection};
@@ -28,37 +27,6 @@ pub struct UnsatisfiedDependencies {
     /// Indices into `unresolved` by the file or, if the image has none, by the name.
     index: HashMap<String, Vec<usize>>,
 }
-
-/// The last reports of an image, each with its selection: fixes and checks look at the same selection several times.
-#[derive(Debug, Default)]
-pub struct DependencyCache(RefCell<VecDeque<(ScanKey, Rc<UnsatisfiedDependencies>)>>);
-
-type ScanKey = (BTreeSet<UsrPath>, MinDlopenPriority);
-
-impl DependencyCache {
-    /// As [`UnsatisfiedDependencies::scan`]; a selection of the image has the same report each time.
-    pub fn get_or_scan(
-        &self,
-        selection: &Selection<'_>,
-        level: MinDlopenPriority,
-        has_copies: impl Fn(&UsrPath) -> bool,
-    ) -> Rc<UnsatisfiedDependencies> {
-        let mut known = self.0.borrow_mut();
-        let mut known_keys = known.iter();
-        if let Some((_, report)) =
-            known_keys.find(|((paths, known), _)| *known == level && *paths == selection.paths)
-        {
-            return Rc::clone(report);
-        }
-        let report = Rc::new(UnsatisfiedDependencies::scan(selection, level, has_copies));
-        known.truncate(MAX_REPORTS - 1);
-        known.push_front(((selection.paths.clone(), level), Rc::clone(&report)));
-        report
-    }
-}
-
-/// The reports that are cached: those of two flavors, before and after a fix.
-const MAX_REPORTS: usize = 4;
 
 /// One dependency that a selection does not satisfy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -111,18 +79,16 @@ pub enum DependencyKind {
     Exec(&'static str),
 }
 
-/// The `.note.dlopen` entries that count as dependencies: those of at least this priority; `None` counts none.
-pub type MinDlopenPriority = Option<DlopenPriority>;
-
 impl UnsatisfiedDependencies {
-    /// Loads every ELF file of the selection with the model of the dynamic loader. `has_copies` returns whether the
-    /// image has several files with the name of a path.
+    /// Loads every ELF file of the selection with the model of the dynamic loader. Entries of `.note.dlopen` with at
+    /// least `min_dlopen_priority` are dependencies; `has_copies` returns whether the image has several files with the
+    /// name of a path.
     ///
     /// A library that a selected program loads is checked in that program, with its RUNPATH; any other is checked as if
     /// loaded alone with dlopen(3).
     pub fn scan(
         selection: &Selection<'_>,
-        level: MinDlopenPriority,
+        min_dlopen_priority: Option<DlopenPriority>,
         has_copies: impl Fn(&UsrPath) -> bool,
     ) -> UnsatisfiedDependencies {
         let loaders = Loaders::new(selection, has_copies);
@@ -137,7 +103,7 @@ impl UnsatisfiedDependencies {
             }
             report.record_different_providers(&loaders, root, &here, &image);
         }
-        if let Some(level) = level {
+        if let Some(level) = min_dlopen_priority {
             report.scan_dlopen_notes(selection, &loaders, level);
         }
         report.scan_implicit_execs(selection);

@@ -96,11 +96,11 @@ pub fn plan_bump(before: &Stage1Sources, options: &BumpOptions, trees: &ImageTre
     let targets = options.pin_targets(trees)?;
     let mut after = before.clone();
     after.common_mk = pins::fix(pins.clone(), &targets)?.as_bytes().to_vec();
-    let indexes = index_all(trees);
+    let indexes = index_all(trees, options.fix_options);
 
     let fixes = fix_all(&mut after, &indexes, options.fix_options);
     ensure_idempotent(&after, &indexes, options.fix_options)?;
-    let mut findings = lint_all(&after, &indexes, options.fix_options);
+    let mut findings = lint_all(&after, &indexes);
     add_library_candidates(&mut findings, &fixes);
     suggest_copy_into_tree(&mut findings, &after);
     // Without a file that cannot be read, results are not reliable.
@@ -117,8 +117,9 @@ pub fn plan_bump(before: &Stage1Sources, options: &BumpOptions, trees: &ImageTre
 /// The indexes of the images, by board.
 pub(super) type Indexes<'a> = BTreeMap<Board, ImageIndex<'a>>;
 
-pub(super) fn index_all<'a>(trees: &ImageTrees<'a>) -> Indexes<'a> {
-    trees.iter().map(|(&board, tree)| (board, ImageIndex::new(tree))).collect()
+pub(super) fn index_all<'a>(trees: &ImageTrees<'a>, options: FixOptions) -> Indexes<'a> {
+    let index = |tree| ImageIndex::new(tree, options.min_dlopen_priority);
+    trees.iter().map(|(&board, tree)| (board, index(tree))).collect()
 }
 
 /// Checks that a second pass of the fixes changes nothing.
@@ -156,12 +157,12 @@ pub(super) fn fix_all(sources: &mut Stage1Sources, indexes: &Indexes<'_>, option
     fixes
 }
 
-pub(super) fn lint_all(sources: &Stage1Sources, indexes: &Indexes<'_>, options: FixOptions) -> Vec<Finding> {
+pub(super) fn lint_all(sources: &Stage1Sources, indexes: &Indexes<'_>) -> Vec<Finding> {
     let manifests = sources.parse_manifests();
     let mut findings = Vec::new();
     for (&board, index) in indexes {
         let flavors = ManifestSet::group_by_flavor(board, &sources.manifest_refs);
-        findings.extend(lint(&flavors, &manifests, index, options.min_dlopen_priority));
+        findings.extend(lint(&flavors, &manifests, index));
     }
     findings
 }

@@ -17,8 +17,8 @@ pub fn check_stage1_sources(
 ) -> Result<Vec<Finding>> {
     let pins = sources.parse_common_mk()?;
     let targets = options.pin_targets(trees)?;
-    let indexes = index_all(trees);
-    let mut findings = lint_all(sources, &indexes, options.fix_options);
+    let indexes = index_all(trees, options.fix_options);
+    let mut findings = lint_all(sources, &indexes);
     if !findings.is_empty() {
         mark_fixable(&mut findings, sources, &indexes, options.fix_options);
     }
@@ -50,7 +50,7 @@ fn mark_fixable(
     if fix_all(&mut after, indexes, FixOptions { drop_missing: false, ..options }).is_empty() {
         return;
     }
-    let remaining = lint_all(&after, indexes, options);
+    let remaining = lint_all(&after, indexes);
     let key = |finding: &Finding| (finding.kind, finding.board, finding.file.clone(), finding.path.clone());
     let remaining: BTreeSet<_> = remaining.iter().map(key).collect();
     for finding in findings {

@@ -29,7 +29,7 @@ fn image(paths: &[&str]) -> UsrTree {
 /// The outcome for `path` in a manifest that lists `others` too.
 fn outcome(paths: &[&str], others: &[&str], path: &str) -> String {
     let tree = image(paths);
-    let index = ImageIndex::new(&tree);
+    let index = ImageIndex::new(&tree, None);
     let sonames = BTreeSet::new();
     let lines = others.iter().copied().chain([path]);
     let mut context = ReplacementContext::new(lines, &index, &sonames);

@@ -7,14 +7,13 @@ use crate::editor::ManifestEditor;
 use crate::image_index::ImageIndex;
 use crate::library_name::{LibraryName, NameKind};
 use crate::selection::{ManifestSet, Selection};
-use crate::unsatisfied_dependencies::MinDlopenPriority;
-use usr::UsrPath;
+use usr::{DlopenPriority, UsrPath};
 
 /// Options of the fixes.
 #[derive(Debug, Clone, Copy)]
 pub struct FixOptions {
-    /// The minimum priority of `.note.dlopen` entries that are dependencies.
-    pub min_dlopen_priority: MinDlopenPriority,
+    /// The minimum priority of `.note.dlopen` entries that are dependencies; `None` if none is.
+    pub min_dlopen_priority: Option<DlopenPriority>,
     /// Remove missing paths without a replacement.
     pub drop_missing: bool,
     /// Only the names of the image's files are known, so dependencies are not checked.

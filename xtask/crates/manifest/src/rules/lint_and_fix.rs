@@ -14,26 +14,19 @@ use crate::finding::Finding;
 use crate::image_index::ImageIndex;
 use crate::selection::{ManifestSet, Manifests, Selection};
 use crate::unit_and_script_execs::find_exec_references;
-use crate::unsatisfied_dependencies::MinDlopenPriority;
 
 /// Checks every flavor of a board against its image. The findings are in the order of file and line.
-pub fn lint(
-    flavors: &[ManifestSet],
-    manifests: &Manifests,
-    index: &ImageIndex<'_>,
-    min_dlopen_priority: MinDlopenPriority,
-) -> Vec<Finding> {
+pub fn lint(flavors: &[ManifestSet], manifests: &Manifests, index: &ImageIndex<'_>) -> Vec<Finding> {
     let mut reported = ReportedFindings::default();
     for flavor in flavors {
         let selection = Selection::read(flavor, |file| manifests.get(file), index.tree);
-        let dependencies = index.dependencies(&selection, min_dlopen_priority);
+        let dependencies = index.dependencies(&selection);
         let exec_references = find_exec_references(index.tree, &selection.paths);
         let mut lint = Lint {
             selection: &selection,
             index,
             dependencies: &dependencies,
             exec_references: &exec_references,
-            min_dlopen_priority,
             dependents: &LazyCell::new(|| Dependents::new(&selection, &exec_references)),
             reported: &mut reported,
         };

@@ -9,7 +9,7 @@ use crate::image_index::ImageIndex;
 use crate::selection::{Location, ManifestSet, Selection};
 use crate::suggestion::Suggestion;
 use crate::unit_and_script_execs::ExecReference;
-use crate::unsatisfied_dependencies::{MinDlopenPriority, UnsatisfiedDependencies};
+use crate::unsatisfied_dependencies::UnsatisfiedDependencies;
 use usr::UsrPath;
 
 /// One flavor under check.
@@ -21,8 +21,6 @@ pub(super) struct Lint<'a, 's> {
     pub(super) dependencies: &'s UnsatisfiedDependencies,
     /// The programs that selected units and scripts start.
     pub(super) exec_references: &'s [ExecReference],
-    /// The minimum priority of `.note.dlopen` entries that are dependencies.
-    pub(super) min_dlopen_priority: MinDlopenPriority,
     /// The reverse dependencies in the selection, computed on first use.
     pub(super) dependents: &'s dyn Deref<Target = Dependents<'a, 's>>,
     /// The findings of this flavor and the flavors before it.

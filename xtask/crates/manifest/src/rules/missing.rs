@@ -131,7 +131,7 @@ pub(super) fn fix(fixer: &mut Fixer<'_>) {
         let mut sonames = BTreeSet::new();
         for flavor in fixer.flavors {
             let selection = fixer.selection(flavor);
-            let dependencies = fixer.index.dependencies(&selection, fixer.options.min_dlopen_priority);
+            let dependencies = fixer.index.dependencies(&selection);
             sonames.extend(dependencies.names().cloned());
         }
         replace_unambiguous(fixer, &sonames);

@@ -49,9 +49,9 @@ fn message(unresolved: &UnresolvedDependency, unlisted: &[&UsrPath], file: &str)
 
 /// Adds dependencies of listed files until no more can be added.
 pub(super) fn fix(fixer: &mut Fixer<'_>) {
-    let (index, dlopen) = (fixer.index, fixer.options.min_dlopen_priority);
+    let index = fixer.index;
     add_until_complete(fixer, FindingKind::NeedsUnlisted, |selection| {
-        let dependencies = index.dependencies(selection, dlopen);
+        let dependencies = index.dependencies(selection);
         let additions = dependencies.unresolved.iter().filter_map(|one| addition(one, selection));
         (additions.collect(), requested_stems(selection, &dependencies))
     });

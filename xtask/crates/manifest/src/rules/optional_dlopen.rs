@@ -9,7 +9,7 @@ use usr::{DlopenPriority, UsrPath, elf::DlopenNote};
 
 /// Reports the libraries, unless the option excludes all `.note.dlopen` entries.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
-    if let Some(min_priority) = lint.min_dlopen_priority {
+    if let Some(min_priority) = lint.index.min_dlopen_priority {
         check_table(lint);
         check_notes_below(lint, min_priority);
     }

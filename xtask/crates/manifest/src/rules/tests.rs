@@ -93,7 +93,7 @@ pub(super) fn check_and_fix(paths: &[&str], manifest: &str) -> CheckAndFixResult
 /// As [`check_and_fix`], with `--drop-missing` or not.
 pub(super) fn check_and_fix_with(paths: &[&str], manifest: &str, drop_missing: bool) -> CheckAndFixResult {
     let tree = image(paths);
-    let index = ImageIndex::new(&tree);
+    let index = ImageIndex::new(&tree, Some(DlopenPriority::Required));
     let manifest_ref = |name: &str| ManifestRef {
         board: Board::Amd64,
         flavor: Flavor::from_dir_name("usr_from_coreos").unwrap(),
@@ -108,7 +108,7 @@ pub(super) fn check_and_fix_with(paths: &[&str], manifest: &str, drop_missing: b
     let check = |text: &str| {
         let parse = |(name, bytes): (String, Vec<u8>)| (name, ManifestFile::parse(&bytes));
         let manifests = files(text).into_iter().map(parse).collect();
-        lint(&flavors, &manifests, &index, Some(DlopenPriority::Required))
+        lint(&flavors, &manifests, &index)
     };
     let found = check(manifest);
     let mut editors = ManifestEditor::open_all(&files(manifest));
