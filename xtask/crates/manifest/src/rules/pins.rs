@@ -20,84 +20,83 @@ pub struct PinTargets {
 }
 
 /// A pinned value that differs from its target.
-struct Mismatch<'t> {
+struct Mismatch {
     variable: &'static str,
     /// The value to pin, as a candidate of the finding.
     target: String,
     message: String,
-    set: SetPin<'t>,
 }
 
-/// Pins a target.
-type SetPin<'t> = Box<dyn Fn(&mut CommonMk) -> Result<()> + 't>;
+/// Compares one value with its target, and sets it.
+type Pin = (fn(&CommonMk, &PinTargets) -> Option<Mismatch>, fn(&mut CommonMk, &PinTargets) -> Result<()>);
 
-/// The comparisons in the order of fixing: the vendor first, because vendors have different channels.
-const COMPARISONS: [for<'t> fn(&CommonMk, &'t PinTargets) -> Option<Mismatch<'t>>; 4] =
-    [compare_vendor, compare_channel, compare_release, compare_systemd];
+/// The values in the order of fixing: the vendor first, because vendors have different channels.
+const PINS: [Pin; 4] = [
+    (compare_vendor, |pins, to| to.vendor.map_or(Ok(()), |vendor| pins.set_vendor(vendor, to.channel))),
+    (compare_channel, |pins, to| to.channel.map_or(Ok(()), |channel| pins.set_url_channel(channel))),
+    (compare_release, |pins, to| pins.set_release(&to.release)),
+    (compare_systemd, |pins, to| pins.set_systemd(to.systemd)),
+];
 
 /// Reports each value that differs from its target.
 pub fn check(pins: &CommonMk, file: &str, targets: &PinTargets, board: Board) -> Vec<Finding> {
     let Some(flavor) = Flavor::from_dir_name("usr_from_coreos") else { return Vec::new() };
     let text = lossless_text::from_bytes(pins.as_bytes());
-    let finding = |mismatch: Mismatch<'_>| {
+    let finding = |mismatch: Mismatch| {
         let line = pins.line(mismatch.variable);
         let site = FindingSite { board, flavor: &flavor, file, line: Some(line) };
         let path = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
         Finding::new(FindingKind::Tidy, site, path, mismatch.message, Suggestion::RunFix)
             .candidates([mismatch.target])
     };
-    COMPARISONS.iter().filter_map(|compare| compare(pins, targets)).map(finding).collect()
+    PINS.iter().filter_map(|(compare, _)| compare(pins, targets)).map(finding).collect()
 }
 
 /// Sets each value that differs from its target.
 pub fn fix(mut pins: CommonMk, targets: &PinTargets) -> Result<CommonMk> {
-    for compare in COMPARISONS {
-        if let Some(mismatch) = compare(&pins, targets) {
-            (mismatch.set)(&mut pins)?;
+    for (compare, set) in PINS {
+        if compare(&pins, targets).is_some() {
+            set(&mut pins, targets)?;
         }
     }
     Ok(pins)
 }
 
-fn compare_vendor<'t>(pins: &CommonMk, targets: &'t PinTargets) -> Option<Mismatch<'t>> {
+fn compare_vendor(pins: &CommonMk, targets: &PinTargets) -> Option<Mismatch> {
     let vendor = targets.vendor.filter(|vendor| pins.vendor() != Some(*vendor))?;
     Some(Mismatch {
         variable: URL,
         target: vendor.to_string(),
         message: format!("{URL} does not name {vendor}, which is requested"),
-        set: Box::new(|pins| pins.set_vendor(vendor, targets.channel)),
     })
 }
 
 /// The build downloads the image from the channel in the URL.
-fn compare_channel<'t>(pins: &CommonMk, targets: &'t PinTargets) -> Option<Mismatch<'t>> {
+fn compare_channel(pins: &CommonMk, targets: &PinTargets) -> Option<Mismatch> {
     let (pinned, channel, release) = (pins.channel()?, targets.channel?, &targets.release);
     (pinned != channel).then(|| Mismatch {
         variable: URL,
         target: channel.to_string(),
         message: format!("{URL} names the {pinned} channel, and {release} is taken from {channel}"),
-        set: Box::new(move |pins| pins.set_url_channel(channel)),
     })
 }
 
-fn compare_release<'t>(pins: &CommonMk, targets: &'t PinTargets) -> Option<Mismatch<'t>> {
+fn compare_release(pins: &CommonMk, targets: &PinTargets) -> Option<Mismatch> {
     let release = &targets.release;
     (pins.release() != release).then(|| Mismatch {
         variable: RELEASE,
         target: release.to_string(),
         message: format!("{RELEASE} is {}, and {release} is requested", pins.release()),
-        set: Box::new(|pins| pins.set_release(release)),
     })
 }
 
 /// Stage1 selects systemd features by the pinned version.
-fn compare_systemd<'t>(pins: &CommonMk, targets: &'t PinTargets) -> Option<Mismatch<'t>> {
+fn compare_systemd(pins: &CommonMk, targets: &PinTargets) -> Option<Mismatch> {
     let systemd = targets.systemd;
     (pins.systemd() != systemd).then(|| Mismatch {
         variable: SYSTEMD,
         target: systemd.to_string(),
         message: format!("{SYSTEMD} is {}, and the image has systemd {systemd}", pins.systemd()),
-        set: Box::new(move |pins| pins.set_systemd(systemd)),
     })
 }
 
