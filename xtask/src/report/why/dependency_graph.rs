@@ -71,14 +71,11 @@ impl DependencyGraph {
         sources: &Stage1Sources,
         tree: &UsrTree,
     ) -> BTreeSet<UsrPath> {
-        let manifests = sources.parse_manifests();
         let mut paths = BTreeSet::new();
         sources.for_each_selection(board, tree, |selection| {
-            for file in &selection.manifest_set.files {
-                for (index, line) in manifests.get(file).into_iter().flat_map(|manifest| manifest.entries()) {
-                    let Ok(path) = UsrPath::new(line) else { continue };
-                    push_line(self.lines.entry(path).or_default(), file, index + 1);
-                }
+            for (Location { file, line }, text) in selection.entries() {
+                let Ok(path) = UsrPath::new(text) else { continue };
+                push_line(self.lines.entry(path).or_default(), file, line);
             }
             for path in &selection.paths {
                 if let Some(Location { file, line }) = selection.location(path) {

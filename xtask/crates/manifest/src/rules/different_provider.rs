@@ -4,7 +4,6 @@
 use super::lint_state::{Lint, join};
 use usr::UsrPath;
 
-/// Reports libraries of which the image's loader takes a different provider than the listed one.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
     for ((selected, chain), load) in &lint.dependencies.different_providers {
         let (needed_by, how) = (&load.needed_by, &load.how);

@@ -9,7 +9,6 @@ use usr::UsrPath;
 const PROGRAM: &str = "/systemd/systemd-journald";
 const UNIT: &str = "/systemd/system/systemd-journald.service";
 
-/// Reports the one that is not listed.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
     let selection = lint.selection;
     let listed = |end: &str| selection.paths.iter().find(|path| path.as_str().ends_with(end));

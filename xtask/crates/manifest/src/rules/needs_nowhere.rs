@@ -9,7 +9,6 @@ use crate::suggestion::Suggestion;
 const MAX_REPORTED: usize = 1000;
 const MAX_DIRECTORIES: usize = 16;
 
-/// Reports each dependency that the image does not have.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
     let unresolved = lint.dependencies.unresolved.iter();
     let nowhere = unresolved.filter(|one| one.unlisted(lint.selection).is_empty());

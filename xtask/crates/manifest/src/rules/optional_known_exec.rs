@@ -4,7 +4,6 @@ use super::lint_state::{Lint, join};
 use crate::unlisted_execs;
 use usr::UsrPath;
 
-/// Reports the programs of the table.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
     for (by, row, chain) in unlisted_execs::find_unlisted(lint.selection) {
         let location = lint.selection.location(by).filter(|_| !row.is_required);

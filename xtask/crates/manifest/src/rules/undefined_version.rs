@@ -3,7 +3,6 @@
 use super::lint_state::{Lint, subject_and_verb};
 use crate::finding::FindingKind;
 
-/// Reports each symbol version that is not defined.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
     for ((library, version), needed_by) in &lint.dependencies.undefined_versions {
         let location = needed_by.iter().chain([library]).find_map(|path| lint.selection.location(path));
