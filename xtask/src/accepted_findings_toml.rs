@@ -85,7 +85,6 @@ fn line_of(text: &str, at: usize) -> usize {
 /// The keys of an entry.
 const KEYS: [&str; 7] = ["kind", "path", "manifest", "flavor", "board", "reason", "expires"];
 
-/// A parser of one entry.
 struct EntryParser<'a> {
     text: &'a str,
     table: &'a dyn TableLike,
@@ -113,7 +112,6 @@ impl EntryParser<'_> {
         })
     }
 
-    /// The error of the value of a key.
     fn error(&self, key: &str, message: impl fmt::Display, hint: &str) -> Error {
         error_at(self.text, self.table.get(key).and_then(Item::span), message, hint)
     }

@@ -61,7 +61,6 @@ pub(crate) fn own_file_metadata(path: &Path) -> Option<Metadata> {
     (found.is_file() && is_owned_by_user(&found)).then_some(found)
 }
 
-/// Whether this user owns a file.
 pub(crate) fn is_owned_by_user(file: &Metadata) -> bool {
     file.uid() == effective_uid()
 }

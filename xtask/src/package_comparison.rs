@@ -25,7 +25,6 @@ pub(crate) struct PackageComparison<'a> {
     pub(crate) old: Option<&'a ImageSet>,
     /// The manifests before.
     pub(crate) before: &'a Stage1Sources,
-    /// The images of the new release.
     pub(crate) new: &'a ImageSet,
     /// The manifests after.
     pub(crate) after: &'a Stage1Sources,

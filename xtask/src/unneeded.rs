@@ -49,7 +49,6 @@ pub(crate) fn unneeded(context: &Context<'_>, args: &Unneeded, report: &mut Repo
     Ok(())
 }
 
-/// The command that removes lines.
 fn removal_command(context: &Context<'_>, lines: &[UnneededLine]) -> String {
     let lines = lines.iter().map(|line| (line.file.as_str(), line.path.as_str()));
     context.bare_invocation().hint(&Suggestion::remove(lines))

@@ -17,7 +17,6 @@ pub(crate) fn logging_http_client(term: &Term, config: ClientConfig) -> Client {
     })
 }
 
-/// Logs the trusted keys.
 pub(crate) fn log_keys(term: &Term, keyring: &Keyring) {
     if !term.is_verbose() {
         return;

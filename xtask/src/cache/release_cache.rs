@@ -26,7 +26,6 @@ pub(super) struct ReleaseCache {
     pub(super) image: &'static str,
 }
 
-/// A verified image in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CachedImage {
     pub(super) image: PathBuf,

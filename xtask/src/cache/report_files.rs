@@ -20,12 +20,10 @@ const TREE: &str = "tree";
 /// The largest stored report that is read: one of 15,000 findings has 10 MiB.
 const MAX_REPORT: u64 = 32 << 20;
 
-/// The format of a report file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileFormat {
     /// `.md`.
     Markdown,
-    /// `.html`.
     Html,
     /// `.json`; stored for each run, not available to `--report`.
     Json,

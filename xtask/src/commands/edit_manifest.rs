@@ -11,7 +11,6 @@ use manifest::plan::edit_manifest::plan_edit;
 use manifest::plan::edit_plan::EditPlan;
 use manifest::suggestion::{ManifestEdit, Suggestion};
 
-/// Edits one manifest of the tree.
 pub(crate) fn edit_manifest(context: &Context<'_>, flags: &EditManifest, report: &mut Report) -> Result<()> {
     let EditManifest { file, add, remove } = flags;
     let edit_request =

@@ -110,7 +110,6 @@ pub(super) fn fill_sizes_and_dependents(before: TreeState<'_>, after: TreeState<
     report.added_dependents = added_dependents::edges(&report.fixes, after.sources, after.trees);
 }
 
-/// Writes the plan of the report, unless it is a dry run.
 pub(super) fn write_unless_dry_run(context: &Context<'_>, commit: bool, report: &mut Report) -> Result<()> {
     if report.dry_run {
         // A dry run has the result of a real one; `--check` only reports whether a file would change.

@@ -213,7 +213,6 @@ impl Download<'_> {
         Ok(found)
     }
 
-    /// One read from the open body.
     fn read_body(&mut self, out: &mut [u8]) -> RequestResult<usize> {
         let limit = self.limits.overhead_timeout.min(self.time_left());
         let count = self.body.as_mut().map_or(Ok(0), |body| {

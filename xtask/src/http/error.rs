@@ -32,7 +32,6 @@ impl Route {
 #[derive(Debug)]
 pub(super) struct RequestError {
     pub(super) error: Box<Error>,
-    /// The server's `Retry-After`.
     pub(super) retry_after: Option<Duration>,
     /// Limit of successive retries, in addition to that of `DownloadLimits`; 0 if a retry cannot succeed.
     pub(super) max_retries: u32,

@@ -62,7 +62,6 @@ fn allowed_hosts(context: &Context<'_>) -> Result<Option<Vec<String>>> {
     context.settings.allow_hosts.iter().map(parse).collect::<Result<_>>().map(Some)
 }
 
-/// Locations of the releases of a run.
 pub(crate) struct ReleaseLocations<'a> {
     context: &'a Context<'a>,
     args: &'a ImageArgs,

@@ -32,7 +32,6 @@ pub(crate) struct ImageSet {
     pub(crate) opened: BTreeMap<Board, BoardImage>,
 }
 
-/// The image of one board.
 pub(crate) struct BoardImage {
     pub(crate) image: ImageHandle,
     pub(crate) origin: ImageOrigin,
@@ -186,7 +185,6 @@ fn map_parallel<I: Sync, T: Send>(items: &[I], open: impl Fn(&I) -> Result<T> + 
     })
 }
 
-/// Opens every `--image`.
 fn open_local_images(
     store: ImageStore,
     flags: &ImageArgs,
@@ -243,7 +241,6 @@ impl BoardImage {
     }
 }
 
-/// The signer of an image, as a message.
 fn describe_signer(origin: &ImageOrigin) -> String {
     let Some(signer) = &origin.signer else {
         return format!("{}: not signed (accepted because of --unsigned)", origin.source);

@@ -72,7 +72,6 @@ impl Repo {
     }
 }
 
-/// The tree at or above a directory.
 fn nearest_tree(directory: &Path) -> Option<Repo> {
     let root = directory.ancestors().find(|root| root.join(COMMON_MK).is_file())?;
     Some(Repo { root: root.to_owned() })

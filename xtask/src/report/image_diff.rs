@@ -45,7 +45,6 @@ pub(crate) struct NodeSummary {
     pub size: Option<u64>,
 }
 
-/// Compares two images of a board.
 pub(crate) fn compare(board: Board, sources: &Stage1Sources, old: &UsrTree, new: &UsrTree) -> ImageDiff {
     let mut paths = BTreeSet::new();
     for tree in [old, new] {

@@ -65,7 +65,6 @@ pub fn compare(before: TreeState<'_>, after: TreeState<'_>) -> Vec<ManifestSizes
     flavors.into_iter().map(compare_file).collect()
 }
 
-/// The size of each line of one manifest.
 fn line_sizes(state: TreeState<'_>, board: Board, file: &str) -> BTreeMap<String, Option<u64>> {
     let tree = state.trees.get(&board);
     let text = state.sources.manifests.get(file).map(|bytes| lossless_text::from_bytes(bytes));

@@ -66,7 +66,6 @@ impl Table {
         Table { title, intro: None, columns, rows: rows.collect(), note: None }
     }
 
-    /// A table with the number of its rows in the title.
     fn with_row_count(title: &str, columns: &[&'static str], rows: impl Iterator<Item = Vec<Cell>>) -> Table {
         let table = Table::new(title, columns, rows);
         Table { title: format!("{title} ({})", table.rows.len()), ..table }

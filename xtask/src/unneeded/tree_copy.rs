@@ -29,7 +29,6 @@ impl<'a> TreeCopy<'a> {
         self.directory.path().join("tree")
     }
 
-    /// Writes the manifests without these lines.
     pub(super) fn write_manifests_without(&self, lines: &[&UnneededLine]) -> Result<()> {
         for (file, bytes) in &self.sources.manifests {
             let is_removed = |text: &str| lines.iter().any(|line| line.file == *file && line.path == text);

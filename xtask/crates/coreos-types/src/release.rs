@@ -32,7 +32,6 @@ impl Release {
         self.numbers()[0]
     }
 
-    /// The sort key of releases.
     fn sort_key(&self) -> ([u64; 3], i8, &str) {
         let (numbers, suffix) = self.0.split_at(self.version_id().len());
         let mut parts = numbers.split('.').map(|part| part.parse().unwrap_or(0));

@@ -33,7 +33,6 @@ pub mod unlisted_execs;
 pub mod unneeded;
 pub mod unsatisfied_dependencies;
 
-/// The item of an iterator with exactly one.
 pub(crate) fn exactly_one<T>(items: impl IntoIterator<Item = T>) -> Option<T> {
     let mut items = items.into_iter();
     items.next().filter(|_| items.next().is_none())

@@ -258,7 +258,6 @@ impl<'a> ReplacementContext<'a> {
         Some(self.redundant_if_listed(real.clone(), reason, ReplacementOutcome::Renamed))
     }
 
-    /// Whether a listed soname of the stem points to a file.
     fn is_listed_soname_target(&self, file: &UsrPath, stem: &str) -> bool {
         let Some(directory) = file.parent() else { return false };
         self.listed_versioned_names(stem, &directory)
@@ -266,7 +265,6 @@ impl<'a> ReplacementContext<'a> {
             .any(|soname| self.index.tree.resolve(soname).end.node() == Some(file))
     }
 
-    /// The listed versioned names of a stem in a directory.
     fn listed_versioned_names<'s>(
         &'s self,
         stem: &str,

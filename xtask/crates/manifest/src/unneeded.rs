@@ -124,7 +124,6 @@ impl<'a, 's, 'i> Reachability<'a, 's, 'i> {
         }
     }
 
-    /// The unneeded paths of the selection.
     fn unneeded(&self, words: &BTreeSet<String>) -> BTreeMap<UsrPath, UnneededCategory> {
         let mut named: BTreeSet<&str> = words.iter().map(String::as_str).collect();
         for (_, info) in self.selection.files() {

@@ -116,7 +116,6 @@ impl Key {
         }
     }
 
-    /// The algorithm's own fields.
     pub(super) fn algorithm_fields(&self) -> FieldReader<'_> {
         let header = if self.version == 6 { 10 } else { 6 };
         FieldReader(self.body().get(header..).unwrap_or_default())

@@ -170,7 +170,6 @@ pub(super) struct SignaturePacket {
 }
 
 impl SignaturePacket {
-    /// Parses a packet's body.
     pub(super) fn parse(body: &[u8]) -> ParsedSignature {
         let cut_off = || malformed_violation("it is cut off");
         let mut fields = FieldReader(body);
@@ -308,7 +307,6 @@ impl SignaturePacket {
         Some(self.hashed_subpacket(kind::KEY_FLAGS)?.data.first().copied().unwrap_or(0))
     }
 
-    /// The code of the revocation reason.
     pub(super) fn revocation_reason(&self) -> Option<u8> {
         self.hashed_subpacket(kind::REVOCATION_REASON)?.data.first().copied()
     }
@@ -318,7 +316,6 @@ impl SignaturePacket {
         self.subpackets(kind::EMBEDDED).map(|packet| SignaturePacket::parse(&packet.data))
     }
 
-    /// Issuer fingerprints.
     pub(super) fn issuer_fingerprints(&self) -> Vec<Fingerprint> {
         self.subpackets(kind::ISSUER_FINGERPRINT)
             .filter_map(|packet| packet.data.split_first())

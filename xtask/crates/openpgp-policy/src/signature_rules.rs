@@ -110,7 +110,6 @@ impl PendingSignature {
         *SignatureResult::refused(violation, first, Some(self.signed_at))
     }
 
-    /// Checks the rules that need a key and its certificate.
     fn check_key(
         &self,
         certificate: &Certificate,

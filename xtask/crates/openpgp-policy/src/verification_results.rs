@@ -154,7 +154,6 @@ impl SignatureResult {
     }
 }
 
-/// The hint for a violated rule.
 fn hint(rule: &str) -> &'static str {
     match rule {
         "bad-signature" | "malformed" => {

@@ -11,9 +11,7 @@ use ruzstd::decoding::FrameDecoder;
 /// The size of an uncompressed block of a table, in bytes (`SQUASHFS_METADATA_SIZE` in Linux `fs/squashfs/squashfs_fs.h`).
 pub(super) const TABLE_BLOCK: usize = 8192;
 
-/// The decompressor of data and fragment blocks.
 pub(super) static DATA_DECOMPRESSOR: Decompressor = Decompressor { max: MAX_BLOCK_SIZE as usize };
-/// The decompressor of blocks of tables.
 static TABLE_DECOMPRESSOR: Decompressor = Decompressor { max: TABLE_BLOCK };
 
 /// The squashfs kind with the decompressor of tables: backhand reads nothing but tables here.

@@ -113,7 +113,6 @@ pub(super) fn error_text(error: &backhand::BackhandError) -> String {
     }
 }
 
-/// The error for a malformed squashfs.
 pub(super) fn broken_squashfs(what: impl std::fmt::Display) -> Error {
     Error::failed(format!("usr.squashfs is broken: {what}"))
 }
@@ -222,7 +221,6 @@ impl Walk<'_> {
     }
 }
 
-/// The bytes of the directory table with the entries of one directory.
 fn directory_table_bytes<'a>(squashfs: &'a Squashfs<'static>, directory: &Inode) -> Result<&'a [u8]> {
     let (block, offset, size) = match &directory.inner {
         InodeInner::BasicDirectory(d) => (d.block_index, d.block_offset, u32::from(d.file_size)),

@@ -125,7 +125,6 @@ fn signature_config(
     Ok(config)
 }
 
-/// The subkey binding, with the primary key binding by the subkey embedded.
 fn sign_subkey_binding(primary: &SecretKey, subkey: &SecretSubkey) -> pgp::errors::Result<Signature> {
     let (public_primary, public_subkey) = (primary.public_key(), subkey.public_key());
     let back = signature_config(subkey, SignatureType::KeyBinding, KEYS_CREATED_AT)?

@@ -36,7 +36,6 @@ impl Disk {
         write().with_path("cannot write", path)
     }
 
-    /// Creates a hard link `name` to `file`.
     pub(super) fn hard_link(&self, file: &Path, name: &Path) -> Result<()> {
         self.syscall(|| fs::hard_link(file, name)).with_path("cannot link", name)
     }

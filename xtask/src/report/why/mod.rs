@@ -21,7 +21,6 @@ pub(crate) struct WhyAnswer {
     pub boards: Vec<BoardAnswer>,
 }
 
-/// The answer for one board.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BoardAnswer {
     pub board: Board,
@@ -35,7 +34,6 @@ pub(crate) struct BoardAnswer {
     pub missing: Option<UnresolvedName>,
 }
 
-/// A line of a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ManifestLine {
     /// Real path of the manifest.
@@ -63,7 +61,6 @@ pub(crate) struct AbsentPath {
     pub listed: Vec<ManifestLine>,
 }
 
-/// An unresolved name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct UnresolvedName {
     pub needed_by: BTreeSet<UsrPath>,

@@ -81,7 +81,6 @@ fn resolve_parent_links(rootfs: &Rootfs, what: &str) -> String {
     resolved().unwrap_or_else(|| what.to_owned())
 }
 
-/// Missing files of systemd's directory.
 fn missing_systemd_files(rootfs: &Rootfs, needs: &[(&str, &str)]) -> Vec<MissingItem> {
     let home = match rootfs.board {
         Board::Amd64 => "lib64/systemd",

@@ -78,7 +78,6 @@ impl Build<'_> {
         None
     }
 
-    /// The flavors of the tree's manifests.
     fn tree_flavors(&self) -> impl Iterator<Item = &str> {
         self.manifest_flavors.values().flatten().map(Flavor::as_str)
     }
@@ -141,7 +140,6 @@ fn captures<'t>(regex: &str, text: &'t str) -> Option<Captures<'t>> {
     Regex::new(regex).ok()?.captures(text)
 }
 
-/// The first group that matched.
 fn first_group<'t>(regex: &str, text: &'t str) -> Option<&'t str> {
     captures(regex, text)?.iter().skip(1).flatten().next().map(|group| group.as_str().trim())
 }

@@ -66,7 +66,6 @@ fn assignment_certainty(text: &[u8], name: &str) -> Option<bool> {
     (has_unknown_name || is_opaque || has_unknown_line).then_some(false)
 }
 
-/// The arguments of each `$(eval …)` in a line.
 fn eval_arguments(line: &str) -> impl Iterator<Item = &str> {
     let starts = line.match_indices("(eval").chain(line.match_indices("{eval")).map(|(at, _)| at);
     starts.filter_map(|at| {

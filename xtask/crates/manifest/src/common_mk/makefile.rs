@@ -75,7 +75,6 @@ pub(super) struct Makefile {
     pub(super) bodies: BTreeMap<usize, String>,
 }
 
-/// A syntax error and its line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SyntaxError {
     pub(super) line: usize,
@@ -230,7 +229,6 @@ fn guard_variable(text: &[u8]) -> Option<String> {
     name.or_else(|| reference.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'))).map(str::to_owned)
 }
 
-/// An `include`, `-include` or `sinclude`.
 fn parse_include(text: &[u8]) -> Option<OpaqueStatementKind> {
     let mut rest = words(text);
     let word = rest.next()?;

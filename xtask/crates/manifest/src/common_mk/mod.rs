@@ -163,7 +163,6 @@ impl CommonMk {
         by_host.map(|(vendor, _)| vendor).or_else(|| self.vendor_by_file_name())
     }
 
-    /// The vendor with the file name of the URL.
     fn vendor_by_file_name(&self) -> Option<&'static Vendor> {
         let file = self.url.value.rsplit('/').next()?;
         self.vendors.iter().find(|vendor| vendor.pxe_image == file)
@@ -372,7 +371,6 @@ fn path_channel_span(url: &str) -> Option<Range<usize>> {
     url[span.clone()].parse::<Channel>().is_ok().then_some(span)
 }
 
-/// The byte range of the host in a URL.
 fn host_span(url: &str) -> Option<Range<usize>> {
     let start = ["https://", "http://"].into_iter().find(|scheme| url.starts_with(scheme))?.len();
     let end = url[start..].find(['/', ':', '?', '#']).map_or(url.len(), |at| start + at);

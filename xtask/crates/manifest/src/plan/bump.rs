@@ -114,7 +114,6 @@ pub fn plan_bump(before: &Stage1Sources, options: &BumpOptions, trees: &ImageTre
     })
 }
 
-/// The indexes of the images, by board.
 pub(super) type Indexes<'a> = BTreeMap<Board, ImageIndex<'a>>;
 
 pub(super) fn index_all<'a>(trees: &ImageTrees<'a>, options: FixOptions) -> Indexes<'a> {

@@ -22,7 +22,6 @@ pub(super) struct Dependents<'a, 's> {
     by_program: PathsBy<UsrPath>,
     /// Listed symlinks by target.
     by_target: PathsBy<UsrPath>,
-    /// The lines of each path.
     lines: HashMap<UsrPath, Vec<(Location<'a>, &'a str)>>,
 }
 

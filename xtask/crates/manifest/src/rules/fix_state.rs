@@ -56,7 +56,6 @@ impl<'a> Fixer<'a> {
         editors.flat_map(|editor| editor.edited_file().entries().map(|(_, line)| line))
     }
 
-    /// The current selection of a flavor.
     pub(super) fn selection<'f>(&'f self, flavor: &'f ManifestSet) -> Selection<'f> {
         Selection::read(
             flavor,

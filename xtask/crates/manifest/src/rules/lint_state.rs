@@ -128,7 +128,6 @@ pub(super) fn subject_and_verb(dependents: &BTreeSet<UsrPath>) -> String {
     }
 }
 
-/// Joins paths with a separator.
 pub(super) fn join(paths: &[&UsrPath], separator: &str) -> String {
     paths.iter().map(|path| path.as_str()).collect::<Vec<_>>().join(separator)
 }

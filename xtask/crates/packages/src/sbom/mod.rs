@@ -100,7 +100,6 @@ impl BoardBom<'_> {
         owned
     }
 
-    /// Flavors that take one of these paths.
     fn flavors_taking_any(&self, paths: &[&UsrPath]) -> Vec<&Flavor> {
         let takes = |taken: &BTreeSet<UsrPath>| paths.iter().any(|path| taken.contains(*path));
         self.flavors.iter().filter(|(_, taken)| takes(taken)).map(|(flavor, _)| flavor).collect()

@@ -81,7 +81,6 @@ struct NodeParser {
     path: String,
     /// The length of its directory; `None` for the root.
     directory_length: Option<usize>,
-    /// The bytes of all paths.
     path_bytes: usize,
 }
 
@@ -260,7 +259,6 @@ impl<'a> Fields<'a> {
         Some(&text[..end])
     }
 
-    /// The next field, unescaped.
     fn next_unescaped(&mut self, what: &str) -> Result<Cow<'a, str>, String> {
         unescape(self.next().ok_or_else(|| format!("{what} is missing"))?)
     }
