@@ -61,9 +61,6 @@ fn with_length(number: &[u8], length: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::fs;
-    use std::path::Path;
-
     use pgp::types::Mpi;
 
     use super::super::Certificate;
@@ -88,14 +85,19 @@ mod tests {
 
     #[test]
     fn ring_and_pgp_agree_on_the_corpus() {
-        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/openpgp");
-        let names =
-            ["gpg.pgp", "gpg-ed25519.pgp", "plain.pgp", "v6.pgp", "rsa.pgp", "rsa-sha1.pgp", "rsa-md5.pgp"];
+        let files: [&[u8]; 7] = [
+            include_bytes!("../../../tests/fixtures/openpgp/gpg.pgp"),
+            include_bytes!("../../../tests/fixtures/openpgp/gpg-ed25519.pgp"),
+            include_bytes!("../../../tests/fixtures/openpgp/plain.pgp"),
+            include_bytes!("../../../tests/fixtures/openpgp/v6.pgp"),
+            include_bytes!("../../../tests/fixtures/openpgp/rsa.pgp"),
+            include_bytes!("../../../tests/fixtures/openpgp/rsa-sha1.pgp"),
+            include_bytes!("../../../tests/fixtures/openpgp/rsa-md5.pgp"),
+        ];
         // The numbers of valid and of invalid signatures.
         let (mut rsa, mut ed25519) = ([0, 0], [0, 0]);
-        for name in names {
-            let bytes = fs::read(fixtures.join(name)).unwrap();
-            let mut certificate = Certificate::parse(&bytes, name).unwrap();
+        for file in files {
+            let mut certificate = Certificate::parse(file, "a fixture").unwrap();
             certificate.filter_signatures(|key, signatures, parts| {
                 let public_key = key.public_key().unwrap();
                 for signature in signatures.iter().flat_map(with_spoiled_copies) {
