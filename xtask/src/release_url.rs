@@ -56,7 +56,6 @@ impl ReleaseUrl {
     }
 
     /// Replaces the board's common name, as make expands it in `CCN_IMG_URL`, by the vendor's name.
-    #[must_use]
     pub fn with_board_name(self, vendor: &Vendor, board: Board) -> ReleaseUrl {
         match self.directory.rsplit_once(&format!("/{board}/")) {
             Some((above, below)) => {

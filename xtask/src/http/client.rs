@@ -87,7 +87,6 @@ impl Client {
     }
 
     /// Reports each response and retry to `logger`.
-    #[must_use]
     pub fn with_logger(self, logger: impl Fn(Event) + Send + Sync + 'static) -> Client {
         Client { logger: Arc::new(logger), ..self }
     }

@@ -92,13 +92,11 @@ impl Keyring {
     }
 
     /// Uses these key servers, and no vendor's URL; for configuration and tests.
-    #[must_use]
     pub fn with_servers(self, servers: Vec<String>) -> Keyring {
         Keyring { own_servers: Some(servers), ..self }
     }
 
     /// Adds certificates of configured vendors; only pinned ones are used.
-    #[must_use]
     pub fn with_vendor_certificates(self, vendor_certificates: Vec<Certificate>) -> Keyring {
         Keyring { vendor_certificates, ..self }
     }

@@ -72,14 +72,12 @@ impl Error {
     }
 
     /// Adds the innermost cause known so far. A cause without text, as some crates have, is left out.
-    #[must_use]
     pub fn with_cause(mut self, cause: impl fmt::Display) -> Error {
         self.causes.extend(Some(cause.to_string()).filter(|text| !text.is_empty()));
         self
     }
 
     /// Sets the command or step that fixes the error; the first hint (nearest to the cause) is kept.
-    #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Error {
         self.hint.get_or_insert_with(|| hint.into());
         self
@@ -105,7 +103,6 @@ impl Error {
     }
 
     /// Sets the failed operation as the message; the old message becomes the first cause.
-    #[must_use]
     pub fn context(mut self, message: impl Into<String>) -> Error {
         let inner = std::mem::replace(&mut self.message, message.into());
         self.causes.insert(0, inner);

@@ -67,7 +67,6 @@ impl SortOrder {
     }
 
     /// Replaces `Both` by the order of the other files.
-    #[must_use]
     pub fn or_default(self, default: SortOrder) -> SortOrder {
         if self == SortOrder::Both { default } else { self }
     }

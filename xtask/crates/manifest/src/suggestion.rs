@@ -76,7 +76,6 @@ impl Suggestion {
     }
 
     /// The suggestion preceded by a copy of the file outside the tree to which `link` points.
-    #[must_use]
     pub fn after_copying(self, link: &str) -> Suggestion {
         Suggestion::CopySymlinkTarget { link: link.to_owned(), then: Box::new(self) }
     }

@@ -48,28 +48,24 @@ impl ElfStub {
     }
 
     /// Adds `DT_NEEDED` entries, in this order.
-    #[must_use]
     pub fn needs<'a>(mut self, sonames: impl IntoIterator<Item = &'a str>) -> ElfStub {
         self.info.needed.extend(sonames.into_iter().map(str::to_owned));
         self
     }
 
     /// Sets `PT_INTERP`.
-    #[must_use]
     pub fn interp(mut self, loader: &str) -> ElfStub {
         self.info.interp = Some(loader.to_owned());
         self
     }
 
     /// Sets `DT_RPATH`, directories joined by colons.
-    #[must_use]
     pub fn rpath(mut self, directories: &str) -> ElfStub {
         self.info.rpath = directories.split(':').map(str::to_owned).collect();
         self
     }
 
     /// Sets `DT_RUNPATH`, directories joined by colons; an empty text is an entry without directories.
-    #[must_use]
     pub fn runpath(mut self, directories: &str) -> ElfStub {
         let directories = directories.split(':').filter(|_| !directories.is_empty());
         self.info.runpath = Some(directories.map(str::to_owned).collect());
@@ -77,7 +73,6 @@ impl ElfStub {
     }
 
     /// Adds a version that is needed of a library (`DT_VERNEED`).
-    #[must_use]
     pub fn needs_version(mut self, library: &str, version: &str) -> ElfStub {
         let (library, version) = (library.to_owned(), version.to_owned());
         self.info.verneed.push(VersionNeed { library, version, weak: false });
@@ -85,7 +80,6 @@ impl ElfStub {
     }
 
     /// Adds defined versions (`DT_VERDEF`); the base version with the library's name is added with the first.
-    #[must_use]
     pub fn defines_versions<'a>(mut self, versions: impl IntoIterator<Item = &'a str>) -> ElfStub {
         if self.info.verdef.is_empty() {
             self.info.verdef.extend(self.info.soname.clone());
@@ -95,7 +89,6 @@ impl ElfStub {
     }
 
     /// Adds a `.note.dlopen` entry.
-    #[must_use]
     pub fn dlopens(mut self, soname: &str, feature: &str, priority: DlopenPriority) -> ElfStub {
         self.info.dlopen_notes.push(DlopenNote {
             sonames: vec![soname.to_owned()],
@@ -107,7 +100,6 @@ impl ElfStub {
     }
 
     /// Makes it a 32-bit file of this machine (gABI `e_machine`; 3 is `EM_386`, 40 `EM_ARM`).
-    #[must_use]
     pub fn for_32_bit(mut self, machine: u16) -> ElfStub {
         self.info.is_64 = false;
         self.info.machine = machine;
@@ -115,14 +107,12 @@ impl ElfStub {
     }
 
     /// Sets `DF_1_NODEFLIB`: the default directories are not searched for its dependencies.
-    #[must_use]
     pub fn nodeflib(mut self) -> ElfStub {
         self.info.nodeflib = true;
         self
     }
 
     /// Makes it a loader with these built-in directories, spelled `/usr/lib64/`.
-    #[must_use]
     pub fn as_loader<'a>(mut self, directories: impl IntoIterator<Item = &'a str>) -> ElfStub {
         self.info.system_dirs = directories.into_iter().map(str::to_owned).collect();
         self.info.searches_legacy_hwcaps = true;
@@ -130,13 +120,11 @@ impl ElfStub {
     }
 
     /// Adds a `DT_FILTER` entry after the needed libraries so far.
-    #[must_use]
     pub fn filter(self, soname: &str) -> ElfStub {
         self.with_filter(soname, FilterKind::Filter)
     }
 
     /// Adds a `DT_AUXILIARY` entry after the needed libraries so far.
-    #[must_use]
     pub fn auxiliary(self, soname: &str) -> ElfStub {
         self.with_filter(soname, FilterKind::Auxiliary)
     }
@@ -148,7 +136,6 @@ impl ElfStub {
     }
 
     /// Adds a systemd version to its strings, `229` or `252.39-1`.
-    #[must_use]
     pub fn systemd_version(mut self, version: &str) -> ElfStub {
         self.info.systemd_version = Some(version.to_owned());
         self

@@ -55,7 +55,6 @@ impl ImageSpec {
     }
 
     /// Adds or replaces a file. A path outside of `/usr` is ignored.
-    #[must_use]
     pub fn put(mut self, path: &str, content: NodeSpec) -> ImageSpec {
         if let Ok(path) = UsrPath::new(path) {
             self.files.insert(path, content);
@@ -64,38 +63,32 @@ impl ImageSpec {
     }
 
     /// Removes a file.
-    #[must_use]
     pub fn without(mut self, path: &str) -> ImageSpec {
         self.files.remove(path);
         self
     }
 
     /// Adds a stub ELF file.
-    #[must_use]
     pub fn elf(self, path: &str, stub: ElfStub) -> ImageSpec {
         self.put(path, NodeSpec::Elf(Box::new(stub)))
     }
 
     /// Adds a symlink.
-    #[must_use]
     pub fn link(self, path: &str, target: &str) -> ImageSpec {
         self.put(path, NodeSpec::Link(target.to_owned()))
     }
 
     /// Adds a directory.
-    #[must_use]
     pub fn directory(self, path: &str) -> ImageSpec {
         self.put(path, NodeSpec::Directory)
     }
 
     /// Adds a text file: a unit, a script, ld.so.conf.
-    #[must_use]
     pub fn text(self, path: &str, text: &str) -> ImageSpec {
         self.put(path, NodeSpec::Bytes(text.as_bytes().to_vec()))
     }
 
     /// Adds a program that needs these libraries. The systemd program also has the image's systemd version.
-    #[must_use]
     pub fn program(self, path: &str, needs: &[&str]) -> ImageSpec {
         let mut stub = ElfStub::program(self.board).needs(needs.iter().copied());
         if path.ends_with("/systemd/systemd") {
@@ -106,7 +99,6 @@ impl ImageSpec {
 
     /// Adds a library: the real file at `path`, which needs `needs`, and next to it the symlink `soname`, unless the real
     /// file has that name.
-    #[must_use]
     pub fn library(self, path: &str, soname: &str, needs: &[&str]) -> ImageSpec {
         let (directory, real) = path.rsplit_once('/').unwrap_or(("", path));
         let stub = ElfStub::library(self.board, soname).needs(needs.iter().copied());
@@ -115,7 +107,6 @@ impl ImageSpec {
     }
 
     /// Adds a library with its linker name too: `libz.so -> libz.so.1 -> libz.so.1.2.11`.
-    #[must_use]
     pub fn library_with_linker_name(self, path: &str, soname: &str, needs: &[&str]) -> ImageSpec {
         let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
         let stem = soname.split_once(".so").map_or(soname, |(stem, _)| stem);

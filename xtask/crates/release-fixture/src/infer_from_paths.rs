@@ -14,7 +14,6 @@ const EMPTY_DIRECTORIES: [&str; 4] =
 /// Files in `bin`, `sbin` and a `systemd` directory are programs; files further below a `systemd` directory are units.
 /// Libraries are chains of symlinks: `libz.so -> libz.so.1 -> libz.so.1.2.8`, `libc.so.6 -> libc-2.21.so`. The directories
 /// that systemd ships empty are directories. A path that the image has already is unchanged.
-#[must_use]
 pub fn with_inferred_files(
     mut image: ImageSpec,
     paths: &[&str],

@@ -90,7 +90,6 @@ fn parse_library_name(name: &str) -> Option<(&str, &str)> {
 impl ImageSpec {
     /// Adds the database of the packages that own the image's programs, libraries and units, inferred from their
     /// names. The published list of packages has the same packages.
-    #[must_use]
     pub fn with_package_database(self) -> ImageSpec {
         let line = |path: &UsrPath| match &self.files[path] {
             NodeSpec::Link(target) => format!("/usr/{path} -> {target}\n"),

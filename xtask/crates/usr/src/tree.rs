@@ -218,14 +218,12 @@ impl UsrTree {
     }
 
     /// The tree with a reader for the files that were not read yet.
-    #[must_use]
     pub fn with_reader(mut self, reader: Arc<dyn FileInfoReader>) -> UsrTree {
         self.reader = Some(reader);
         self
     }
 
     /// The tree with the infos read so far, without its reader: the reader's files are closed.
-    #[must_use]
     pub fn without_reader(mut self) -> UsrTree {
         self.reader = None;
         self

@@ -54,7 +54,6 @@ impl EditPlan {
     }
 
     /// The inverse plan.
-    #[must_use]
     pub fn reversed(&self) -> EditPlan {
         let back = |edit: &FileEdit| FileEdit {
             path: edit.path.clone(),
