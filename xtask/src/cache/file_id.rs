@@ -9,14 +9,12 @@ use coreos_types::{Result, ResultExt};
 /// Granularity of file timestamps: two writes within it may have equal times.
 const TIMESTAMP_GRANULARITY: Duration = Duration::from_millis(20);
 
-/// Device, inode, size, and the times of the last change of content and of inode, in nanoseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The identity of a file's content.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FileId {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: i128,
-    changed: i128,
+    /// Device, inode, size, and the times of the last change of content and of inode, in nanoseconds.
+    pub(super) line: String,
+    last_change: i128,
 }
 
 impl FileId {
@@ -24,23 +22,15 @@ impl FileId {
     pub(super) fn from_file(file: &File) -> Result<FileId> {
         let found = file.metadata().with_context(|| "cannot examine the image")?;
         let nanos = |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
-        Ok(FileId {
-            device: found.dev(),
-            inode: found.ino(),
-            size: found.size(),
-            modified: nanos(found.mtime(), found.mtime_nsec()),
-            changed: nanos(found.ctime(), found.ctime_nsec()),
-        })
+        let modified = nanos(found.mtime(), found.mtime_nsec());
+        let changed = nanos(found.ctime(), found.ctime_nsec());
+        let line = format!("{} {} {} {modified} {changed}", found.dev(), found.ino(), found.size());
+        Ok(FileId { line, last_change: changed.max(modified) })
     }
 
     /// Whether the last change is so recent that a later one could have the same time (git's "racily clean").
     pub(super) fn is_racy(&self, now: SystemTime) -> bool {
         let now = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_nanos() as i128);
-        self.changed.max(self.modified) + TIMESTAMP_GRANULARITY.as_nanos() as i128 > now
-    }
-
-    /// The values as one line; two lines are equal only if all values are.
-    pub(super) fn line(&self) -> String {
-        format!("{} {} {} {} {}", self.device, self.inode, self.size, self.modified, self.changed)
+        self.last_change + TIMESTAMP_GRANULARITY.as_nanos() as i128 > now
     }
 }

@@ -55,8 +55,7 @@ impl ImageHandle {
     /// Opens and verifies an image: with its cached tree if that is still valid, else by its bytes.
     pub(super) fn open(store: &ImageStore, file: ImageFile) -> Result<ImageHandle> {
         let opened = file.open()?;
-        let id = FileId::from_file(&opened)?;
-        let key = store.cache_inputs(id, file.signature.as_deref());
+        let key = store.cache_inputs(FileId::from_file(&opened)?, file.signature.as_deref());
         let reverify = |digest, hashes: &[_]| store.reverify_cached(&file, digest, hashes);
         let why_not = match tree_cache::load_and_verify(&store.cache, &file.path, &key, reverify) {
             Ok((cached, signer)) => match signer? {
@@ -74,7 +73,7 @@ impl ImageHandle {
         store.term.detail("cache", format!("{}: {why_not}, so the whole image is read", file.source));
         let verified = store.verify(&file, &opened)?;
         // A file that changes meanwhile, or changed a moment ago, may have the same metadata with other content.
-        let is_stable = FileId::from_file(&opened)? == id && !id.is_racy(SystemTime::now());
+        let is_stable = FileId::from_file(&opened)? == key.stamp && !key.stamp.is_racy(SystemTime::now());
         ImageHandle::from_verified(store, file, verified, is_stable.then_some(key))
     }
 

@@ -92,9 +92,10 @@ impl ImageStore {
         let Some((bytes, signer)) = self.fetch_signed(url, Client::get_bytes)? else { return Ok(None) };
         let text = String::from_utf8_lossy(&bytes);
         let key = format!("{}_VERSION_ID=", vendor.variable_prefix);
-        let value = text.lines().find_map(|line| line.strip_prefix(&key));
-        let value =
-            value.ok_or_else(|| Error::failed(format!("{url} has no line that starts with {key}")))?;
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(&key))
+            .ok_or_else(|| Error::failed(format!("{url} has no line that starts with {key}")))?;
         let release = value.trim_matches('"').parse().with_context(|| format!("cannot use {url}"))?;
         Ok(Some((release, signer)))
     }
@@ -121,13 +122,16 @@ impl ImageStore {
             }
         }
         let first = urls.first().map(String::as_str).unwrap_or_default();
-        let mut error = refused.unwrap_or_else(|| self.client.offline_error(first));
-        if let Some(cached) = images.iter().find(|cached| cached.origins.is_empty()) {
-            let path = origins_path(&cached.image);
-            error = error
-                .with_cause(format!("an image is cached, and {} does not name its origin", path.display()));
-        }
-        Err(error)
+        Err(refused.unwrap_or_else(|| {
+            let unknown = images.iter().find(|cached| cached.origins.is_empty());
+            unknown.iter().fold(self.client.offline_error(first), |error, cached| {
+                let path = origins_path(&cached.image);
+                error.with_cause(format!(
+                    "an image is cached, and {} does not name its origin",
+                    path.display()
+                ))
+            })
+        }))
     }
 
     /// Opens the image at one URL: a cached one with this origin, else the one on the server.
@@ -152,12 +156,10 @@ impl ImageStore {
             return Ok(Some(image));
         }
         let signature = self.client.get_bytes(&format!("{url}.sig"), MAX_SIGNATURE_LEN);
-        let other = images.iter().find_map(|cached| cached.origins.last());
-        let signature = signature.map_err(|error| match other {
-            Some(other) => {
-                error.with_cause(format!("the cache has the image from {other}: --offline uses it"))
-            }
-            None => error,
+        let signature = signature.map_err(|error| {
+            let other = images.iter().find_map(|cached| cached.origins.last());
+            let cause = |other| format!("the cache has the image from {other}: --offline uses it");
+            other.map(cause).into_iter().fold(error, Error::with_cause)
         })?;
         let Some(signature) = signature else {
             // A missing release has no signature either; an image without one is refused.

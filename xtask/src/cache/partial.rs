@@ -22,7 +22,7 @@ pub(super) struct PartialDownload {
     path: PathBuf,
     /// Path of the file with the total length and the validator of the image.
     state: PathBuf,
-    _lock: Option<File>,
+    _lock: File,
     /// On a file system without locks: the files of this process, which no other process resumes.
     _own: Vec<TempPath>,
 }
@@ -55,7 +55,7 @@ impl PartialDownload {
             true => Vec::new(),
             false => vec![TempPath::register(&path), TempPath::register(&state)],
         };
-        Ok(PartialDownload { path, state, _lock: is_locked.then_some(lock), _own: own })
+        Ok(PartialDownload { path, state, _lock: lock, _own: own })
     }
 
     /// Opens the partial file, and returns where the download can be resumed, if it can.

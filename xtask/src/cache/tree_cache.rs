@@ -101,7 +101,7 @@ impl CacheInputs {
     fn lines(&self) -> [String; 3] {
         let signature = self.signature.map_or_else(|| "none".to_owned(), |digest| digest.hex());
         [
-            format!("stamp {}", self.stamp.line()),
+            format!("stamp {}", self.stamp.line),
             format!("signature {signature}"),
             format!("certificates {}", self.certificates.hex()),
         ]

@@ -36,21 +36,18 @@ impl CaBundle {
     }
 
     fn read(&self) -> Result<Vec<Certificate<'static>>> {
-        let mut certificates = Vec::new();
-        if let Some(file) = &self.file {
-            certificates.extend(read_file(Path::new(file))?);
-        }
+        let mut certificates = match &self.file {
+            Some(file) => read_file(Path::new(file))?,
+            None if self.dir.is_none() => read_file(&find_system_bundle()?)?,
+            None => Vec::new(),
+        };
         if let Some(dirs) = &self.dir {
-            let from_dirs: Vec<_> = env::split_paths(dirs).flat_map(|dir| read_dir(&dir)).collect();
-            if from_dirs.is_empty() && certificates.is_empty() {
+            certificates.extend(env::split_paths(dirs).flat_map(|dir| read_dir(&dir)));
+            if certificates.is_empty() {
                 let dirs = Path::new(dirs).display();
                 return Err(Error::failed(format!("no certificate in PEM form in SSL_CERT_DIR={dirs}"))
                     .with_hint("set SSL_CERT_DIR to a directory of PEM files, or unset it"));
             }
-            certificates.extend(from_dirs);
-        }
-        if self.file.is_none() && self.dir.is_none() {
-            certificates = read_file(&find_system_bundle()?)?;
         }
         Ok(certificates)
     }

@@ -21,11 +21,7 @@ pub(super) fn open_release_images(
 ) -> Result<ImageSet> {
     let release = match &expected.release {
         Some(release) => release.clone(),
-        None => fetch_latest_of_board(
-            &store,
-            locations,
-            expected.boards.first().copied().unwrap_or(Board::Amd64),
-        )?,
+        None => fetch_latest(&store, locations, &expected.boards)?,
     };
     let search = Search { store: &store, locations, expected, release: &release };
     let boards = &search.expected.boards;
@@ -43,13 +39,10 @@ pub(super) fn open_release_images(
     Ok(ImageSet { release, channel, store, opened })
 }
 
-/// Reads the newest release of a channel from its `current` directory. The image is then downloaded from the release's
-/// own directory.
-fn fetch_latest_of_board(
-    store: &ImageStore,
-    locations: &ReleaseLocations<'_>,
-    board: Board,
-) -> Result<Release> {
+/// Reads the newest release of a channel from the `current` directory of the first board. The image is then downloaded
+/// from the release's own directory.
+fn fetch_latest(store: &ImageStore, locations: &ReleaseLocations<'_>, boards: &[Board]) -> Result<Release> {
+    let board = boards.first().copied().unwrap_or(Board::Amd64);
     let (release, _) = store.fetch_latest_release(&locations.latest_release_url(board)?, locations.vendor)?;
     store.term.stage("latest", &release);
     Ok(release)
@@ -57,8 +50,8 @@ fn fetch_latest_of_board(
 
 /// The newest release of the channel of a run.
 pub(crate) fn fetch_latest_release(context: &Context<'_>, args: &ImageArgs) -> Result<Release> {
-    let board = context.boards(args)?.first().copied().unwrap_or(Board::Amd64);
-    fetch_latest_of_board(&open_store(context, args)?, &ReleaseLocations::new(context, args)?, board)
+    let boards = context.boards(args)?;
+    fetch_latest(&open_store(context, args)?, &ReleaseLocations::new(context, args)?, &boards)
 }
 
 /// The search for the images of one release.

@@ -4,7 +4,7 @@ mod layout;
 mod manifests;
 pub mod transaction;
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use self::transaction::TreeLock;
@@ -65,7 +65,7 @@ impl Repo {
     /// A file cannot be read, or an entry of a manifest directory is not a manifest.
     pub fn recover_and_read(&self) -> Result<LoadedRepo> {
         let recovered = transaction::recover(&self.root)?;
-        let _lock = TreeLock::shared_best_effort(&self.root)?;
+        let _lock = TreeLock::acquire_best_effort(&self.root, File::try_lock_shared)?;
         let mut read = manifests::read(&self.root)?;
         read.warnings.splice(0..0, recovered);
         Ok(read)

@@ -14,26 +14,16 @@ use coreos_types::{Error, Result, ResultExt};
 /// Longest wait for another run, which holds the lock only while it writes a few small files.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The lock, released on drop. Best effort: see [`TreeLock::acquire_best_effort`].
+/// The lock, released on drop.
 #[derive(Debug)]
 pub(crate) struct TreeLock {
     _root: File,
 }
 
 impl TreeLock {
-    /// Locks the tree for reading: waits for a writer, and keeps writers out.
-    pub(crate) fn shared_best_effort(root: &Path) -> Result<TreeLock> {
-        TreeLock::acquire_best_effort(root, File::try_lock_shared)
-    }
-
-    /// Locks the tree for writing: waits for readers and writers, and keeps both out.
-    pub(crate) fn exclusive_best_effort(root: &Path) -> Result<TreeLock> {
-        TreeLock::acquire_best_effort(root, File::try_lock)
-    }
-
-    /// Waits for the lock. Continues without it where the file system has none, or another user holds it who is not
-    /// trusted.
-    fn acquire_best_effort(
+    /// Waits for the lock: with [`File::try_lock_shared`] for reading, with [`File::try_lock`] for writing. Continues
+    /// without it where the file system has none, or another user holds it who is not trusted.
+    pub(crate) fn acquire_best_effort(
         root: &Path,
         attempt: fn(&File) -> std::result::Result<(), TryLockError>,
     ) -> Result<TreeLock> {

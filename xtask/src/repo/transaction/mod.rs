@@ -11,6 +11,7 @@ mod lock;
 mod staging;
 mod targets;
 
+use std::fs::File;
 use std::path::Path;
 
 use self::disk::Disk;
@@ -56,7 +57,7 @@ fn apply_on(disk: &Disk, root: &Path, plan: &EditPlan) -> Result<()> {
     if plan.is_empty() {
         return Ok(());
     }
-    let _lock = TreeLock::exclusive_best_effort(root)?;
+    let _lock = TreeLock::acquire_best_effort(root, File::try_lock)?;
     signals::with_signals_deferred(|| {
         let staging = Staging::new(disk, root);
         recover_locked(&staging)?;
@@ -104,7 +105,7 @@ fn recover_on(disk: &Disk, root: &Path) -> Result<Option<String>> {
     if !staging.exists()? {
         return Ok(None);
     }
-    let _lock = TreeLock::exclusive_best_effort(root)?;
+    let _lock = TreeLock::acquire_best_effort(root, File::try_lock)?;
     signals::with_signals_deferred(|| recover_locked(&staging))
 }
 
