@@ -14,7 +14,6 @@ mod targets;
 use std::fs::File;
 use std::path::Path;
 
-use self::disk::Disk;
 pub(crate) use self::lock::TreeLock;
 use self::staging::Staging;
 use super::Repo;
@@ -29,40 +28,15 @@ use manifest::plan::edit_plan::EditPlan;
 /// has changed then. If the rollback failed too, the message says so, and the next command that reads the tree
 /// completes it.
 pub fn apply(tree: &Repo, plan: &EditPlan) -> Result<()> {
-    apply_on(&Disk::default(), tree.root(), plan)
-}
-
-/// Makes the checks of [`apply`] without writing anything.
-///
-/// # Errors
-/// Those of [`apply`] that can be detected before a write.
-pub fn preflight(tree: &Repo, plan: &EditPlan) -> Result<()> {
     if plan.is_empty() {
         return Ok(());
     }
-    Staging::new(&Disk::default(), tree.root()).ensure_no_foreign_files()?;
-    targets::check_and_collect(tree.root(), plan).map(drop)
-}
-
-/// Completes the transaction of a run that was killed, and returns a message about the result; `None` if there was
-/// none. [`Repo::recover_and_read`] starts with this.
-///
-/// # Errors
-/// A file has changed since, the journal is not trusted, or a disk operation failed.
-pub(crate) fn recover(root: &Path) -> Result<Option<String>> {
-    recover_on(&Disk::default(), root)
-}
-
-fn apply_on(disk: &Disk, root: &Path, plan: &EditPlan) -> Result<()> {
-    if plan.is_empty() {
-        return Ok(());
-    }
-    let _lock = TreeLock::acquire_best_effort(root, File::try_lock)?;
+    let _lock = TreeLock::acquire_best_effort(tree.root(), File::try_lock)?;
     signals::with_signals_deferred(|| {
-        let staging = Staging::new(disk, root);
+        let staging = Staging::new(tree.root());
         recover_locked(&staging)?;
         staging.ensure_no_foreign_files()?;
-        let targets = targets::check_and_collect(root, plan)?;
+        let targets = targets::check_and_collect(tree.root(), plan)?;
         let write = || {
             let journal = staging.stage_all(&targets)?;
             staging.commit_journal("forward")?;
@@ -77,6 +51,32 @@ fn apply_on(disk: &Disk, root: &Path, plan: &EditPlan) -> Result<()> {
             Err(error) => Err(rollback(&staging, error)),
         }
     })
+}
+
+/// Makes the checks of [`apply`] without writing anything.
+///
+/// # Errors
+/// Those of [`apply`] that can be detected before a write.
+pub fn preflight(tree: &Repo, plan: &EditPlan) -> Result<()> {
+    if plan.is_empty() {
+        return Ok(());
+    }
+    Staging::new(tree.root()).ensure_no_foreign_files()?;
+    targets::check_and_collect(tree.root(), plan).map(drop)
+}
+
+/// Completes the transaction of a run that was killed, and returns a message about the result; `None` if there was
+/// none. [`Repo::recover_and_read`] starts with this.
+///
+/// # Errors
+/// A file has changed since, the journal is not trusted, or a disk operation failed.
+pub(crate) fn recover(root: &Path) -> Result<Option<String>> {
+    let staging = Staging::new(root);
+    if !staging.exists()? {
+        return Ok(None);
+    }
+    let _lock = TreeLock::acquire_best_effort(root, File::try_lock)?;
+    signals::with_signals_deferred(|| recover_locked(&staging))
 }
 
 /// Undoes the replacements made before `error`, and adds the outcome to the error.
@@ -98,15 +98,6 @@ fn rollback(staging: &Staging, error: Error) -> Error {
             .with_cause(format!("undoing the change failed too: {second}"))
             .with_cause("the next command that reads the tree finishes it"),
     }
-}
-
-fn recover_on(disk: &Disk, root: &Path) -> Result<Option<String>> {
-    let staging = Staging::new(disk, root);
-    if !staging.exists()? {
-        return Ok(None);
-    }
-    let _lock = TreeLock::acquire_best_effort(root, File::try_lock)?;
-    signals::with_signals_deferred(|| recover_locked(&staging))
 }
 
 /// Replays the journal and removes the staging directory; the caller holds the lock.

@@ -9,7 +9,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use super::disk::Disk;
+use super::disk;
 use super::journal::{Entry, Journal, is_staging_name, sha256_hex, staged_name};
 use super::targets::Target;
 use crate::bounded_file;
@@ -26,17 +26,15 @@ const MAX_JOURNAL_LEN: u64 = 1 << 20;
 
 /// The staging directory of a tree, which may not exist.
 pub(super) struct Staging<'a> {
-    disk: &'a Disk,
     root: &'a Path,
     dir: PathBuf,
 }
 
 impl<'a> Staging<'a> {
-    pub(super) fn new(disk: &'a Disk, root: &'a Path) -> Staging<'a> {
-        Staging { disk, root, dir: root.join(STAGING_DIR) }
+    pub(super) fn new(root: &'a Path) -> Staging<'a> {
+        Staging { root, dir: root.join(STAGING_DIR) }
     }
 
-    /// Whether the directory exists.
     pub(super) fn exists(&self) -> Result<bool> {
         match fs::symlink_metadata(&self.dir) {
             Ok(found) if found.is_dir() => Ok(true),
@@ -49,15 +47,15 @@ impl<'a> Staging<'a> {
 
     /// Writes the new and the old content of every file, and both journals; the files of the tree are not changed yet.
     pub(super) fn stage_all(&self, targets: &[Target<'_>]) -> Result<Journal> {
-        self.disk.create_dir(&self.dir)?;
+        disk::create_dir(&self.dir)?;
         // Hides the directory from `git status`, whatever the tree's own rules are.
-        self.disk.write_new(&self.dir.join(".gitignore"), b"*\n", None)?;
+        disk::write_new(&self.dir.join(".gitignore"), b"*\n", None)?;
         for (index, target) in targets.iter().enumerate() {
             for (side, bytes) in [("new", &target.edit.after), ("old", &target.edit.before)] {
                 let path = self.dir.join(staged_name(side, index));
                 match target.hard_link_of {
-                    Some(first) => self.disk.hard_link(&self.dir.join(staged_name(side, first)), &path)?,
-                    None => self.disk.write_new(&path, bytes, Some(&target.metadata))?,
+                    Some(first) => disk::hard_link(&self.dir.join(staged_name(side, first)), &path)?,
+                    None => disk::write_new(&path, bytes, Some(&target.metadata))?,
                 }
             }
         }
@@ -68,17 +66,17 @@ impl<'a> Staging<'a> {
             path: target.path.clone(),
         };
         let journal = Journal { entries: targets.iter().enumerate().map(entry).collect() };
-        self.disk.write_new(&self.dir.join("forward"), journal.to_text().as_bytes(), None)?;
-        self.disk.write_new(&self.dir.join("back"), journal.reversed().to_text().as_bytes(), None)?;
-        self.disk.sync_dir(&self.dir)?;
-        self.disk.sync_dir(self.root)?;
+        disk::write_new(&self.dir.join("forward"), journal.to_text().as_bytes(), None)?;
+        disk::write_new(&self.dir.join("back"), journal.reversed().to_text().as_bytes(), None)?;
+        disk::sync_dir(&self.dir)?;
+        disk::sync_dir(self.root)?;
         Ok(journal)
     }
 
     /// Commits the run: renames `forward` or `back` to `journal`, which may exist.
     pub(super) fn commit_journal(&self, journal_file: &str) -> Result<()> {
-        self.disk.rename(&self.dir.join(journal_file), &self.dir.join("journal"))?;
-        self.disk.sync_dir(&self.dir)
+        disk::rename(&self.dir.join(journal_file), &self.dir.join("journal"))?;
+        disk::sync_dir(&self.dir)
     }
 
     /// Reads the journal of a committed run of this or another process; `None` if there is none.
@@ -137,11 +135,11 @@ impl<'a> Staging<'a> {
         for (entry, is_replaced) in journal.entries.iter().zip(replaced) {
             let path = self.root.join(&entry.path);
             if !is_replaced {
-                self.disk.rename(&self.dir.join(&entry.staged), &path)?;
+                disk::rename(&self.dir.join(&entry.staged), &path)?;
             }
             directories.extend(path.parent().map(Path::to_owned));
         }
-        directories.iter().try_for_each(|directory| self.disk.sync_dir(directory))
+        directories.iter().try_for_each(|directory| disk::sync_dir(directory))
     }
 
     /// Whether a file has its new content.
@@ -181,11 +179,11 @@ impl<'a> Staging<'a> {
     /// Removes the files of this program, the journal first: without it the others have no effect. If there are other
     /// files, keeps the directory and returns the first of them.
     pub(super) fn clean_up(&self) -> Result<Option<PathBuf>> {
-        self.disk.remove_file_if_exists(&self.dir.join("journal"))?;
+        disk::remove_file_if_exists(&self.dir.join("journal"))?;
         let (ours, foreign) = self.own_and_foreign_entries()?;
-        ours.iter().try_for_each(|path| self.disk.remove_file_if_exists(path))?;
+        ours.iter().try_for_each(|path| disk::remove_file_if_exists(path))?;
         match foreign {
-            None => self.disk.remove_dir(&self.dir).map(|()| None),
+            None => disk::remove_dir(&self.dir).map(|()| None),
             foreign => Ok(foreign),
         }
     }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -23,8 +23,24 @@ pub(super) struct FailPoint {
     calls: Cell<usize>,
 }
 
+thread_local! {
+    static FAIL_POINT: RefCell<FailPoint> = RefCell::default();
+}
+
 impl FailPoint {
-    pub(super) fn syscall(&self) -> io::Result<()> {
+    /// Runs `work` with failing calls on this thread; returns its result and the number of calls.
+    fn run<T>(self, work: impl FnOnce() -> T) -> (T, usize) {
+        FAIL_POINT.set(self);
+        let done = work();
+        (done, FAIL_POINT.take().calls.get())
+    }
+
+    /// Counts a call, and fails if it is one of those that fail.
+    pub(super) fn check() -> io::Result<()> {
+        FAIL_POINT.with_borrow(FailPoint::count)
+    }
+
+    fn count(&self) -> io::Result<()> {
         let call = self.calls.get() + 1;
         self.calls.set(call);
         if self.at.contains(&call) || self.dead_from.is_some_and(|from| call >= from) {
@@ -77,9 +93,7 @@ impl Fixture {
     }
 
     fn apply(&self, fail_point: FailPoint) -> (Result<()>, usize) {
-        let disk = Disk { fail_point: Some(fail_point) };
-        let done = apply_on(&disk, self.root(), &self.plan);
-        (done, disk.fail_point.map_or(0, |fail_point| fail_point.calls.get()))
+        fail_point.run(|| apply(&tree(self.root()), &self.plan))
     }
 
     /// Every file below the root except the staging directory.
@@ -110,7 +124,7 @@ impl Fixture {
     }
 
     fn recover(&self) -> Result<Option<String>> {
-        recover_on(&Disk::default(), self.root())
+        recover(self.root())
     }
 }
 
@@ -219,9 +233,8 @@ fn killed_recovery_is_completed_by_the_next_run() {
         let (_, calls) = Fixture::new().apply(FailPoint::default());
         // The six renames precede three syncs and the removal of ten names.
         let _dead = fixture.apply(FailPoint { dead_from: Some(calls - 15), ..FailPoint::default() });
-        let disk =
-            Disk { fail_point: Some(FailPoint { dead_from: Some(dead_from), ..FailPoint::default() }) };
-        let _dead_too = recover_on(&disk, fixture.root());
+        let dead = FailPoint { dead_from: Some(dead_from), ..FailPoint::default() };
+        let _dead_too = dead.run(|| recover(fixture.root()));
         fixture.recover().unwrap();
         assert!(fixture.is_before() || fixture.is_after(), "call {dead_from}");
         assert!(!fixture.has_staging(), "call {dead_from}");
@@ -322,8 +335,8 @@ fn concurrent_runs_are_serialized() {
                 .collect(),
         };
         let (mine, theirs) = std::thread::scope(|scope| {
-            let mine = scope.spawn(|| apply_on(&Disk::default(), root, &fixture.plan));
-            let theirs = scope.spawn(|| apply_on(&Disk::default(), root, &other));
+            let mine = scope.spawn(|| apply(&tree(root), &fixture.plan));
+            let theirs = scope.spawn(|| apply(&tree(root), &other));
             (mine.join().unwrap(), theirs.join().unwrap())
         });
         assert_eq!(mine.is_ok(), theirs.is_err());
