@@ -39,4 +39,4 @@ mod tree_cache;
 pub use dir::Cache;
 pub use image_handle::{ImageCheck, ImageHandle, ImageProvenance};
 pub use image_store::ImageStore;
-pub use open_image::ReleaseRequest;
+pub use release_cache::ReleaseCache;

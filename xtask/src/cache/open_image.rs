@@ -12,20 +12,7 @@ use super::sig_file;
 use crate::http::{Client, MAX_IMAGE_LEN, MAX_SIGNATURE_LEN};
 use crate::release_url::ReleaseUrl;
 use crate::terminal::Progress;
-use coreos_types::{Board, Error, ErrorExt, Release, Result, ResultExt, Signer, Vendor};
-
-/// The image to open, with the directories that may have it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReleaseRequest {
-    /// Vendor.
-    pub vendor: &'static Vendor,
-    /// Board.
-    pub board: Board,
-    /// Release number.
-    pub release: Release,
-    /// Directories in the order in which they are tried.
-    pub candidates: Vec<ReleaseUrl>,
-}
+use coreos_types::{Error, ErrorExt, Release, Result, ResultExt, Signer, Vendor};
 
 impl ImageStore {
     /// Opens and verifies a local PXE image. Its signature is `signature`, else the file with `.sig` appended; with
@@ -50,21 +37,20 @@ impl ImageStore {
         ImageHandle::open(self, ImageFile { path, source: image.display().to_string(), signature })
     }
 
-    /// Opens the image of a release from the first directory that has it; `None` if none has. The origin is the URL
+    /// Opens the image of a release from the first of `urls` that has it; `None` if none has. The origin is the URL
     /// that served the image. A cached image is used for the URLs in its list of origins, and under `--offline` for
     /// any.
     pub fn open_release(
         &self,
-        request: &ReleaseRequest,
+        cache: &ReleaseCache,
+        urls: &[String],
         check: ImageCheck<'_>,
     ) -> Result<Option<ImageHandle>> {
-        let cache = ReleaseCache::new(&self.cache, request.vendor, request.board, &request.release)?;
-        let urls = request.candidates.iter().map(ReleaseUrl::image_url);
         if self.client.is_offline() {
-            return self.open_offline(&cache, &urls.collect::<Vec<_>>(), check).map(Some);
+            return self.open_offline(cache, urls, check).map(Some);
         }
         for url in urls {
-            if let Some(image) = self.open_url(&cache, &url, check)? {
+            if let Some(image) = self.open_url(cache, url, check)? {
                 return Ok(Some(image));
             }
         }

@@ -20,7 +20,7 @@ const MAX_ORIGINS: u64 = 64 << 10;
 
 /// The directory, created with its first image. Reading needs no lock: an image appears with one rename, after the
 /// files next to it.
-pub(super) struct ReleaseCache {
+pub struct ReleaseCache {
     pub(super) directory: PathBuf,
     /// The name of the image's file.
     pub(super) image: &'static str,
@@ -42,12 +42,8 @@ impl CachedImage {
 }
 
 impl ReleaseCache {
-    pub(super) fn new(
-        cache: &Cache,
-        vendor: &Vendor,
-        board: Board,
-        release: &Release,
-    ) -> Result<ReleaseCache> {
+    /// The directory of a release in `cache`.
+    pub fn new(cache: &Cache, vendor: &Vendor, board: Board, release: &Release) -> Result<ReleaseCache> {
         let below: PathBuf = ["releases", vendor.id, board.id(), release.as_str()].iter().collect();
         Ok(ReleaseCache { directory: cache.private_path(below)?, image: vendor.pxe_image })
     }

@@ -204,7 +204,7 @@ impl Client {
             absolute_form: forwarded.as_ref().map(|_| url.origin()),
         };
         let connector = DefaultConnector::new().chain(adapter);
-        let agent = Agent::with_parts(config.build(), connector, PublicHostResolver::new(public_host));
+        let agent = Agent::with_parts(config.build(), connector, PublicHostResolver { public_host });
         let target = format!("{}{}", forwarded.clone().unwrap_or_else(|| url.origin()), url.path_and_query());
         let mut request = agent.get(target);
         if forwarded.is_some() {

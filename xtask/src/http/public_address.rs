@@ -10,11 +10,10 @@ use ureq::unversioned::transport::NextTimeout;
 
 /// Resolves names. A host that must be public is refused if it has another address. The checked addresses are those of
 /// the connection, which prevents DNS rebinding.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct PublicHostResolver {
-    inner: DefaultResolver,
     /// The host that must be public; proxies are not checked.
-    public_host: Option<String>,
+    pub(super) public_host: Option<String>,
 }
 
 /// Why a host has no usable address.
@@ -37,12 +36,6 @@ impl fmt::Display for ResolveError {
 
 impl std::error::Error for ResolveError {}
 
-impl PublicHostResolver {
-    pub(super) fn new(public_host: Option<String>) -> PublicHostResolver {
-        PublicHostResolver { inner: DefaultResolver::default(), public_host }
-    }
-}
-
 impl Resolver for PublicHostResolver {
     fn resolve(
         &self,
@@ -50,10 +43,11 @@ impl Resolver for PublicHostResolver {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let found = self.inner.resolve(uri, config, timeout).map_err(|error| match error {
-            ureq::Error::Io(error) => ureq::Error::Other(Box::new(ResolveError::Lookup(error))),
-            other => other,
-        })?;
+        let found =
+            DefaultResolver::default().resolve(uri, config, timeout).map_err(|error| match error {
+                ureq::Error::Io(error) => ureq::Error::Other(Box::new(ResolveError::Lookup(error))),
+                other => other,
+            })?;
         let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         if self.public_host.as_deref() == Some(host)
             && let Some(address) = found.iter().map(|found| found.ip()).find(|ip| !is_public(*ip))
@@ -169,7 +163,8 @@ mod tests {
     fn name_with_private_address_is_refused() {
         let uri: Uri = "http://localhost:1/".parse().unwrap();
         let resolve = |host: Option<&str>| {
-            let resolver = PublicHostResolver::new(host.map(str::to_owned));
+            let public_host = host.map(str::to_owned);
+            let resolver = PublicHostResolver { public_host };
             resolver.resolve(&uri, &Config::default(), NextTimeout::default())
         };
         assert!(resolve(None).is_ok() && resolve(Some("proxied.example")).is_ok());

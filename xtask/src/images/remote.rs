@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::expected_identity::ExpectedImage;
 use super::locations::{ReleaseLocations, open_store};
 use super::{BoardImage, ImageSet, map_parallel};
-use crate::cache::{ImageHandle, ImageStore, ReleaseRequest};
+use crate::cache::{ImageHandle, ImageStore, ReleaseCache};
 use crate::cli::ImageArgs;
 use crate::context::Context;
 use crate::release_url::ReleaseUrl;
@@ -67,19 +67,17 @@ impl Search<'_> {
     fn open_board_image(&self, board: Board, channel: Option<Channel>) -> Result<BoardImage> {
         let Search { store, locations, release, .. } = *self;
         let candidates = locations.candidates(board, release, channel)?;
-        let request =
-            ReleaseRequest { vendor: locations.vendor, board, release: release.clone(), candidates };
+        let urls: Vec<String> = candidates.iter().map(ReleaseUrl::image_url).collect();
+        let cache = ReleaseCache::new(&store.cache, locations.vendor, board, release)?;
         let expected =
             ExpectedImage { release: Some(release.clone()), boards: vec![board], ..self.expected.clone() };
         let identity = Cell::new(None);
         let check = |image: &ImageHandle| expected.check(image).map(|found| identity.set(Some(found)));
-        let found = store.open_release(&request, &check)?;
+        let found = store.open_release(&cache, &urls, &check)?;
         let Some((image, (_, _, identity))) = found.zip(identity.take()) else {
-            let urls: Vec<String> = request.candidates.iter().map(ReleaseUrl::image_url).collect();
             return Err(locations.not_found_error(("image", &urls), release, board, &self.expected.boards));
         };
-        let (first, release_url) =
-            (&request.candidates[0], ReleaseUrl::from_image_url(&image.provenance().source)?);
+        let (first, release_url) = (&candidates[0], ReleaseUrl::from_image_url(&image.provenance().source)?);
         if release_url != *first && store.client.is_offline() {
             locations.check_channel(release, &release_url)?;
             store.term.stage("cached", format!("{release} from {release_url}"));

@@ -57,15 +57,18 @@ fn refusal_message(image: Result<ImageHandle>) -> String {
 fn release_is_downloaded_once() {
     let site = CacheSite::new();
     let store = site.store();
-    let first = store.open_release(&site.request(), &accept_any).unwrap().unwrap();
+    let first = store.open_release(&site.release_cache(), &site.urls(), &accept_any).unwrap().unwrap();
     assert_eq!(first.provenance().signer.as_ref().unwrap().primary, site.certificate.fingerprint());
     assert_eq!(first.tree().known_file_info("bin/bash"), None);
     assert!(matches!(first.tree().read_file_info("bin/bash"), Some(FileInfo::Elf(_))));
     let (origin, tree) = first.store_tree().unwrap();
     let requests = site.server.requests().len();
 
-    let second =
-        site.store_with(true, "key.asc").open_release(&site.request(), &accept_any).unwrap().unwrap();
+    let second = site
+        .store_with(true, "key.asc")
+        .open_release(&site.release_cache(), &site.urls(), &accept_any)
+        .unwrap()
+        .unwrap();
     assert_eq!((second.provenance(), second.tree()), (&origin, &tree));
     assert_eq!(site.server.requests().len(), requests);
     for path in [site.cache(), site.release_path()] {
@@ -186,14 +189,14 @@ fn interrupted_download_resumes_in_the_next_run() {
     let store = site.store();
     site.server.misbehave(IMAGE, 1, Misbehavior::CutAfter(5000));
     site.server.misbehave(IMAGE, 3, Misbehavior::Status(503, None));
-    let error = store.open_release(&site.request(), &accept_any).map(|_| ()).unwrap_err();
+    let error = store.open_release(&site.release_cache(), &site.urls(), &accept_any).map(|_| ()).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Failed, "{error}");
     assert!(error.to_string().contains("503"), "{error}");
     assert!(!has_image(&site), "{:?}", files(&site.release_path()));
     assert!(files(&site.release_path()).iter().any(|name| name.ends_with(".cpio.gz.partial")));
 
     let before = site.server.requests().len();
-    store.open_release(&site.request(), &accept_any).unwrap().unwrap();
+    store.open_release(&site.release_cache(), &site.urls(), &accept_any).unwrap().unwrap();
     let requests = site.server.requests();
     let resumed = requests[before..].iter().find(|request| request.path == IMAGE).unwrap();
     assert_eq!(resumed.range_from(), Some(5000), "{resumed:?}");
@@ -207,13 +210,13 @@ fn resumed_bad_signature_restarts_once() {
     let store = site.store();
     site.server.misbehave(IMAGE, 1, Misbehavior::CutAfter(5000));
     site.server.misbehave(IMAGE, 3, Misbehavior::Status(503, None));
-    assert!(store.open_release(&site.request(), &accept_any).is_err());
+    assert!(store.open_release(&site.release_cache(), &site.urls(), &accept_any).is_err());
     let partial = site.release_path().join("coreos_production_pxe_image.cpio.gz.partial");
     let mut bytes = fs::read(&partial).unwrap();
     bytes[100] ^= 1;
     fs::write(&partial, bytes).unwrap();
     let before = site.downloads();
-    assert!(store.open_release(&site.request(), &accept_any).unwrap().is_some());
+    assert!(store.open_release(&site.release_cache(), &site.urls(), &accept_any).unwrap().is_some());
     assert_eq!(site.downloads() - before, 2);
 }
 
@@ -228,7 +231,9 @@ fn image_changed_during_download_is_restarted() {
         site.server.misbehave(IMAGE, 1, Misbehavior::CutAfter(5000));
         site.server.misbehave(IMAGE, 1, misbehavior.clone());
         assert!(
-            site.store().open_release(&site.request(), &accept_any).is_ok_and(|image| image.is_some()),
+            site.store()
+                .open_release(&site.release_cache(), &site.urls(), &accept_any)
+                .is_ok_and(|image| image.is_some()),
             "{misbehavior:?}"
         );
     }
@@ -243,8 +248,10 @@ fn refused_image_leaves_no_files() {
     site.server.put(IMAGE, corrupted);
     let store = site.store();
     assert!(
-        refusal_message(store.open_release(&site.request(), &accept_any).map(Option::unwrap))
-            .contains("bad-signature")
+        refusal_message(
+            store.open_release(&site.release_cache(), &site.urls(), &accept_any).map(Option::unwrap)
+        )
+        .contains("bad-signature")
     );
     assert_eq!(files(&site.release_path()), ["lock"]);
     assert!(files(&site.cache().join("trees")).is_empty());
@@ -253,23 +260,27 @@ fn refused_image_leaves_no_files() {
     let other = TestCertificate::throwaway(8).unwrap();
     site.server.put(&format!("{IMAGE}.sig"), other.sign(b"").unwrap());
     assert!(
-        refusal_message(store.open_release(&site.request(), &accept_any).map(Option::unwrap))
-            .contains("unknown-key")
+        refusal_message(
+            store.open_release(&site.release_cache(), &site.urls(), &accept_any).map(Option::unwrap)
+        )
+        .contains("unknown-key")
     );
     assert_eq!(site.downloads(), before, "an unknown key is refused before the download");
 
     site.server.put(&format!("{IMAGE}.sig"), b"<html>sign in</html>".to_vec());
-    let error = store.open_release(&site.request(), &accept_any).map(|_| ()).unwrap_err();
+    let error = store.open_release(&site.release_cache(), &site.urls(), &accept_any).map(|_| ()).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Failed);
     assert!(error.to_string().contains("HTML"), "{error}");
 
     site.server.remove(&format!("{IMAGE}.sig"));
     assert!(
-        refusal_message(store.open_release(&site.request(), &accept_any).map(Option::unwrap))
-            .contains("there is no signature")
+        refusal_message(
+            store.open_release(&site.release_cache(), &site.urls(), &accept_any).map(Option::unwrap)
+        )
+        .contains("there is no signature")
     );
     site.server.remove(IMAGE);
-    assert!(store.open_release(&site.request(), &accept_any).unwrap().is_none());
+    assert!(store.open_release(&site.release_cache(), &site.urls(), &accept_any).unwrap().is_none());
     assert_eq!(files(&site.release_path()).iter().filter(|name| name.as_str() != "lock").count(), 0);
 }
 
@@ -278,8 +289,12 @@ fn missing_release_leaves_no_directory() {
     let site = CacheSite::new();
     let nowhere = site.mirror(&[]).url();
     assert!(!site.release_path().exists());
-    let _ = site.store().open_release(&site.request_from(&[&nowhere]), &accept_any);
-    assert!(site.store_with(true, "key.asc").open_release(&site.request(), &accept_any).is_err());
+    let _ = site.store().open_release(&site.release_cache(), &site.urls_from(&[&nowhere]), &accept_any);
+    assert!(
+        site.store_with(true, "key.asc")
+            .open_release(&site.release_cache(), &site.urls(), &accept_any)
+            .is_err()
+    );
     assert!(!site.release_path().exists());
 }
 
@@ -287,11 +302,19 @@ fn missing_release_leaves_no_directory() {
 fn offline_uses_the_cached_image() {
     let site = CacheSite::new();
     let offline = site.store_with(true, "key.asc");
-    let error = offline.open_release(&site.request(), &accept_any).map(|_| ()).unwrap_err();
+    let error =
+        offline.open_release(&site.release_cache(), &site.urls(), &accept_any).map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("--offline"), "{error}");
     site.fetch();
     let requests = site.server.requests().len();
-    assert!(offline.open_release(&site.request(), &accept_any).unwrap().unwrap().reverify_path().is_ok());
+    assert!(
+        offline
+            .open_release(&site.release_cache(), &site.urls(), &accept_any)
+            .unwrap()
+            .unwrap()
+            .reverify_path()
+            .is_ok()
+    );
     assert_eq!(site.server.requests().len(), requests);
 }
 
@@ -363,7 +386,7 @@ fn trees_of_removed_or_unused_images_are_pruned() {
 fn cached_bytes_are_verified_again_before_use() {
     let site = CacheSite::new();
     let store = site.store();
-    let image = store.open_release(&site.request(), &accept_any).unwrap().unwrap();
+    let image = store.open_release(&site.release_cache(), &site.urls(), &accept_any).unwrap().unwrap();
     let path = image.reverify_path().unwrap().to_owned();
     let good = fs::read(&path).unwrap();
     let mut corrupted = good.clone();
@@ -380,7 +403,7 @@ fn cached_bytes_are_verified_again_before_use() {
 fn latest_requires_a_signed_version_file() {
     let site = CacheSite::new();
     let store = site.store();
-    let release_url = site.request().candidates.remove(0).sibling_current(None);
+    let release_url = site.release_url(&site.server.url()).sibling_current(None);
     let latest = |vendor| store.fetch_latest_release(&release_url, vendor);
     let error = latest(Vendor::COREOS).unwrap_err();
     assert!(error.to_string().contains("amd64-usr/current/version.txt"), "{error}");

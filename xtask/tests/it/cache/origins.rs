@@ -13,7 +13,11 @@ const SIGNATURE: &str = "amd64-usr/991.0.0/coreos_production_pxe_image.cpio.gz.s
 
 /// Source URL of the site's image when requested from these mirrors; `None` if no mirror has the image.
 fn image_source(site: &CacheSite, offline: bool, mirrors: &[&str]) -> Result<Option<String>> {
-    let image = site.store_with(offline, "key.asc").open_release(&site.request_from(mirrors), &accept_any)?;
+    let image = site.store_with(offline, "key.asc").open_release(
+        &site.release_cache(),
+        &site.urls_from(mirrors),
+        &accept_any,
+    )?;
     Ok(image.map(|image| image.provenance().source.clone()))
 }
 
@@ -98,7 +102,9 @@ fn other_signature_requires_its_own_download() {
     resigned.put(SIGNATURE, TestCertificate::throwaway(8).unwrap().sign(&image).unwrap());
     assert!(
         refusal_message(
-            site.store().open_release(&site.request_from(&[&url]), &accept_any).map(Option::unwrap)
+            site.store()
+                .open_release(&site.release_cache(), &site.urls_from(&[&url]), &accept_any)
+                .map(Option::unwrap)
         )
         .contains("unknown-key")
     );
@@ -115,19 +121,21 @@ fn wrong_release_is_not_cached() {
     let store = site.store();
     let wrong = |_: &ImageHandle| -> Result<()> { Err(Error::refused("it is release 990.0.0")) };
     assert!(
-        refusal_message(store.open_release(&site.request(), &wrong).map(Option::unwrap)).contains("990.0.0")
+        refusal_message(store.open_release(&site.release_cache(), &site.urls(), &wrong).map(Option::unwrap))
+            .contains("990.0.0")
     );
     assert!(
         !has_image(&site) && files(&site.release_path()) == ["lock"],
         "{:?}",
         files(&site.release_path())
     );
-    assert!(store.open_release(&site.request(), &accept_any).unwrap().is_some());
+    assert!(store.open_release(&site.release_cache(), &site.urls(), &accept_any).unwrap().is_some());
 
     // A wrong image that an earlier version cached is requested once more, and then refused.
     let before = site.downloads();
     assert!(
-        refusal_message(store.open_release(&site.request(), &wrong).map(Option::unwrap)).contains("990.0.0")
+        refusal_message(store.open_release(&site.release_cache(), &site.urls(), &wrong).map(Option::unwrap))
+            .contains("990.0.0")
     );
     assert_eq!(site.downloads() - before, 1);
 }
@@ -138,8 +146,9 @@ fn directory_as_cached_signature_is_named_in_the_hint() {
     let signature = signature_path(&site.fetch());
     fs::remove_file(&signature).unwrap();
     fs::create_dir(&signature).unwrap();
-    let error = site.store().open_release(&site.request(), &accept_any).map(|_| ()).unwrap_err();
+    let error =
+        site.store().open_release(&site.release_cache(), &site.urls(), &accept_any).map(|_| ()).unwrap_err();
     assert_eq!(error.hint, Some(format!("rm -r -- {}", signature.display())), "{error}");
     fs::remove_dir(&signature).unwrap();
-    assert!(site.store().open_release(&site.request(), &accept_any).unwrap().is_some());
+    assert!(site.store().open_release(&site.release_cache(), &site.urls(), &accept_any).unwrap().is_some());
 }

@@ -4,12 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use coreos_types::{Board, Release, Result, Vendor};
+use coreos_types::{Board, Result, Vendor};
 use release_fixture::certificate::TestCertificate;
 use release_fixture::server::Server;
 use release_fixture::site;
 use tempfile::TempDir;
-use xtask::cache::{Cache, ImageHandle, ImageStore, ReleaseRequest};
+use xtask::cache::{Cache, ImageHandle, ImageStore, ReleaseCache};
 use xtask::demo::example;
 use xtask::http::{ClientConfig, DownloadLimits, MAX_IMAGE_LEN};
 use xtask::keyring::Keyring;
@@ -60,17 +60,23 @@ impl CacheSite {
         ImageStore::new(Cache::new(&self.cache()), config, keyring, &self.term)
     }
 
-    pub(super) fn request(&self) -> ReleaseRequest {
-        self.request_from(&[&self.server.url()])
+    pub(super) fn release_cache(&self) -> ReleaseCache {
+        let cache = Cache::new(&self.cache());
+        ReleaseCache::new(&cache, Vendor::COREOS, Board::Amd64, &"991.0.0".parse().unwrap()).unwrap()
     }
 
-    /// Requests the same release from other mirrors.
-    pub(super) fn request_from(&self, mirrors: &[&str]) -> ReleaseRequest {
-        let release: Release = "991.0.0".parse().unwrap();
-        let directory =
-            |mirror: &&str| ReleaseUrl::from_mirror(mirror, Vendor::COREOS, Board::Amd64, &release).unwrap();
-        let candidates = mirrors.iter().map(directory).collect();
-        ReleaseRequest { vendor: Vendor::COREOS, board: Board::Amd64, release, candidates }
+    /// The release on a mirror.
+    pub(super) fn release_url(&self, mirror: &str) -> ReleaseUrl {
+        ReleaseUrl::from_mirror(mirror, Vendor::COREOS, Board::Amd64, &"991.0.0".parse().unwrap()).unwrap()
+    }
+
+    pub(super) fn urls(&self) -> Vec<String> {
+        self.urls_from(&[&self.server.url()])
+    }
+
+    /// The URLs of the same image on other mirrors.
+    pub(super) fn urls_from(&self, mirrors: &[&str]) -> Vec<String> {
+        mirrors.iter().map(|mirror| self.release_url(mirror).image_url()).collect()
     }
 
     /// Starts another server with copies of this server's files at `paths`.
@@ -94,7 +100,7 @@ impl CacheSite {
     /// Fetches the image and returns its path in the cache, after verifying the cached bytes.
     pub(super) fn fetch(&self) -> PathBuf {
         let store = self.store();
-        let image = store.open_release(&self.request(), &accept_any).unwrap().unwrap();
+        let image = store.open_release(&self.release_cache(), &self.urls(), &accept_any).unwrap().unwrap();
         image.reverify_path().unwrap().to_owned()
     }
 
