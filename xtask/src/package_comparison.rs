@@ -23,8 +23,6 @@ pub(crate) struct PackageComparison<'a> {
     pub(crate) from: &'a Release,
     /// The images of the old release; `None` if they are not available.
     pub(crate) old: Option<&'a ImageSet>,
-    /// The manifests before.
-    pub(crate) before: &'a Stage1Sources,
     pub(crate) new: &'a ImageSet,
     /// The manifests after.
     pub(crate) after: &'a Stage1Sources,
@@ -69,7 +67,7 @@ impl PackageComparison<'_> {
         let old = self.old.and_then(|old| old.packages(board)).unwrap_or(&none);
         let new = self.new.packages(board).unwrap_or(&none);
         let taken_before =
-            old_tree.map_or_else(TakenPaths::new, |tree| taken_paths(self.before, board, tree));
+            old_tree.map_or_else(TakenPaths::new, |tree| taken_paths(&self.context.sources, board, tree));
         let changes = |old_list: &[Package], new_list: &[Package]| {
             package_changes(
                 ComparisonSide { installed: old_list, owners: old, taken: &taken_before },

@@ -111,7 +111,6 @@ pub struct FixArgs {
     #[arg(
         long,
         value_name = "LEVEL",
-        value_enum,
         default_value = "required",
         hide_default_value = true,
         hide_possible_values = true

@@ -3,7 +3,6 @@
 //! Names, options and exit codes are a contract that scripts rely on: add freely, rename or drop nothing. A doc
 //! comment here is a help text: its first paragraph is what `-h` prints, all of it what `--help` prints.
 
-mod cache;
 mod command_args;
 mod diff;
 mod given_args;
@@ -21,7 +20,6 @@ use coreos_types::{Error, Release};
 
 pub use crate::report::OutputFormat;
 pub use crate::terminal::ColorChoice as Color;
-pub use cache::CacheAction;
 pub use command_args::{
     BumpCoreos, Demo, DlopenLevel, EditManifest, Fetch, FixArgs, Sbom, Smoketest, VerifyManifests,
     VerifySignature, Why,
@@ -82,26 +80,12 @@ pub struct GlobalArgs {
     ///
     /// json is one document (docs/report.schema.json); github prints annotations for
     /// GitHub Actions. Progress and errors go to standard error in every format.
-    #[arg(
-        long,
-        global = true,
-        value_name = "FORMAT",
-        value_enum,
-        default_value = "text",
-        hide_possible_values = true
-    )]
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
     pub format: OutputFormat,
     /// Colorize output: auto, always, never.
     ///
     /// auto uses colors on a terminal, unless NO_COLOR or CI is set or TERM is dumb.
-    #[arg(
-        long,
-        global = true,
-        value_name = "WHEN",
-        value_enum,
-        default_value = "auto",
-        hide_possible_values = true
-    )]
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub color: Color,
     /// Verbose output (-vv: per-file detail).
     ///
@@ -211,6 +195,23 @@ impl Command {
             _ => return None,
         })
     }
+}
+
+/// What to do with the cache.
+#[derive(Debug, Clone, Subcommand)]
+pub enum CacheAction {
+    /// List the images by release, size and last use.
+    List,
+    /// Remove images that can be downloaded again.
+    ///
+    /// The release that the tree pins stays, and so does an image that no server has any
+    /// more. Images also expire without this command: after 180 days without use, and
+    /// above 10 GiB in all.
+    Prune {
+        /// Only images that were not used for DAYS days.
+        #[arg(long, value_name = "DAYS", allow_negative_numbers = true, value_parser = parse_at_least::<u64, 0>)]
+        older_than: Option<u64>,
+    },
 }
 
 /// A release on the command line.

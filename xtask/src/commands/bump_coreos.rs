@@ -135,7 +135,6 @@ fn fill_packages_and_advisories(
         args: &flags.image,
         from: context.pins.release(),
         old,
-        before: &context.sources,
         new,
         after,
         taken_after: OnceCell::new(),

@@ -28,7 +28,6 @@ pub(crate) fn diff(context: &Context<'_>, flags: &Diff, report: &mut Report) -> 
         args: &flags.image,
         from: &flags.from,
         old: Some(&old),
-        before: &context.sources,
         new: &new,
         after: &context.sources,
         taken_after: OnceCell::new(),

@@ -20,7 +20,11 @@ pub fn verify_signature(flags: &VerifySignature, keyring: &Keyring, fetch: Optio
     let mut report = Report { command: "verify-signature".into(), ..Report::default() };
     report.extra.insert("signatures", json!([]));
     match verify(flags, keyring, fetch) {
-        Ok(results) => fill_report(&mut report, &flags.file, results),
+        Ok(results) => {
+            report.extra.insert("signatures", results.signatures.iter().map(to_json).collect());
+            report.output = results.signatures.iter().map(|result| summary(&flags.file, result)).collect();
+            report.error = results.into_signer().err();
+        }
         Err(error) => report.error = Some(error),
     }
     report
@@ -67,12 +71,6 @@ fn hash_file(verification: &mut Verification, file: &mut File) -> std::io::Resul
             Err(error) => return Err(error),
         }
     }
-}
-
-fn fill_report(report: &mut Report, file: &Path, results: VerificationResults) {
-    report.extra.insert("signatures", results.signatures.iter().map(to_json).collect());
-    report.output = results.signatures.iter().map(|result| summary(file, result)).collect();
-    report.error = results.into_signer().err();
 }
 
 fn to_json(result: &SignatureResult) -> serde_json::Value {

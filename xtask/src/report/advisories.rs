@@ -41,21 +41,13 @@ const MAX_PACKAGES: usize = 3;
 const MAX_LINKS: usize = 3;
 
 impl SecurityFixes {
-    /// `8 in kvm (openssh)`: the number of fixes of a flavor, and the packages.
-    fn describe_flavor(&self, flavor: &Flavor, fixes: usize) -> String {
-        let concerned = self.relevant.iter().filter(|fix| fix.flavors.contains(flavor));
-        let name = |fix: &RelevantFix| fix.package.rsplit('/').next().unwrap_or(&fix.package).to_owned();
-        match concerned.map(name).collect::<Vec<_>>() {
-            names if names.is_empty() => format!("{fixes} in {flavor}"),
-            names => format!("{fixes} in {flavor} ({})", join_first_names(names.iter(), MAX_PACKAGES)),
-        }
-    }
-
-    /// Number of fixes by flavor.
-    fn count_by_flavor(&self) -> impl Iterator<Item = (&Flavor, usize)> {
+    /// The number of fixes of each flavor, and the packages.
+    fn group_by_flavor(&self) -> impl Iterator<Item = (&Flavor, usize, Vec<&str>)> {
         self.flavors.iter().map(|flavor| {
             let concerned = self.relevant.iter().filter(|fix| fix.flavors.contains(flavor));
-            (flavor, concerned.map(|fix| fix.ids.len()).sum())
+            let count = concerned.clone().map(|fix| fix.ids.len()).sum();
+            let names = concerned.map(|fix| fix.package.rsplit('/').next().unwrap_or(&fix.package));
+            (flavor, count, names.collect())
         })
     }
 
@@ -77,7 +69,10 @@ impl AdvisoryReport {
             }
             Ok(fixes) => fixes,
         };
-        let flavors = fixes.count_by_flavor().map(|(flavor, count)| fixes.describe_flavor(flavor, count));
+        let flavors = fixes.group_by_flavor().map(|(flavor, count, packages)| match packages.as_slice() {
+            [] => format!("{count} in {flavor}"),
+            names => format!("{count} in {flavor} ({})", join_first_names(names.iter(), MAX_PACKAGES)),
+        });
         let flavors = flavors.collect::<Vec<_>>().join(", ");
         let (total, noun, other) = (fixes.total, fix_noun(fixes.total), fixes.count_outside_stage1());
         format!(
@@ -121,8 +116,10 @@ impl AdvisoryReport {
         };
         document["fixes"] = fixes.total.into();
         document["other"] = fixes.count_outside_stage1().into();
-        document["flavors"] =
-            fixes.count_by_flavor().map(|(flavor, fixes)| (flavor.to_string(), Value::from(fixes))).collect();
+        document["flavors"] = fixes
+            .group_by_flavor()
+            .map(|(flavor, count, _)| (flavor.to_string(), Value::from(count)))
+            .collect();
         let package = |fix: &RelevantFix| {
             json!({
                 "name": fix.package,

@@ -2,13 +2,20 @@
 
 use super::summary::summary;
 use super::{CheckOutcome, Report, error_with_hint};
-use manifest::finding::{Finding, Severity};
+use manifest::finding::Severity;
 use usr::lossless_text;
 
 /// One annotation per finding, failed check and error, then the output and the summary.
 pub(crate) fn render(report: &Report) -> String {
     let mut out = String::new();
-    out.extend(report.findings.iter().map(|finding| finding_annotation(finding, &report.hint(finding))));
+    for finding in &report.findings {
+        let level = match finding.severity {
+            Severity::Advice => "notice",
+            severity => severity.id(),
+        };
+        let message = format!("{}: {}\nhint: {}", finding.path, finding.message, report.hint(finding));
+        out.push_str(&annotation(level, &location_properties(&finding.file, finding.line), &message));
+    }
     for check in report.checks.iter().filter(|check| check.outcome == CheckOutcome::Fail) {
         let title = format!("{} {}", check.name, check.subject);
         let place = check.file.as_deref().map(|file| location_properties(file, check.line));
@@ -41,16 +48,6 @@ fn escape_commands(text: &str) -> String {
         }
     }
     out
-}
-
-fn finding_annotation(finding: &Finding, hint: &str) -> String {
-    let level = match finding.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-        Severity::Advice => "notice",
-    };
-    let message = format!("{}: {}\nhint: {hint}", finding.path, finding.message);
-    annotation(level, &location_properties(&finding.file, finding.line), &message)
 }
 
 /// The properties of a location. The default line is 1, because GitHub requires file and line.

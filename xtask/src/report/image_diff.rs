@@ -73,7 +73,9 @@ fn compare_path(path: &UsrPath, old: &UsrTree, new: &UsrTree) -> Option<PathChan
     let [before, after] = [old, new].map(|tree| tree.get(path.as_str()).map(summarize));
     // The dependencies of an added or removed file are not listed.
     let is_in_both = before.is_some() && after.is_some();
-    let [old_names, new_names] = [old, new].map(|tree| needed_names(tree, path));
+    let needed =
+        |tree: &UsrTree| tree.read_elf_info(path).into_iter().flat_map(|elf| elf.needed.clone()).collect();
+    let [old_names, new_names]: [BTreeSet<String>; 2] = [old, new].map(needed);
     let only = |some: &BTreeSet<String>, others: &BTreeSet<String>| -> Vec<String> {
         some.difference(others).filter(|_| is_in_both).cloned().collect()
     };
@@ -90,10 +92,6 @@ fn summarize(node: &Node) -> NodeSummary {
         NodeKind::Special => ("device, socket or pipe".to_owned(), None),
     };
     NodeSummary { text, size }
-}
-
-fn needed_names(tree: &UsrTree, path: &UsrPath) -> BTreeSet<String> {
-    tree.read_elf_info(path).map(|elf| elf.needed.iter().cloned().collect()).unwrap_or_default()
 }
 
 /// Text like `git diff --stat`: one line per path, then the numbers.

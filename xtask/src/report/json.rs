@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::added_dependents::DependencyEdge;
 use super::package_changes;
 use super::sizes::ManifestSizes;
 use super::{ImageOrigin, Report};
@@ -50,15 +51,7 @@ fn unescaped_document(report: &Report) -> Value {
     }
     if !report.sizes.is_empty() {
         document["sizes"] = report.sizes.iter().map(manifest_sizes).collect();
-        document["needs"] = report
-            .added_dependents
-            .iter()
-            .map(|need| {
-                json!({
-                    "board": need.board.id(), "from": need.from, "to": need.to, "name": need.name,
-                })
-            })
-            .collect();
+        document["needs"] = report.added_dependents.iter().map(dependency).collect();
     }
     if let Some(changes) = &report.package_changes {
         document["packages"] = package_changes::to_json(changes);
@@ -73,13 +66,14 @@ fn unescaped_document(report: &Report) -> Value {
 }
 
 fn image(image: &ImageOrigin) -> Value {
+    let signer = image.signer.as_ref();
     json!({
         "board": image.board.id(),
         "source": image.source,
         "digest": image.digest,
-        "signed_by": image.signer.as_ref().map(|signer| &signer.primary),
-        "signing_subkey": image.signer.as_ref().map(|signer| &signer.signing_key),
-        "signed_at": image.signer.as_ref().map(|signer| &signer.signed_at),
+        "signed_by": signer.map(|signer| &signer.primary),
+        "signing_subkey": signer.map(|signer| &signer.signing_key),
+        "signed_at": signer.map(|signer| &signer.signed_at),
         "os_release": image.os_release,
     })
 }
@@ -109,6 +103,10 @@ fn finding(report: &Report, (finding, accepted): (&Finding, Option<&String>)) ->
         "accepted": accepted.is_some(),
         "reason": accepted,
     })
+}
+
+fn dependency(DependencyEdge { board, from, to, name }: &DependencyEdge) -> Value {
+    json!({ "board": board.id(), "from": from, "to": to, "name": name })
 }
 
 fn manifest_sizes(manifest: &ManifestSizes) -> Value {

@@ -20,6 +20,7 @@ pub(crate) fn document(report: &Report) -> Value {
         .chain(failed_check_results(report))
         .chain(unwritten_edit_results(report))
         .collect();
+    let rule = |(id, level, description): &(&str, &str, &str)| json!({ "id": id, "shortDescription": { "text": description }, "defaultConfiguration": { "level": level } });
     let rules: Vec<Value> = RULES.iter().map(rule).collect();
     json!({
         "$schema": SCHEMA,
@@ -73,14 +74,6 @@ const RULES: [(&str, &str, &str); 14] = [
     ("would-change", "note", "A file that the command would change."),
 ];
 
-fn rule((id, level, description): &(&str, &str, &str)) -> Value {
-    json!({
-        "id": id,
-        "shortDescription": { "text": description },
-        "defaultConfiguration": { "level": level },
-    })
-}
-
 fn result(rule: &str, level: &str, message: &str, file: &str, line: Option<usize>) -> Value {
     let index = RULES.iter().position(|(id, ..)| *id == rule);
     json!({
@@ -88,12 +81,11 @@ fn result(rule: &str, level: &str, message: &str, file: &str, line: Option<usize
         "ruleIndex": index,
         "level": level,
         "message": { "text": readable(message) },
-        "locations": [{ "physicalLocation": physical_location(file, line) }],
+        "locations": [{ "physicalLocation": {
+            "artifactLocation": artifact_location(file),
+            "region": { "startLine": line.unwrap_or(1) },
+        } }],
     })
-}
-
-fn physical_location(file: &str, line: Option<usize>) -> Value {
-    json!({ "artifactLocation": artifact_location(file), "region": { "startLine": line.unwrap_or(1) } })
 }
 
 fn artifact_location(file: &str) -> Value {
@@ -107,9 +99,8 @@ fn readable(text: &str) -> String {
 fn finding_results(report: &Report) -> impl Iterator<Item = Value> {
     report.all_findings().map(|(finding, accepted)| {
         let level = match finding.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
             Severity::Advice => "note",
+            severity => severity.id(),
         };
         let hint = report.hint(finding);
         let message = format!("{}: {}\nhint: {hint}", finding.path, finding.message);
@@ -147,32 +138,23 @@ fn fingerprint(finding: &Finding) -> String {
 /// The fix of a finding, if exactly one line is to be removed or replaced.
 fn replacement(finding: &Finding) -> Option<Value> {
     let line = finding.line?;
+    let region = json!({ "startLine": line, "startColumn": 1, "endLine": line + 1, "endColumn": 1 });
     match (&finding.suggestion, finding.candidates.as_slice()) {
-        (Suggestion::RunFixDropMissing, []) => {
-            Some(json!({ "deletedRegion": whole_lines_region(line, line) }))
-        }
+        (Suggestion::RunFixDropMissing, []) => Some(json!({ "deletedRegion": region })),
         (Suggestion::RunFix, [new]) if finding.kind == FindingKind::Missing => Some(json!({
-            "deletedRegion": whole_lines_region(line, line),
+            "deletedRegion": region,
             "insertedContent": { "text": format!("{}\n", lossless_text::escape_non_utf8(new)) },
         })),
         _ => None,
     }
 }
 
-fn whole_lines_region(first: usize, last: usize) -> Value {
-    json!({ "startLine": first, "startColumn": 1, "endLine": last + 1, "endColumn": 1 })
-}
-
 fn failed_check_results(report: &Report) -> impl Iterator<Item = Value> {
     let is_failed = |check: &&Check| check.outcome == CheckOutcome::Fail;
     report.checks.iter().filter(is_failed).map(|check| {
-        let rule = match check.name {
-            "build" => "check-build",
-            "link" => "check-link",
-            "rootfs" => "check-rootfs",
-            "run" => "check-run",
-            _ => "check-other",
-        };
+        let rule = format!("check-{}", check.name);
+        let is_known = RULES.iter().any(|(id, ..)| *id == rule);
+        let rule = if is_known { &rule } else { "check-other" };
         let file = check.file.as_deref().unwrap_or(manifest::plan::stage1_sources::COMMON_MK);
         result(rule, "error", &format!("{}: {}", check.subject, check.message), file, check.line)
     })

@@ -74,19 +74,12 @@ fn columns(needs: &[DependencyEdge]) -> Vec<Vec<&str>> {
         depth.insert(&need.from, 0);
         depth.insert(&need.to, 0);
     }
-    // Each pass fixes one more column; the number of nodes bounds the passes, also in a cycle.
-    for _ in 0..depth.len() {
-        let mut is_done = true;
+    // Each pass fixes one more column; the number of nodes bounds the passes and the depth, also in a cycle.
+    let nodes = depth.len();
+    for _ in 0..nodes {
         for need in needs.iter().filter(|need| need.from != need.to) {
-            let least = depth.get(need.from.as_str()).map_or(0, |depth| depth + 1);
-            let limit = depth.len() - 1;
-            if let Some(depth) = depth.get_mut(need.to.as_str()).filter(|depth| **depth < least.min(limit)) {
-                *depth = least.min(limit);
-                is_done = false;
-            }
-        }
-        if is_done {
-            break;
+            let least = depth.get(need.from.as_str()).map_or(0, |depth| depth + 1).min(nodes - 1);
+            depth.entry(&need.to).and_modify(|depth| *depth = least.max(*depth));
         }
     }
     let mut columns: Vec<Vec<&str>> = vec![Vec::new(); depth.values().max().map_or(0, |max| max + 1)];

@@ -1,6 +1,5 @@
 //! The report as one self-contained page: no network, light and dark, wide and narrow, and in print.
 
-mod findings;
 mod graph;
 mod squarify;
 mod table;
@@ -15,6 +14,7 @@ use super::Report;
 use super::added_dependents::MAX_EDGES;
 use super::edit_diff::line_style;
 use super::package_changes;
+use super::problem_groups::{Problem, group_by_hint, hint_label};
 use super::styled_text::Style;
 use super::summary::changes_summary;
 use super::tables::{
@@ -30,9 +30,9 @@ pub fn render(report: &Report) -> String {
     let title = escape(&title(report));
     let mut body = page_header(report, &title);
     let with_title = |table: Table| (table.title.clone(), table::table_with_notes(report, &table));
-    let problems = findings::section(report, |severity| severity != Severity::Advice);
+    let problems = problems_section(report, |severity| severity != Severity::Advice);
     // Folded: advice changes no outcome.
-    let advice = findings::section(report, |severity| severity == Severity::Advice);
+    let advice = problems_section(report, |severity| severity == Severity::Advice);
     let (treemap, treemap_style) = treemap::render(report);
     for (heading, section) in [
         ("Problems".to_owned(), problems),
@@ -109,6 +109,35 @@ fn page_header(report: &Report, title: &str) -> String {
     }
     out.push_str("</header>\n");
     out
+}
+
+/// The problems of some severities; empty if there are none.
+fn problems_section(report: &Report, is_shown: impl Fn(Severity) -> bool) -> String {
+    let mut out = String::new();
+    for (hint, group) in group_by_hint(report, is_shown) {
+        let rows: Vec<Vec<Cell>> = group.iter().map(problem_row).collect();
+        let table = table::table(report, &["kind", "path", "what", "where"], &rows);
+        let hint = format!("<p class=\"hint\">{}: <code>{}</code></p>", hint_label(&group), escape(&hint));
+        let _ = write!(out, "<div class=\"group\">\n{table}{hint}\n</div>\n");
+    }
+    out
+}
+
+fn problem_row(problem: &Problem<'_>) -> Vec<Cell> {
+    let finding = problem.main;
+    let class = match finding.severity {
+        Severity::Error => "bad",
+        Severity::Warning => "warn",
+        Severity::Advice => "info",
+    };
+    let (related, flavors) = (problem.describe_related(), problem.flavors.join(", "));
+    let what = format!("{}{related} ({}, {flavors})", finding.message, finding.board);
+    vec![
+        Cell::Kind(finding.kind.id(), class),
+        Cell::Path(finding.path.clone()),
+        Cell::Text(what),
+        Cell::Manifest(finding.file.clone(), finding.line),
+    ]
 }
 
 fn dependencies_section(report: &Report) -> String {

@@ -63,6 +63,10 @@ fn class_of(cell: &Cell) -> &'static str {
 pub(super) fn table(report: &Report, columns: &[&str], rows: &[Vec<Cell>]) -> String {
     const LONG: usize = 12;
     const TALL: usize = 40;
+    let class_attribute = |cell: &Cell| match class_of(cell) {
+        "" => String::new(),
+        class => format!(" class=\"{class}\""),
+    };
     let mut out = String::new();
     if rows.len() > LONG {
         out.push_str("<input type=\"search\" placeholder=\"Search\" aria-label=\"Search in the table\">\n");
@@ -70,11 +74,10 @@ pub(super) fn table(report: &Report, columns: &[&str], rows: &[Vec<Cell>]) -> St
     let class = if rows.len() > TALL { "rows long" } else { "rows" };
     let _ = write!(out, "<div class=\"{class}\">\n<table>\n<thead><tr>");
     for (at, column) in columns.iter().enumerate() {
-        let is_number =
-            rows.first().and_then(|row| row.get(at)).is_some_and(|cell| class_of(cell) == "number");
-        let class = if is_number { " class=\"number\"" } else { "" };
-        let _ =
-            write!(out, "<th scope=\"col\"{class}><button type=\"button\">{}</button></th>", escape(column));
+        let first = rows.first().and_then(|row| row.get(at));
+        let class = first.filter(|cell| class_of(cell) == "number").map(class_attribute).unwrap_or_default();
+        let column = escape(column);
+        let _ = write!(out, "<th scope=\"col\"{class}><button type=\"button\">{column}</button></th>");
     }
     out.push_str("</tr></thead>\n<tbody>\n");
     for row in rows {
@@ -84,11 +87,7 @@ pub(super) fn table(report: &Report, columns: &[&str], rows: &[Vec<Cell>]) -> St
                 Cell::Number(_, Some(exact)) => format!(" data-value=\"{exact}\""),
                 _ => String::new(),
             };
-            let class = match class_of(cell) {
-                "" => String::new(),
-                class => format!(" class=\"{class}\""),
-            };
-            let (label, content) = (escape(column), content(report, cell));
+            let (label, class, content) = (escape(column), class_attribute(cell), content(report, cell));
             let _ = write!(out, "<td data-label=\"{label}\"{class}{value}>{content}</td>");
         }
         out.push_str("</tr>\n");
