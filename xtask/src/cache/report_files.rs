@@ -4,7 +4,9 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use super::remove_old_entries::{is_missing, remove_old_entries};
 use crate::atomic_file;
@@ -52,9 +54,12 @@ impl FileFormat {
         }
     }
 
-    /// A report in each format, in the order of [`FileFormat::ALL`].
+    /// A report in each format, in the order of [`FileFormat::ALL`]; each is rendered in a thread.
     pub(crate) fn render_all(report: &Report) -> [String; 3] {
-        FileFormat::ALL.map(|format| format.render(report))
+        thread::scope(|scope| {
+            let threads = FileFormat::ALL.map(|format| scope.spawn(move || format.render(report)));
+            threads.map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+        })
     }
 
     fn render(self, report: &Report) -> String {

@@ -1,5 +1,7 @@
 //! The check and the fixes of the manifests, for every command that has open images.
 
+use std::thread;
+
 use crate::cli::{FixArgs, ImageArgs};
 use crate::context::Context;
 use crate::git;
@@ -8,7 +10,7 @@ use crate::repo::transaction;
 use crate::report::commit_message::commit_message;
 use crate::report::sizes::{self, TreeState};
 use crate::report::{Report, added_dependents};
-use coreos_types::{Board, Result, Vendor};
+use coreos_types::{Board, Result, Vendor, error::panic_to_error};
 use manifest::accepted_findings::AcceptedFinding;
 use manifest::finding::FindingKind;
 use manifest::plan::bump::{BumpOptions, BumpPlan, plan_bump};
@@ -48,10 +50,16 @@ pub(crate) fn check_manifests(
     report.release = Some((options.release.clone(), options.release.clone()));
     report.systemd = Some((context.pins.systemd(), context.pins.systemd()));
     let trees = images.trees();
-    report.findings = check_stage1_sources(&context.sources, &options, &trees)?;
-    set_aside_accepted(context, &images.boards(), options.fix_options, report);
     let state = TreeState { sources: &context.sources, trees: &trees };
-    fill_sizes_and_dependents(state, state, report);
+    let (findings, sizes) = thread::scope(|scope| {
+        let sizes = scope.spawn(|| sizes::compare(state, state));
+        (
+            check_stage1_sources(&context.sources, &options, &trees),
+            panic_to_error("adding up sizes", sizes.join()),
+        )
+    });
+    (report.findings, report.sizes) = (findings?, sizes?);
+    set_aside_accepted(context, &images.boards(), options.fix_options, report);
     Ok(())
 }
 
