@@ -51,6 +51,8 @@ pub struct DynamicLoader<'a> {
     conf_directories: OnceCell<Vec<String>>,
     undefined_versions: RefCell<UndefinedVersions<'a>>,
     lookups_left: Cell<usize>,
+    /// Whether the current load skipped a file that is not visible.
+    has_skipped_invisible: Cell<bool>,
 }
 
 /// The default directories by the loader's path and the machine.
@@ -76,6 +78,7 @@ impl<'a> DynamicLoader<'a> {
             conf_directories: OnceCell::new(),
             undefined_versions: RefCell::default(),
             lookups_left: Cell::new(MAX_LOOKUPS),
+            has_skipped_invisible: Cell::new(false),
         }
     }
 
@@ -93,6 +96,7 @@ impl<'a> DynamicLoader<'a> {
     pub fn load(&self, root: &UsrPath) -> LoadResult {
         let resolved = self.tree.resolve(root);
         let ResolutionEnd::Node(path) = resolved.end else { return LoadResult::default() };
+        self.has_skipped_invisible.set(false);
         let mut result = match self.tree.read_elf_info(&path) {
             Some(info) => {
                 self.charge(LOOKUPS_PER_LOAD);
@@ -101,6 +105,7 @@ impl<'a> DynamicLoader<'a> {
             None => LoadResult::default(),
         };
         result.root = Some((resolved.links, path));
+        result.has_skipped_invisible = self.has_skipped_invisible.get();
         result
     }
 

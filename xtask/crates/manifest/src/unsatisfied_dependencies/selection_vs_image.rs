@@ -106,6 +106,7 @@ impl UnsatisfiedDependencies {
     ) {
         let names = &loaders.ambiguous_names;
         if names.is_empty()
+            || !here.has_skipped_invisible
             || !here.objects.iter().any(|object| names.contains(object.requested_name.as_str()))
             || !here.is_sound()
             || !image.is_sound()

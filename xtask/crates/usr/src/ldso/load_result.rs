@@ -22,6 +22,9 @@ pub struct LoadResult {
     pub fatal: Vec<Rejected>,
     /// Symbol versions that the resolved library does not define: the loader stops.
     pub undefined_versions: Vec<UndefinedVersion>,
+    /// Whether a file that is not visible has a needed name in a searched directory. Without one, the load is the same as
+    /// that in the whole tree.
+    pub has_skipped_invisible: bool,
 }
 
 impl LoadResult {

@@ -38,6 +38,7 @@ pub(super) struct Candidate {
     pub(super) links: Vec<UsrPath>,
     /// The directory it was found in, absolute, symlinks not followed: its `$ORIGIN`.
     pub(super) origin: String,
+    is_visible: bool,
 }
 
 /// One directory of a search path, and the search path that contains it.
@@ -82,15 +83,20 @@ impl DynamicLoader<'_> {
             return None;
         }
         self.charge(1);
-        if let Some(known) = directory.candidates.borrow().get(name) {
-            return known.clone();
+        let known = directory.candidates.borrow().get(name).cloned();
+        let candidate = known.unwrap_or_else(|| {
+            let candidate = self.find_uncached(directory, name).map(Rc::new);
+            let mut known = directory.candidates.borrow_mut();
+            if known.len() < MAX_CANDIDATES {
+                known.insert(name.to_owned(), candidate.clone());
+            }
+            candidate
+        })?;
+        if !candidate.is_visible {
+            self.has_skipped_invisible.set(true);
+            return None;
         }
-        let candidate = self.find_uncached(directory, name).map(Rc::new);
-        let mut known = directory.candidates.borrow_mut();
-        if known.len() < MAX_CANDIDATES {
-            known.insert(name.to_owned(), candidate.clone());
-        }
-        candidate
+        Some(candidate)
     }
 
     /// The file at an absolute path of the root filesystem.
@@ -122,8 +128,8 @@ impl DynamicLoader<'_> {
             _ => path,
         };
         let is_file = self.tree.get(end.as_str())?.kind.is_file();
-        let is_visible = is_file && self.is_visible(&end) && links.iter().all(|link| self.is_visible(link));
-        is_visible.then(|| Candidate { path: end, links, origin: found.text.clone() })
+        let is_visible = self.is_visible(&end) && links.iter().all(|link| self.is_visible(link));
+        is_file.then(|| Candidate { path: end, links, origin: found.text.clone(), is_visible })
     }
 
     /// The directory at an absolute path of the root filesystem.

@@ -250,6 +250,7 @@ fn only_visible_files_are_found() {
             all.iter().filter(|path| **path != without).map(|path| UsrPath::new(path).unwrap()).collect();
         let loader = DynamicLoader::new(&tree, Board::Amd64, Vec::new(), Some(&visible));
         let load = loader.load(&UsrPath::new("bin/a").unwrap());
+        assert_eq!(load.has_skipped_invisible, without != "nothing", "{without}");
         load.missing.iter().map(|missing| missing.name.clone()).collect::<Vec<_>>()
     };
     assert_eq!(missing("nothing"), [""; 0]);
