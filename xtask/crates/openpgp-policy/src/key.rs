@@ -16,8 +16,8 @@ use coreos_types::error::catch_panic;
 
 /// RSA and DSA keys with fewer bits are refused (NIST SP 800-131A; Sequoia's standard policy).
 const MIN_BITS: usize = 2048;
-/// RSA keys with more bits are refused: a check would take seconds. The pgp crate has the same limit.
-const MAX_BITS: usize = 16_384;
+/// RSA keys with more bits are refused: the pgp crate and ring read no longer ones, and a check would take long.
+const MAX_BITS: usize = 8192;
 
 /// Longer keys are malformed, in octets: RSA with 16,384 bits has 2,060, and each signature over a key hashes it.
 const MAX_LENGTH: usize = 4096;
@@ -245,7 +245,7 @@ mod tests {
             (1, mpi(1024), "weak-key", "RSA with 1024 bits: expected at least 2048"),
             (3, mpi(2047), "weak-key", "RSA with 2047 bits: expected at least 2048"),
             (17, mpi(1024), "weak-key", "DSA with 1024 bits: expected at least 2048"),
-            (1, mpi(16_385), "unsupported-key", "RSA with 16385 bits: expected at most 16384"),
+            (1, mpi(8193), "unsupported-key", "RSA with 8193 bits: expected at most 8192"),
             (19, brainpool, "unsupported-key", "ECDSA on curve brainpoolP256r1"),
             (19, [&[5][..], &[0x2b, 0x81, 4, 0, 10]].concat(), "unsupported-key", "ECDSA on curve secp256k1"),
             (22, vec![3, 1, 2, 3], "unsupported-key", "EdDSA on curve with the OID 010203"),
