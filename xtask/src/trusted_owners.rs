@@ -98,8 +98,7 @@ impl TrustedOwners {
         if self.is_trusted_path(root) {
             return Ok(());
         }
-        let distrusted = self.find_distrusted(root, MAX_DEPTH);
-        distrusted.map_or(Ok(()), |(path, reason)| Err(distrusted_error(root, &path, &reason)))
+        self.check_below(root, root, MAX_DEPTH)
     }
 
     /// Checks one file of a tree, such as a journal: the file and the directories above it up to the tree's root.
@@ -112,42 +111,46 @@ impl TrustedOwners {
         }
         for part in path.ancestors().take_while(|part| part.starts_with(root)) {
             let found = fs::symlink_metadata(part).with_path("cannot examine", part)?;
-            if let Some(reason) = self.distrust_reason(&found) {
-                return Err(distrusted_error(root, part, &reason));
-            }
+            self.check_metadata(root, part, &found)?;
         }
         Ok(())
     }
 
-    /// The reason why a file is not trusted; `None` if it is trusted.
-    fn distrust_reason(&self, file: &Metadata) -> Option<String> {
-        if !self.is_trusted_uid(file.uid()) {
-            return Some(format!("is owned by {}", self.accounts.describe_user(file.uid())));
-        }
-        self.is_writable_by_others(file)
-            .then(|| format!("is writable by others (mode {:04o})", file.mode() & 0o7777))
+    /// Checks owner and mode of a file of a tree.
+    fn check_metadata(&self, root: &Path, path: &Path, file: &Metadata) -> Result<()> {
+        let reason = if !self.is_trusted_uid(file.uid()) {
+            format!("is owned by {}", self.accounts.describe_user(file.uid()))
+        } else if self.is_writable_by_others(file) {
+            format!("is writable by others (mode {:04o})", file.mode() & 0o7777)
+        } else {
+            return Ok(());
+        };
+        let root = root.display().to_string();
+        Err(Error::failed(format!("the tree {root} is not trusted: {} {reason}", path.display())).with_hint(
+            format!(
+                "to trust it for one run, add --trust-tree {root} (or XTASK_TRUST_TREE={root}); \
+                 for all runs: git config --global --add safe.directory {root}",
+                root = quote(&root),
+            ),
+        ))
     }
 
-    /// The first path at or below `path` that is not trusted. Build output and git's own directory are left out: a
-    /// root filesystem holds files of many users, and git checks the owner of its directory itself.
-    fn find_distrusted(&self, path: &Path, depth: usize) -> Option<(PathBuf, String)> {
-        let found = fs::symlink_metadata(path).ok()?;
-        if found.is_dir()
-            && depth < MAX_DEPTH
-            && is_build_output_or_git(path.file_name()?, depth == MAX_DEPTH - 1)
-        {
-            return None;
+    /// Checks `path` and what is below it. Build output and git's own directory are left out: a root filesystem holds
+    /// files of many users, and git checks the owner of its directory itself.
+    fn check_below(&self, root: &Path, path: &Path, depth: usize) -> Result<()> {
+        let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
+        let name = path.file_name().filter(|_| found.is_dir() && depth < MAX_DEPTH);
+        if name.is_some_and(|name| is_build_output_or_git(name, depth == MAX_DEPTH - 1)) {
+            return Ok(());
         }
-        if let Some(reason) = self.distrust_reason(&found) {
-            return Some((path.to_owned(), reason));
-        }
+        self.check_metadata(root, path, &found)?;
         if depth == 0 || !found.is_dir() {
-            return None;
+            return Ok(());
         }
-        let mut entries: Vec<PathBuf> =
-            fs::read_dir(path).ok()?.flatten().map(|entry| entry.path()).collect();
+        let entries = fs::read_dir(path).into_iter().flatten().flatten();
+        let mut entries: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
         entries.sort();
-        entries.iter().find_map(|path| self.find_distrusted(path, depth - 1))
+        entries.iter().try_for_each(|entry| self.check_below(root, entry, depth - 1))
     }
 
     /// Whether a tree is trusted by its path.
@@ -163,15 +166,6 @@ impl TrustedOwners {
 /// Whether a directory of this name, in the root of a tree or elsewhere in it, is git's own or one that a build writes.
 pub(crate) fn is_build_output_or_git(name: &OsStr, is_in_root: bool) -> bool {
     name == ".git" || is_in_root && name == "target" || name.as_encoded_bytes().starts_with(b"build-")
-}
-
-fn distrusted_error(root: &Path, path: &Path, reason: &str) -> Error {
-    let root = root.display().to_string();
-    Error::failed(format!("the tree {root} is not trusted: {} {reason}", path.display())).with_hint(format!(
-        "to trust it for one run, add --trust-tree {root} (or XTASK_TRUST_TREE={root}); \
-             for all runs: git config --global --add safe.directory {root}",
-        root = quote(&root),
-    ))
 }
 
 /// Whether a value of `safe.directory` names a directory: its path, `*`, or a path that ends in `/*` (git-config(1)).
