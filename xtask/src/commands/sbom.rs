@@ -14,7 +14,7 @@ use crate::images::{BoardImage, ImageSet};
 use crate::report::{ImageOrigin, Report};
 use crate::taken_paths::taken_paths;
 use coreos_types::{Board, Error, Flavor, Result, ResultExt};
-use packages::sbom::{BoardBom, FileContent, ImageSource, render};
+use packages::sbom::{BoardBom, FileHashes, ImageSource, render};
 use usr::{NodeKind, UsrPath};
 
 /// Prints one document for all boards and flavors of the tree, or writes it to a file.
@@ -93,23 +93,26 @@ fn source(context: &Context<'_>, args: &Sbom, origin: &ImageOrigin) -> ImageSour
     }
 }
 
-/// Hashes the regular files of an image, in one pass over its blocks.
-fn hash_entries(image: &ImageHandle, paths: &BTreeSet<&UsrPath>) -> Result<BTreeMap<UsrPath, FileContent>> {
-    let mut hashes: BTreeMap<UsrPath, (Sha256, CheckedSha1)> = BTreeMap::new();
+/// The paths that are regular files, with their hashes, or links. Reads the files in one pass over the image's blocks.
+fn hash_entries(
+    image: &ImageHandle,
+    paths: &BTreeSet<&UsrPath>,
+) -> Result<BTreeMap<UsrPath, Option<FileHashes>>> {
+    let mut hashers: BTreeMap<UsrPath, (Sha256, CheckedSha1)> = BTreeMap::new();
     image.for_each_piece(paths.iter().copied(), |path, piece| {
         let new = || (Sha256::new(&SHA256), CheckedSha1::without_collision_detection());
-        let (sha256, sha1) = hashes.entry(path.clone()).or_insert_with(new);
+        let (sha256, sha1) = hashers.entry(path.clone()).or_insert_with(new);
         sha256.update(piece);
         sha1.update(piece);
     })?;
-    let file = |(sha256, sha1): (Sha256, CheckedSha1)| FileContent::File {
+    let hashes = |(sha256, sha1): (Sha256, CheckedSha1)| FileHashes {
         sha256: hex::encode(sha256.finish()),
         sha1: sha1.finish().map(hex::encode).unwrap_or_default(),
     };
-    let files = hashes.into_iter().map(|(path, hashes)| (path, file(hashes)));
-    let link = |path: &&UsrPath| match &image.tree().get(path.as_str())?.kind {
-        NodeKind::Symlink(target) => Some(((*path).clone(), FileContent::Symlink(target.clone()))),
-        _ => None,
+    let files = hashers.into_iter().map(|(path, hashers)| (path, Some(hashes(hashers))));
+    let is_link = |path: &UsrPath| {
+        image.tree().get(path.as_str()).is_some_and(|node| matches!(node.kind, NodeKind::Symlink(_)))
     };
-    Ok(files.chain(paths.iter().filter_map(link)).collect())
+    let links = paths.iter().filter(|path| is_link(path)).map(|path| ((*path).clone(), None));
+    Ok(files.chain(links).collect())
 }

@@ -4,7 +4,7 @@ use coreos_types::Flavor;
 use serde_json::{Value, json};
 use usr::UsrPath;
 
-use super::{BoardBom, FileContent, ImageSource, newest_signature_time, package_url, parse_digest};
+use super::{BoardBom, ImageSource, newest_signature_time, package_url, parse_digest};
 use crate::Package;
 
 /// The document: the flavors, the images, the packages with their files, and files without an owner.
@@ -102,13 +102,13 @@ fn package_component(bom: &BoardBom<'_>, package: &Package, paths: &[&UsrPath]) 
 
 /// A regular file with the flavors that take it; `None` for a link.
 fn file_component(bom: &BoardBom<'_>, path: &UsrPath) -> Option<Value> {
-    let FileContent::File { sha256, .. } = bom.entries.get(path)? else { return None };
+    let hashes = bom.entries.get(path)?.as_ref()?;
     let flavors: Vec<&str> = bom.flavors_taking_any(&[path]).iter().map(|flavor| flavor.as_str()).collect();
     Some(json!({
         "type": "file",
         "bom-ref": format!("file:{}:usr/{path}", bom.source.board),
         "name": format!("usr/{path}"),
-        "hashes": [{"alg": "SHA-256", "content": sha256}],
+        "hashes": [{"alg": "SHA-256", "content": hashes.sha256}],
         "properties": [property("flavors", &flavors.join(","))],
     }))
 }

@@ -38,18 +38,13 @@ pub struct ImageSource {
     pub signer: Option<Signer>,
 }
 
-/// A file of the flavor.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum FileContent {
-    /// A regular file and the hex SHA-256 of its content.
-    File {
-        /// 64 lower-case hex digits.
-        sha256: String,
-        /// Hex SHA-1, which SPDX 2.3 requires of each file.
-        sha1: String,
-    },
-    /// A symbolic link and its target.
-    Symlink(String),
+/// The hashes of a file's content in lower-case hex.
+#[derive(Debug, Clone)]
+pub struct FileHashes {
+    /// SHA-256.
+    pub sha256: String,
+    /// SHA-1, which SPDX 2.3 requires of each file.
+    pub sha1: String,
 }
 
 /// The part of a bill of materials that is from one image.
@@ -57,8 +52,8 @@ pub enum FileContent {
 pub struct BoardBom<'a> {
     /// The image.
     pub source: ImageSource,
-    /// The files and links that any flavor takes.
-    pub entries: BTreeMap<UsrPath, FileContent>,
+    /// The regular files that any flavor takes; `None` for a symbolic link.
+    pub entries: BTreeMap<UsrPath, Option<FileHashes>>,
     /// The paths that each flavor takes.
     pub flavors: BTreeMap<Flavor, BTreeSet<UsrPath>>,
     /// The packages of the image, with owners.

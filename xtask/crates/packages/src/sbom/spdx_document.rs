@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use coreos_types::Flavor;
 use usr::UsrPath;
 
-use super::{BoardBom, FileContent, ImageSource, newest_signature_time, package_url, parse_digest};
+use super::{BoardBom, ImageSource, newest_signature_time, package_url, parse_digest};
 use crate::Package;
 
 /// The document: each flavor as a package that contains files, the image that it is taken from, and the packages that
@@ -55,13 +55,13 @@ impl DocumentParts {
         let image_id = format!("SPDXRef-Image-{board}");
         self.packages.push(image_package(&bom.source, &image_id));
         let mut ids: BTreeMap<&UsrPath, String> = BTreeMap::new();
-        for (path, entry) in &bom.entries {
-            let FileContent::File { sha256, sha1 } = entry else { continue };
+        for (path, hashes) in &bom.entries {
+            let Some(hashes) = hashes else { continue };
             let id = format!("SPDXRef-File-{board}-{}", ids.len());
             self.files.push(json!({
                 "SPDXID": id,
                 "fileName": format!("./usr/{path}"),
-                "checksums": [checksum("SHA1", sha1), checksum("SHA256", sha256)],
+                "checksums": [checksum("SHA1", &hashes.sha1), checksum("SHA256", &hashes.sha256)],
                 "licenseConcluded": "NOASSERTION",
                 "licenseInfoInFiles": ["NOASSERTION"],
                 "copyrightText": "NOASSERTION",
@@ -152,13 +152,8 @@ fn image_package(source: &ImageSource, id: &str) -> Value {
 
 /// SHA-1 over the sorted SHA-1 values of the files of a flavor (SPDX 2.3, section 7.9).
 fn verification_code(bom: &BoardBom<'_>, taken: &BTreeSet<UsrPath>) -> String {
-    let mut sums: Vec<&str> = taken
-        .iter()
-        .filter_map(|path| match bom.entries.get(path)? {
-            FileContent::File { sha1, .. } => Some(sha1.as_str()),
-            FileContent::Symlink(_) => None,
-        })
-        .collect();
+    let hashes = taken.iter().filter_map(|path| bom.entries.get(path)?.as_ref());
+    let mut sums: Vec<&str> = hashes.map(|hashes| hashes.sha1.as_str()).collect();
     sums.sort_unstable();
     hex::encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, sums.concat().as_bytes()))
 }

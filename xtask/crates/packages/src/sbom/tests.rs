@@ -11,13 +11,10 @@ fn packages() -> PackageSet {
 }
 
 fn bom(format: Format) -> Value {
-    let file = |digit: &str| FileContent::File { sha256: digit.repeat(64), sha1: digit.repeat(40) };
-    let entries = [
-        ("bin/own", file("b")),
-        ("lib64/libpam.so.0", FileContent::Symlink("libpam.so.0.85.1".to_owned())),
-        ("lib64/libpam.so.0.85.1", file("a")),
-    ]
-    .map(|(path, entry)| (UsrPath::new(path).unwrap(), entry));
+    let file = |digit: &str| Some(FileHashes { sha256: digit.repeat(64), sha1: digit.repeat(40) });
+    let entries =
+        [("bin/own", file("b")), ("lib64/libpam.so.0", None), ("lib64/libpam.so.0.85.1", file("a"))]
+            .map(|(path, entry)| (UsrPath::new(path).unwrap(), entry));
     let signer = Signer {
         primary: "F".repeat(40),
         signing_key: "E".repeat(40),
@@ -33,7 +30,7 @@ fn bom(format: Format) -> Value {
         signer: Some(signer),
     };
     let flavor = Flavor::from_dir_name("usr_from_coreos").unwrap();
-    let entries: BTreeMap<UsrPath, FileContent> = entries.into();
+    let entries: BTreeMap<UsrPath, Option<FileHashes>> = entries.into();
     let flavors = BTreeMap::from([(flavor, entries.keys().cloned().collect())]);
     let board = BoardBom { source, entries, flavors, packages: &packages() };
     let text = render(std::slice::from_ref(&board), "0.1.0", format);
