@@ -1,13 +1,15 @@
 //! The image's programs and libraries by name and by stem, to find replacements of missing paths.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 
-use super::library_name::{LibraryName, NameKind};
 use super::selection::Selection;
 use super::unsatisfied_dependencies::UnsatisfiedDependencies;
-use usr::{DlopenPriority, FileInfo, NodeKind, ResolutionEnd, UsrPath, UsrTree, name_index::NameIndex};
+use usr::{
+    DlopenPriority, FileInfo, LibraryName, NameKind, NodeKind, ResolutionEnd, UsrPath, UsrTree,
+    name_index::NameIndex,
+};
 
 /// The class of a path's directory: a replacement is searched among paths of the same class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,9 +59,9 @@ pub struct ImageIndex<'a> {
     pub min_dlopen_priority: Option<DlopenPriority>,
     /// The last selections and their dependencies: fixes and checks look at the same selection several times.
     dependencies: RefCell<VecDeque<(BTreeSet<UsrPath>, Rc<UnsatisfiedDependencies>)>>,
-    names: NameIndex<'a>,
+    /// The nodes of `bin`, `sbin` and the library directories.
+    pub names: NameIndex<'a>,
     loader_search_directories: BTreeSet<UsrPath>,
-    by_stem: HashMap<&'a str, Vec<&'a UsrPath>>,
     /// The remaining number of searches by words; each search reads all names.
     word_searches: Cell<usize>,
 }
@@ -73,24 +75,14 @@ impl<'a> ImageIndex<'a> {
             loaders.flat_map(|elf| &elf.system_dirs).filter_map(|path| UsrPath::from_rootfs_path(path).ok());
         let fixed = LIBRARY_DIRECTORIES.iter().filter_map(|path| UsrPath::new(path).ok());
         let resolved = |path: UsrPath| tree.resolve(&path).end.node().cloned();
-        let mut index = ImageIndex {
+        ImageIndex {
             tree,
             min_dlopen_priority,
             dependencies: RefCell::default(),
             loader_search_directories: fixed.chain(built_in).filter_map(resolved).collect(),
-            by_stem: HashMap::new(),
             word_searches: Cell::new(MAX_WORD_SEARCHES),
             names,
-        };
-        for (name, path) in index.names.containing(".so") {
-            if let Some(library) = LibraryName::parse(name)
-                && (index.is_file(path) || index.is_symlink(path))
-            {
-                index.by_stem.entry(library.stem).or_default().push(path);
-            }
         }
-        index.by_stem.values_mut().for_each(|paths| paths.sort_unstable());
-        index
     }
 
     /// The unsatisfied dependencies of a selection of the image.
@@ -99,22 +91,12 @@ impl<'a> ImageIndex<'a> {
         if let Some((_, report)) = known.iter().find(|(paths, _)| *paths == selection.paths) {
             return Rc::clone(report);
         }
-        let has_copies = |path: &UsrPath| self.with_name(path.name()).len() > 1;
+        let has_copies = |path: &UsrPath| self.names.with_name(path.name()).len() > 1;
         let report = UnsatisfiedDependencies::scan(selection, self.min_dlopen_priority, has_copies);
         let report = Rc::new(report);
         known.truncate(MAX_REPORTS - 1);
         known.push_front((selection.paths.clone(), Rc::clone(&report)));
         report
-    }
-
-    /// Every node of this name, in byte order.
-    pub fn with_name(&self, name: &str) -> Vec<&'a UsrPath> {
-        self.names.with_name(name)
-    }
-
-    /// Every path with the name of a library of this stem, file or symlink, in byte order. No file is read.
-    pub fn with_stem(&self, stem: &str) -> &[&'a UsrPath] {
-        self.by_stem.get(stem).map_or(&[], Vec::as_slice)
     }
 
     /// Parses the file name of a path. A version before `.so` belongs to the stem where the image has libraries of that
@@ -127,7 +109,7 @@ impl<'a> ImageIndex<'a> {
         let has_version = |path: &&UsrPath| {
             LibraryName::from_path(*path).is_some_and(|name| name.kind != NameKind::LinkerName)
         };
-        let has_soname = |stem: &str| self.with_stem(stem).iter().any(has_version);
+        let has_soname = |stem: &str| self.names.with_stem(stem).iter().any(has_version);
         let linker_name =
             LibraryName::parse_linker_name(path.name()).filter(|linker| has_soname(linker.stem));
         Some(linker_name.unwrap_or(parsed))
@@ -187,11 +169,11 @@ impl<'a> ImageIndex<'a> {
     pub fn similar_names(&self, path: &UsrPath) -> Vec<&'a UsrPath> {
         let mut similar: Vec<&'a UsrPath> = match LibraryName::from_path(path) {
             Some(library) => {
-                let all = self.with_stem(library.stem).iter().copied();
+                let all = self.names.with_stem(library.stem).iter().copied();
                 all.filter(|other| self.can_be_library(other)).take(MAX_CANDIDATES).collect()
             }
             None => {
-                let mut files = self.with_name(path.name());
+                let mut files = self.names.with_name(path.name());
                 files.retain(|path| {
                     PathClass::from_path(path) != PathClass::Other && !self.resolves_to_directory(path)
                 });

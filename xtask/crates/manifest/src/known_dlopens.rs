@@ -1,9 +1,8 @@
 //! Libraries that are loaded with dlopen(3) and are not in DT_NEEDED: a table for images without `.note.dlopen`.
 
 use super::image_index::ImageIndex;
-use super::library_name::{LibraryName, NameKind};
 use super::selection::Selection;
-use usr::{FileInfo, UsrPath};
+use usr::{FileInfo, LibraryName, NameKind, UsrPath};
 
 /// A file, and the libraries that the file may load with dlopen(3).
 struct KnownDlopen {
@@ -98,7 +97,7 @@ pub fn find_unlisted<'a>(
         let is_met = |stem: &str| selection.paths.iter().any(|path| is_library(path, stem));
         let missing = row.loads.iter().filter(|stem| !is_met(stem));
         let in_image = missing.filter_map(|stem| {
-            let mut libraries = index.with_stem(stem).iter().copied();
+            let mut libraries = index.names.with_stem(stem).iter().copied();
             libraries.find(|path| is_dlopen_name(path, stem, selection))
         });
         let is_new = |library: &&UsrPath| !unlisted.iter().any(|(_, known, _)| known.contains(library));

@@ -19,7 +19,6 @@ pub mod file;
 pub mod finding;
 pub mod image_index;
 pub mod known_dlopens;
-pub mod library_name;
 pub mod plan;
 pub mod replacement;
 pub mod rules;

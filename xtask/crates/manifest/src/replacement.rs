@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::exactly_one;
 use super::file::ManifestFile;
 use super::image_index::{ImageIndex, PathClass};
-use super::library_name::{LibraryName, NameKind, strip_trailing_version};
-use usr::{NodeKind, UsrPath};
+use usr::{LibraryName, NameKind, NodeKind, UsrPath, library_name::strip_trailing_version};
 
 /// What became of a listed path, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,7 +165,7 @@ impl<'a> ReplacementContext<'a> {
 
     /// The same name in another directory of the same use.
     fn same_name_elsewhere(&self, path: &UsrPath) -> Option<ReplacementResult> {
-        let mut candidates = self.index.with_name(path.name());
+        let mut candidates = self.index.names.with_name(path.name());
         // A directory is not a moved file: listed, it would add everything below it.
         let is_file = |other: &UsrPath| !looks_like_file(path) || !self.index.resolves_to_directory(other);
         candidates
@@ -327,7 +326,7 @@ fn find_moved_directories(missing: &BTreeSet<UsrPath>, index: &ImageIndex<'_>) -
         }
     }
     let moved = |(from, names): (UsrPath, BTreeSet<&str>)| {
-        let candidates = index.with_name(names.first()?).into_iter().filter_map(UsrPath::parent);
+        let candidates = index.names.with_name(names.first()?).into_iter().filter_map(UsrPath::parent);
         let to = exactly_one(candidates.filter(|to| {
             PathClass::from_path(to) == PathClass::from_path(&from)
                 && names.iter().all(|name| index.tree.get(to.join(name).as_str()).is_some())
@@ -362,7 +361,7 @@ fn is_new_directory_version(from: &UsrPath, to: &UsrPath, index: &ImageIndex<'_>
 
 /// The libraries of a stem; none if there are more than a real library has, because no replacement is certain then.
 fn libraries_unless_too_many<'i>(stem: &str, index: &'i ImageIndex<'_>) -> &'i [&'i UsrPath] {
-    Some(index.with_stem(stem)).filter(|all| all.len() <= MAX_LIBRARIES).unwrap_or_default()
+    Some(index.names.with_stem(stem)).filter(|all| all.len() <= MAX_LIBRARIES).unwrap_or_default()
 }
 
 /// Whether a path has a name that only files have: in a directory of programs, or with an extension. Directories of

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::image_index::ImageIndex;
 use crate::known_dlopens;
-use crate::library_name::LibraryName;
 use crate::plan::bump::ImageTrees;
 use crate::plan::stage1_sources::Stage1Sources;
 use crate::selection::Selection;
@@ -13,7 +12,7 @@ use crate::unlisted_execs::started_by;
 use crate::unsatisfied_dependencies::loaders_with_without_env;
 use coreos_types::{Board, Flavor, Result, word_enum};
 use usr::{
-    DynamicLoader, FileInfo, NodeKind, UsrPath,
+    DynamicLoader, FileInfo, LibraryName, NodeKind, UsrPath,
     file_info::{is_loader_name, is_systemd_program},
 };
 

@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::accepted_findings::AcceptedFindings;
 use crate::editor::ManifestEditor;
 use crate::image_index::ImageIndex;
-use crate::library_name::{LibraryName, NameKind};
 use crate::selection::{ManifestSet, Selection};
-use usr::{DlopenPriority, UsrPath};
+use usr::{DlopenPriority, LibraryName, NameKind, UsrPath};
 
 /// Options of the fixes.
 #[derive(Debug, Clone, Copy)]

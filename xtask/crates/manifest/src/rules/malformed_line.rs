@@ -9,10 +9,9 @@ use super::lint_state::Lint;
 use crate::file::{BYTE_ORDER_MARK, ManifestFile};
 use crate::finding::{Finding, FindingKind, FixKind};
 use crate::image_index::ImageIndex;
-use crate::library_name::LibraryName;
 use crate::selection::Location;
 use crate::suggestion::Suggestion;
-use usr::UsrPath;
+use usr::{LibraryName, UsrPath};
 
 /// Message for a comment.
 const COMMENT: &str = "a manifest cannot have comments: the build reads every line as a path";
@@ -162,9 +161,9 @@ fn resolve_bare_name(name: &UsrPath, index: &ImageIndex<'_>) -> Option<(String, 
             None => index.is_program_directory(&directory),
         })
     };
-    let mut found = index.with_name(name.name());
+    let mut found = index.names.with_name(name.name());
     if let Some(library) = library.as_ref().filter(|_| found.is_empty()) {
-        found = index.with_stem(library.stem).to_vec();
+        found = index.names.with_stem(library.stem).to_vec();
         found.retain(|path| LibraryName::from_path(path).is_some_and(|other| other.can_replace(library)));
     }
     found.retain(|path| is_searched(path) && !index.resolves_to_directory(path));

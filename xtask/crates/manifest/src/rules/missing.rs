@@ -9,13 +9,12 @@ use super::malformed_line;
 use crate::file::ManifestFile;
 use crate::finding::{Finding, FindingKind, Fix, FixKind};
 use crate::known_dlopens::is_loaded_by_name;
-use crate::library_name::{LibraryName, strip_trailing_version};
 use crate::replacement::{
     MAX_LIBRARIES, ReplacementContext, ReplacementOutcome, ReplacementResult, may_need_replacement,
 };
 use crate::selection::Location;
 use crate::suggestion::Suggestion;
-use usr::UsrPath;
+use usr::{LibraryName, UsrPath, library_name::strip_trailing_version};
 
 /// Most missing entries of one manifest that are reported one by one; a real image has a few at once.
 const MAX_REPORTED: usize = 1000;

@@ -8,11 +8,10 @@ use super::lint_state::{Lint, join, subject_and_verb};
 use crate::editor::ManifestEditor;
 use crate::finding::FindingKind;
 use crate::image_index::ImageIndex;
-use crate::library_name::{LibraryName, NameKind};
 use crate::selection::Selection;
 use crate::suggestion::Suggestion;
 use crate::unsatisfied_dependencies::{DependencyKind, UnresolvedDependency, UnsatisfiedDependencies};
-use usr::UsrPath;
+use usr::{LibraryName, NameKind, UsrPath};
 
 /// Reports each dependency that the image has and the flavor does not list.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {

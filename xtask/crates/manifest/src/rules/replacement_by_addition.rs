@@ -8,9 +8,8 @@ use crate::exactly_one;
 use crate::finding::FixKind;
 use crate::image_index::ImageIndex;
 use crate::known_dlopens::is_loaded_by_name;
-use crate::library_name::{LibraryName, NameKind, strip_trailing_version};
 use crate::replacement::MAX_LIBRARIES;
-use usr::UsrPath;
+use usr::{LibraryName, NameKind, UsrPath, library_name::strip_trailing_version};
 
 /// Renames missing libraries to their replacements among the added files.
 ///
