@@ -1,6 +1,7 @@
 //! The lines of a manifest under edit: a linked list in the order of the file, and an index in the order of sorting. Each
 //! edit costs the logarithm of the number of lines.
 
+use std::cell::OnceCell;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
@@ -15,8 +16,8 @@ pub(super) struct LineList {
     default_eol: &'static str,
     /// The lines, removed ones included, by id. The first slot is the list's head and tail.
     slots: Vec<Slot>,
-    /// The ids of the entries, those of equal lines in the order of the file.
-    entries: BTreeMap<SortKey, Vec<usize>>,
+    /// The ids of the entries, from the first search on; those of equal lines in the order of the file.
+    entries: OnceCell<BTreeMap<SortKey, Vec<usize>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -61,7 +62,7 @@ impl LineList {
     pub(super) fn new(file: &ManifestFile, order: SortOrder) -> LineList {
         let head = Slot { line: Line::new("", ""), previous: 0, next: 0 };
         let default_eol = file.default_eol;
-        let mut list = LineList { order, default_eol, slots: vec![head], entries: BTreeMap::new() };
+        let mut list = LineList { order, default_eol, slots: vec![head], entries: OnceCell::new() };
         for line in file.lines() {
             list.link(list.slots[0].previous, line.clone());
         }
@@ -81,7 +82,7 @@ impl LineList {
 
     /// The id of the first line with this text.
     pub(super) fn find(&self, text: &str) -> Option<usize> {
-        match self.entries.get(&self.key(text)) {
+        match self.entries().get(&self.key(text)) {
             Some(ids) => ids.first().copied(),
             None if Line::new(text, "\n").is_entry() => None,
             None => self.ids().find(|&id| self.slots[id].line.text == text),
@@ -93,8 +94,8 @@ impl LineList {
     /// one, it is after the last entry.
     pub(super) fn insert(&mut self, text: &str) {
         let key = self.key(text);
-        let smaller = self.entries.range(..=&key).next_back();
-        let greater = self.entries.range((Excluded(&key), Unbounded)).next();
+        let smaller = self.entries().range(..=&key).next_back();
+        let greater = self.entries().range((Excluded(&key), Unbounded)).next();
         let is_unsorted = self.order == SortOrder::Unsorted;
         let is_near =
             |(other, _): &(&SortKey, &Vec<usize>)| !is_unsorted || other.directory() == key.directory();
@@ -171,19 +172,30 @@ impl LineList {
         self.index(id);
     }
 
+    fn entries(&self) -> &BTreeMap<SortKey, Vec<usize>> {
+        self.entries.get_or_init(|| {
+            let mut entries: BTreeMap<SortKey, Vec<usize>> = BTreeMap::new();
+            for id in self.ids().filter(|&id| self.slots[id].line.is_entry()) {
+                entries.entry(self.key(&self.slots[id].line.text)).or_default().push(id);
+            }
+            entries
+        })
+    }
+
     fn index(&mut self, id: usize) {
-        if self.slots[id].line.is_entry() {
-            let key = self.key(&self.slots[id].line.text);
-            self.entries.entry(key).or_default().push(id);
+        let key = self.key(&self.slots[id].line.text);
+        if let Some(entries) = self.entries.get_mut().filter(|_| self.slots[id].line.is_entry()) {
+            entries.entry(key).or_default().push(id);
         }
     }
 
     fn unindex(&mut self, id: usize) {
         let key = self.key(&self.slots[id].line.text);
-        if let Some(ids) = self.entries.get_mut(&key) {
+        let Some(entries) = self.entries.get_mut() else { return };
+        if let Some(ids) = entries.get_mut(&key) {
             ids.retain(|known| *known != id);
             if ids.is_empty() {
-                self.entries.remove(&key);
+                entries.remove(&key);
             }
         }
     }
