@@ -12,13 +12,15 @@ use crate::trusted_owners::effective_uid;
 /// # Errors
 /// Those of open(2), and [`io::ErrorKind::InvalidInput`] for anything but a regular file.
 pub(crate) fn open(path: &Path) -> io::Result<(File, Metadata)> {
-    let other = || io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
-    // ENXIO: a socket, or a device that is not there.
-    let is_other = |error: &io::Error| error.raw_os_error() == Some(libc::ENXIO);
-    let file = file.map_err(|error| if is_other(&error) { other() } else { error })?;
+    let other = io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
+    let file = match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)
+    {
+        // A socket, or a device that is not there.
+        Err(error) if error.raw_os_error() == Some(libc::ENXIO) => return Err(other),
+        file => file?,
+    };
     let metadata = file.metadata()?;
-    if metadata.is_file() { Ok((file, metadata)) } else { Err(other()) }
+    if metadata.is_file() { Ok((file, metadata)) } else { Err(other) }
 }
 
 /// Reads a regular file of at most `max_len` bytes.
@@ -26,11 +28,10 @@ pub(crate) fn open(path: &Path) -> io::Result<(File, Metadata)> {
 /// # Errors
 /// As [`open`], and [`io::ErrorKind::FileTooLarge`] for a file that is larger.
 pub(crate) fn read(path: &Path, max_len: u64) -> io::Result<Vec<u8>> {
-    let (file, metadata) = open(path)?;
-    read_open(file, &metadata, max_len)
+    read_open(open(path)?, max_len)
 }
 
-fn read_open(file: File, metadata: &Metadata, max_len: u64) -> io::Result<Vec<u8>> {
+fn read_open((file, metadata): (File, Metadata), max_len: u64) -> io::Result<Vec<u8>> {
     // A file that grows, or is one of /proc, has more bytes than its metadata has.
     let mut bytes = Vec::with_capacity(metadata.len().min(max_len) as usize + 1);
     if metadata.len() <= max_len {
@@ -48,11 +49,11 @@ fn read_open(file: File, metadata: &Metadata, max_len: u64) -> io::Result<Vec<u8
 /// # Errors
 /// As [`read`], and [`io::ErrorKind::PermissionDenied`] for a file of another user.
 pub(crate) fn read_owned_by_user(path: &Path, max_len: u64) -> io::Result<Vec<u8>> {
-    let (file, metadata) = open(path)?;
-    if !is_owned_by_user(&metadata) {
+    let opened = open(path)?;
+    if !is_owned_by_user(&opened.1) {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user"));
     }
-    read_open(file, &metadata, max_len)
+    read_open(opened, max_len)
 }
 
 /// The metadata of a regular file of this user, no symlink; `None` for anything else.

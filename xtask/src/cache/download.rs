@@ -46,11 +46,11 @@ impl ImageDownload<'_> {
         if let Some(image) = fresh.and_then(open) {
             return Ok(Some(image));
         }
-        let (mut file, mut resume) = partial.open()?;
+        let (file, mut resume) = partial.open()?;
         let mut attempts = 0;
         loop {
             attempts += 1;
-            match self.attempt(&partial, &mut file, resume.take().as_ref(), check)? {
+            match self.attempt(&partial, &file, resume.take().as_ref(), check)? {
                 DownloadOutcome::Verified(verified) => {
                     return self.insert(&partial, &file, verified).map(Some);
                 }
@@ -95,7 +95,7 @@ impl ImageDownload<'_> {
     fn attempt(
         &self,
         partial: &PartialDownload,
-        file: &mut File,
+        mut file: &File,
         resume: Option<&ResumePoint>,
         check: SignatureCheck,
     ) -> Result<DownloadOutcome> {
@@ -112,7 +112,8 @@ impl ImageDownload<'_> {
         partial.save_state(download.resume_point_at(0).as_ref())?;
         progress.set_resumed_bytes(resumed_at);
         let total = download.total();
-        let stream = ResumedReader { partial: file, replay_left: resumed_at, download: &mut download };
+        let rest = StoringReader { download: &mut download, partial: file };
+        let stream = file.take(resumed_at).chain(rest);
         let temp_dir = self.store.cache.temp_dir_or_system();
         let verified = VerifiedImage::read_and_verify(self.url, stream, total, check, &temp_dir);
         progress.finish();
@@ -131,22 +132,14 @@ impl ImageDownload<'_> {
     }
 }
 
-/// Reads the partial file, then the rest of the download, which is appended to the file.
-struct ResumedReader<'d, 'c> {
-    partial: &'d mut File,
-    /// Bytes of the partial file that are still to be read.
-    replay_left: u64,
+/// Reads a download, and appends what was read to the partial file.
+struct StoringReader<'d, 'c> {
     download: &'d mut http::Download<'c>,
+    partial: &'d File,
 }
 
-impl Read for ResumedReader<'_, '_> {
+impl Read for StoringReader<'_, '_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let replayed = (&mut *self.partial).take(self.replay_left).read(out)?;
-        if replayed > 0 {
-            self.replay_left -= replayed as u64;
-            return Ok(replayed);
-        }
-        self.replay_left = 0;
         let count = self.download.read(out)?;
         let stored =
             self.partial.write_all(&out[..count]).with_context(|| "cannot store the download in the cache");

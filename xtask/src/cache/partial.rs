@@ -32,8 +32,7 @@ impl PartialDownload {
     pub(super) fn lock(release: &ReleaseCache, term: &Term) -> Result<PartialDownload> {
         create_private_dir(&release.directory)?;
         let path = release.directory.join("lock");
-        let lock = open_replacing_foreign(&path, OpenOptions::new().write(true).create(true))
-            .with_path("cannot lock", &path)?;
+        let lock = open_replacing_foreign(&path).with_path("cannot lock", &path)?;
         let is_locked = match lock.try_lock() {
             Ok(()) => true,
             Err(TryLockError::Error(error)) if is_unsupported_lock(&error) => false,
@@ -60,8 +59,7 @@ impl PartialDownload {
 
     /// Opens the partial file, and returns where the download can be resumed, if it can.
     pub(super) fn open(&self) -> Result<(File, Option<ResumePoint>)> {
-        let file = open_replacing_foreign(&self.path, OpenOptions::new().read(true).write(true).create(true))
-            .with_path("cannot open", &self.path)?;
+        let file = open_replacing_foreign(&self.path).with_path("cannot open", &self.path)?;
         let length = file.metadata().with_path("cannot open", &self.path)?.len();
         let state = bounded_file::read_owned_by_user(&self.state, MAX_STATE).unwrap_or_default();
         let state = String::from_utf8_lossy(&state);
@@ -102,10 +100,11 @@ impl PartialDownload {
     }
 }
 
-/// Opens a file of this user. A file of another user (after a run with sudo) and anything that is not a regular file
-/// are replaced: this user owns the directory.
-fn open_replacing_foreign(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    options.mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+/// Opens or creates a file of this user. A file of another user (after a run with sudo) and anything that is not a
+/// regular file are replaced: this user owns the directory.
+fn open_replacing_foreign(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
     let is_own = |file: &File| {
         file.metadata().is_ok_and(|found| found.is_file() && bounded_file::is_owned_by_user(&found))
     };

@@ -223,13 +223,11 @@ fn parse_ipv4(text: &str) -> Option<Ipv4Addr> {
 /// A decimal, octal (`0…`) or hexadecimal (`0x…`) number, as inet_aton(3) reads it.
 fn parse_number(text: &str) -> Option<u32> {
     let (digits, radix) = match text.strip_prefix("0x") {
+        Some("") => return Some(0),
         Some(digits) => (digits, 16),
         None if text.len() > 1 && text.starts_with('0') => (&text[1..], 8),
         None => (text, 10),
     };
-    if radix == 16 && digits.is_empty() {
-        return Some(0);
-    }
     digits.bytes().all(|b| b.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, radix).ok()).flatten()
 }
 

@@ -40,18 +40,17 @@ impl Repo {
         let root = fs::canonicalize(current_directory.join(directory))
             .with_path("cannot open the tree", directory)
             .with_hint("pass the tree's root: --repo DIR")?;
-        match nearest_tree(&root) {
-            Some(tree) if tree.root == root => Ok(tree),
-            above => {
-                let other =
-                    "pass the root of an rkt-style tree: --repo DIR; to try the tool: cargo xtask demo";
-                let hint = |tree: Repo| {
-                    format!("pass the tree's root: --repo {}", quote(&tree.root.display().to_string()))
-                };
-                let message = format!("{} is not an rkt-style tree: {COMMON_MK} not found", root.display());
-                Err(Error::failed(message).with_hint(above.map_or_else(|| other.to_owned(), hint)))
+        let hint = match nearest_tree(&root) {
+            Some(tree) if tree.root == root => return Ok(tree),
+            Some(above) => {
+                format!("pass the tree's root: --repo {}", quote(&above.root.display().to_string()))
             }
-        }
+            None => {
+                "pass the root of an rkt-style tree: --repo DIR; to try the tool: cargo xtask demo".into()
+            }
+        };
+        let message = format!("{} is not an rkt-style tree: {COMMON_MK} not found", root.display());
+        Err(Error::failed(message).with_hint(hint))
     }
 
     /// The root directory, absolute and without symlinks.
