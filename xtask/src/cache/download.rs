@@ -87,7 +87,7 @@ impl ImageDownload<'_> {
         self.release.insert(partial.path(), digest, self.signature, self.url)?;
         partial.discard();
         let id = FileId::from_file(&file.open()?)?;
-        image.set_cache_inputs(self.store.cache_inputs(id, Some(self.signature)));
+        image.cache_inputs = Some(self.store.cache_inputs(id, Some(self.signature)));
         Ok(image)
     }
 

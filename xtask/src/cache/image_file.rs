@@ -5,7 +5,8 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 
 use crate::terminal::{Progress, Term};
-use coreos_types::{Error, Result, ResultExt};
+use coreos_types::{Error, Result, ResultExt, Signer};
+use pxe_image::Digest;
 
 /// A PXE image on the local disk.
 #[derive(Debug, Clone)]
@@ -26,6 +27,17 @@ impl ImageFile {
     pub(super) fn changed_error(&self) -> Error {
         Error::failed(format!("{} changed while it was used", self.path.display()))
     }
+}
+
+/// Source, digest and signer of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageProvenance {
+    /// The URL or path.
+    pub source: String,
+    /// The digest of the `.cpio.gz`.
+    pub digest: Digest,
+    /// The signer; `None` under `--unsigned`.
+    pub signer: Option<Signer>,
 }
 
 /// The bytes of an image file, in one pass: shows the progress, and passes what is read to `visit`.

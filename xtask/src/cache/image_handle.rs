@@ -3,12 +3,11 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use super::file_id::FileId;
-use super::image_file::{ImageFile, ImageStream};
+use super::image_file::{ImageFile, ImageProvenance, ImageStream};
 use super::image_store::ImageStore;
 use super::lazy_image::LazyImage;
 use super::package_cache::{self, PACKAGES};
@@ -19,32 +18,18 @@ use crate::signals::TempPath;
 use coreos_types::{Error, Result, ResultExt, Signer};
 use packages::PackageSet;
 use pxe_image::unverified_read::{Payload, read_unverified};
-use pxe_image::{Digest, UsrSquashfs, VerifiedImage};
+use pxe_image::{UsrSquashfs, VerifiedImage};
 use usr::{UsrPath, UsrTree};
-
-/// Source, digest and signer of an image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageProvenance {
-    /// The URL or path.
-    pub source: String,
-    /// The digest of the `.cpio.gz`.
-    pub digest: Digest,
-    /// The signer; `None` under `--unsigned`.
-    pub signer: Option<Signer>,
-}
 
 /// A verified image. Its tree may come from the cache; the image itself is then opened, and its bytes are verified,
 /// when a file is read that the cache does not have.
 pub struct ImageHandle {
-    provenance: ImageProvenance,
-    /// The key under which the tree can be cached.
-    cache_inputs: Option<CacheInputs>,
+    reader: Arc<LazyImage>,
+    /// The key under which the tree can be cached; set once the image is at its path.
+    pub(super) cache_inputs: Option<CacheInputs>,
     hashes: Vec<Option<Vec<u8>>>,
     tree: UsrTree,
-    reader: Arc<LazyImage>,
     packages: OnceLock<PackageSet>,
-    /// Whether the tree came from the cache.
-    is_cached: bool,
 }
 
 /// Compares a verified image with the request, since a wrong image may have a good signature. A refused image is not
@@ -100,27 +85,19 @@ impl ImageHandle {
         image: Option<UsrSquashfs>,
         cache_inputs: Option<CacheInputs>,
     ) -> ImageHandle {
-        let is_cached = image.is_none();
         let packages = image.as_ref().map_or_else(OnceLock::new, |image| {
             OnceLock::from(package_cache::read_from_image(&store.term, image, &tree))
         });
         let provenance = ImageProvenance { source: file.source.clone(), digest, signer };
         let image = image.map_or_else(OnceLock::new, |image| OnceLock::from(Ok(image)));
-        let reader =
-            LazyImage { store: store.clone(), file, digest, image, has_read: AtomicBool::new(false) };
-        let reader = Arc::new(reader);
+        let reader = Arc::new(LazyImage { store: store.clone(), file, provenance, image });
         let tree = tree.with_reader(reader.clone());
-        ImageHandle { provenance, cache_inputs, hashes, tree, reader, packages, is_cached }
-    }
-
-    /// Sets the cache key, once the image is at its path in the cache.
-    pub(super) fn set_cache_inputs(&mut self, key: CacheInputs) {
-        self.cache_inputs = Some(key);
+        ImageHandle { reader, cache_inputs, hashes, tree, packages }
     }
 
     /// Source, digest and signer.
     pub fn provenance(&self) -> &ImageProvenance {
-        &self.provenance
+        &self.reader.provenance
     }
 
     /// The path of the `.cpio.gz`.
@@ -135,7 +112,7 @@ impl ImageHandle {
 
     /// The packages of the image and the files that they own; empty if the image does not name them.
     pub fn packages(&self) -> &PackageSet {
-        let load = || package_cache::load(&self.reader.store.cache, self.path(), self.provenance.digest);
+        let load = || package_cache::load(&self.reader.store.cache, self.path(), self.provenance().digest);
         self.packages.get_or_init(|| load().unwrap_or_default())
     }
 
@@ -185,22 +162,21 @@ impl ImageHandle {
         let opened = file.open()?;
         let read = read_unverified(ImageStream::new(&store.term, &opened, write), check, Payload::Opaque)?;
         read.check.finish()?;
-        if read.digest == self.provenance.digest { Ok(()) } else { Err(file.changed_error()) }
+        if read.digest == self.provenance().digest { Ok(()) } else { Err(file.changed_error()) }
     }
 
     /// Stores the tree, with the files that were read, in the cache, and returns it.
-    pub fn store_tree(self) -> Result<(ImageProvenance, UsrTree)> {
-        let is_changed = !self.is_cached || self.reader.has_read.load(Ordering::Relaxed);
+    pub fn store_tree(self) -> Result<UsrTree> {
+        let LazyImage { store, file, provenance, image } = &*self.reader;
         let tree = self.tree.without_reader();
-        let Some(key) = self.cache_inputs.filter(|_| is_changed) else { return Ok((self.provenance, tree)) };
-        let (cache, path) = (&self.reader.store.cache, &self.reader.file.path);
-        let digest = self.provenance.digest;
-        if let Some(packages) = self.packages.get().filter(|packages| !self.is_cached && !packages.is_empty())
-        {
-            package_cache::store(cache, path, digest, packages)?;
+        // The image of a cached tree is opened for files that the cache does not have.
+        let is_changed = image.get().is_some_and(Result::is_ok);
+        let Some(key) = self.cache_inputs.filter(|_| is_changed) else { return Ok(tree) };
+        if let Some(packages) = self.packages.get().filter(|packages| !packages.is_empty()) {
+            package_cache::store(&store.cache, &file.path, provenance.digest, packages)?;
         }
-        let cached = CachedTree { digest, hashes: self.hashes, tree };
-        tree_cache::store(cache, path, &key, &cached)?;
-        Ok((self.provenance, cached.tree))
+        let cached = CachedTree { digest: provenance.digest, hashes: self.hashes, tree };
+        tree_cache::store(&store.cache, &file.path, &key, &cached)?;
+        Ok(cached.tree)
     }
 }

@@ -1,12 +1,11 @@
 //! On-demand reading of the files of a verified image.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::image_file::ImageFile;
+use super::image_file::{ImageFile, ImageProvenance};
 use super::image_store::ImageStore;
 use coreos_types::{Error, Result};
-use pxe_image::{Digest, UsrSquashfs};
+use pxe_image::UsrSquashfs;
 use usr::{FileInfo, FileInfoReader, UsrPath};
 
 /// The files of one image. The image of a cached tree is opened, and its signature checked over all of its bytes, when
@@ -14,12 +13,9 @@ use usr::{FileInfo, FileInfoReader, UsrPath};
 pub(super) struct LazyImage {
     pub(super) store: ImageStore,
     pub(super) file: ImageFile,
-    /// The digest under which the image was verified.
-    pub(super) digest: Digest,
+    pub(super) provenance: ImageProvenance,
     /// Empty until the first read of an image with a cached tree.
     pub(super) image: OnceLock<Result<UsrSquashfs>>,
-    /// Whether any file was read.
-    pub(super) has_read: AtomicBool,
 }
 
 impl LazyImage {
@@ -32,7 +28,7 @@ impl LazyImage {
         let why = format!("{}: the image is opened: the cache does not have all files", self.file.source);
         self.store.term.detail("cache", why);
         let verified = self.store.verify(&self.file, &self.file.open()?)?;
-        if verified.digest() != self.digest {
+        if verified.digest() != self.provenance.digest {
             return Err(self.file.changed_error());
         }
         let mut image = verified.open()?;
@@ -47,8 +43,6 @@ impl FileInfoReader for LazyImage {
         let term = &self.store.term;
         term.detail("reading", format!("{}: {} files", self.file.source, paths.len()));
         paths.iter().for_each(|path| term.trace("reading", path));
-        let read = self.image()?.read_infos(paths)?;
-        self.has_read.store(true, Ordering::Relaxed);
-        Ok(read)
+        self.image()?.read_infos(paths)
     }
 }

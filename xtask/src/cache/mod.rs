@@ -37,6 +37,7 @@ pub(crate) mod sig_file;
 mod tree_cache;
 
 pub use dir::Cache;
-pub use image_handle::{ImageCheck, ImageHandle, ImageProvenance};
+pub use image_file::ImageProvenance;
+pub use image_handle::{ImageCheck, ImageHandle};
 pub use image_store::ImageStore;
 pub use release_cache::ReleaseCache;

@@ -164,7 +164,7 @@ impl ImageSet {
         for opened in self.opened.into_values() {
             match opened.image.store_tree() {
                 // The program ends soon: freeing each path takes longer than the search for a missing library.
-                Ok((_, tree)) => std::mem::forget(tree),
+                Ok(tree) => std::mem::forget(tree),
                 Err(error) => self.store.term.detail("cache", error),
             }
         }

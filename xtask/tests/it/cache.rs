@@ -61,7 +61,8 @@ fn release_is_downloaded_once() {
     assert_eq!(first.provenance().signer.as_ref().unwrap().primary, site.certificate.fingerprint());
     assert_eq!(first.tree().known_file_info("bin/bash"), None);
     assert!(matches!(first.tree().read_file_info("bin/bash"), Some(FileInfo::Elf(_))));
-    let (origin, tree) = first.store_tree().unwrap();
+    let origin = first.provenance().clone();
+    let tree = first.store_tree().unwrap();
     let requests = site.server.requests().len();
 
     let second = site
