@@ -40,10 +40,8 @@ pub(super) fn other_hard_links(root: &Path, path: &str, file: &Metadata) -> Resu
 /// The entries of all manifest directories.
 fn manifest_files(root: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
-    for (_, directory) in flavor_directories(root)? {
-        for (_, directory) in manifest_directories(&directory)?.0 {
-            paths.extend(visible_entries(&directory)?);
-        }
+    for (_, _, directory) in manifest_directories(root)?.0 {
+        paths.extend(visible_entries(&directory)?);
     }
     Ok(paths)
 }
@@ -58,30 +56,31 @@ pub(super) fn relative_in_tree(root: &Path, path: &Path) -> Option<String> {
     path.strip_prefix(root).ok()?.to_str().map(str::to_owned)
 }
 
-/// The directories `stage1/usr_from_FLAVOR`, each with its flavor.
-pub(super) fn flavor_directories(root: &Path) -> Result<Vec<(Flavor, PathBuf)>> {
-    let flavor = |path: PathBuf| {
-        let flavor = Flavor::from_dir_name(path.file_name()?.to_str()?)?;
-        path.is_dir().then_some((flavor, path))
-    };
-    Ok(visible_entries(&root.join("stage1"))?.into_iter().filter_map(flavor).collect())
+/// The manifest directories of all flavors: those of known boards, and those of unknown boards.
+pub(super) fn manifest_directories(root: &Path) -> Result<(Vec<(Flavor, Board, PathBuf)>, Vec<PathBuf>)> {
+    let (mut all, mut unknown) = (Vec::new(), Vec::new());
+    for (name, directory) in subdirectories(&root.join("stage1"))? {
+        let Some(flavor) = Flavor::from_dir_name(&name) else { continue };
+        let mut known = Vec::new();
+        for (name, path) in subdirectories(&directory)? {
+            let board = name.strip_prefix("manifest-").and_then(|rest| rest.strip_suffix(".d"));
+            match board.map(str::parse) {
+                Some(Ok(board)) => known.push((board, path)),
+                Some(Err(_)) => unknown.push(path),
+                None if name == LEGACY_DIR => known.push((Board::Amd64, path)),
+                None => {}
+            }
+        }
+        resolve_legacy_dir(&mut known)?;
+        all.extend(known.into_iter().map(|(board, path)| (flavor.clone(), board, path)));
+    }
+    Ok((all, unknown))
 }
 
-/// The manifest directories of a flavor: those of known boards, each with its board, and those of unknown boards.
-pub(super) fn manifest_directories(flavor: &Path) -> Result<(Vec<(Board, PathBuf)>, Vec<PathBuf>)> {
-    let (mut known, mut unknown) = (Vec::new(), Vec::new());
-    for path in visible_entries(flavor)?.into_iter().filter(|path| path.is_dir()) {
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-        let board = name.strip_prefix("manifest-").and_then(|rest| rest.strip_suffix(".d"));
-        match board.map(str::parse) {
-            Some(Ok(board)) => known.push((board, path)),
-            Some(Err(_)) => unknown.push(path),
-            None if name == LEGACY_DIR => known.push((Board::Amd64, path)),
-            None => {}
-        }
-    }
-    resolve_legacy_dir(&mut known)?;
-    Ok((known, unknown))
+/// The visible directories in a directory, each with its name if that is UTF-8.
+fn subdirectories(directory: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let paths = visible_entries(directory)?.into_iter().filter(|path| path.is_dir());
+    Ok(paths.filter_map(|path| Some((path.file_name()?.to_str()?.to_owned(), path))).collect())
 }
 
 /// Selects one of `manifest.d` and `manifest-amd64-usr.d`, if both exist. The build uses one of them, and which one is

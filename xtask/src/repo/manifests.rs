@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::LoadedRepo;
 use super::layout::{
-    MAX_COMMON_MK_LEN, MAX_MANIFEST_LEN, MAX_TOTAL_LEN, flavor_directories, inode_key, manifest_directories,
-    relative_in_tree, visible_entries,
+    MAX_COMMON_MK_LEN, MAX_MANIFEST_LEN, MAX_TOTAL_LEN, inode_key, manifest_directories, relative_in_tree,
+    visible_entries,
 };
 use crate::bounded_file;
 use coreos_types::{Board, Error, Flavor, Result, ResultExt, shell::quote};
@@ -26,18 +26,16 @@ pub(super) fn read(root: &Path) -> Result<LoadedRepo> {
     reader.loaded.sources.common_mk = reader.read_file(&real, MAX_COMMON_MK_LEN)?;
     reader.loaded.sources.included = read_included_files(root, &real, &reader.loaded.sources.common_mk);
     reader.loaded.sources.common_mk_path = common_mk;
-    for (flavor, directory) in flavor_directories(root)? {
-        let (known, unknown) = manifest_directories(&directory)?;
-        for directory in unknown {
-            let name = reader.display_path(&directory);
-            reader.loaded.warnings.push(format!("{name} is ignored: its board is unknown"));
-        }
-        for (board, directory) in known {
-            // Resolved if it is in the tree: a file in a linked directory is not a link itself.
-            let real = fs::canonicalize(&directory).ok().filter(|real| real.starts_with(root));
-            for entry in visible_entries(&real.unwrap_or(directory))? {
-                reader.read_manifest(board, &flavor, &entry)?;
-            }
+    let (known, unknown) = manifest_directories(root)?;
+    for directory in unknown {
+        let name = reader.display_path(&directory);
+        reader.loaded.warnings.push(format!("{name} is ignored: its board is unknown"));
+    }
+    for (flavor, board, directory) in known {
+        // Resolved if it is in the tree: a file in a linked directory is not a link itself.
+        let real = fs::canonicalize(&directory).ok().filter(|real| real.starts_with(root));
+        for entry in visible_entries(&real.unwrap_or(directory))? {
+            reader.read_manifest(board, &flavor, &entry)?;
         }
     }
     if reader.loaded.sources.manifest_refs.is_empty() {
