@@ -15,6 +15,9 @@ use coreos_types::{Error, Result, Signer};
 use openpgp_policy::{Certificate, DetachedSignatures, Verification};
 use pxe_image::{Digest, SignatureCheck, VerifiedImage};
 
+/// A function that downloads a file of at most this many bytes; `None` if the server does not have the file.
+type GetFn = fn(&Client, &str, u64) -> Result<Option<Vec<u8>>>;
+
 /// Opens local images, cached images and downloads. Several threads may share it.
 #[derive(Clone)]
 pub struct ImageStore {
@@ -39,11 +42,7 @@ impl ImageStore {
     ///
     /// # Errors
     /// The file is not available, or its signature is missing or not valid.
-    pub fn fetch_signed(
-        &self,
-        url: &str,
-        get: fn(&Client, &str, u64) -> Result<Option<Vec<u8>>>,
-    ) -> Result<Option<(Vec<u8>, Signer)>> {
+    pub fn fetch_signed(&self, url: &str, get: GetFn) -> Result<Option<(Vec<u8>, Signer)>> {
         let Some(bytes) = get(&self.client, url, MAX_LIST_LEN)? else { return Ok(None) };
         let signature = get(&self.client, &format!("{url}.sig"), MAX_SIGNATURE_LEN)?;
         let mut verification = self.fetch_key_and_begin_verification(

@@ -56,8 +56,11 @@ pub(super) fn relative_in_tree(root: &Path, path: &Path) -> Option<String> {
     path.strip_prefix(root).ok()?.to_str().map(str::to_owned)
 }
 
+/// The directory of a flavor's manifests for a board.
+type ManifestDirectory = (Flavor, Board, PathBuf);
+
 /// The manifest directories of all flavors: those of known boards, and those of unknown boards.
-pub(super) fn manifest_directories(root: &Path) -> Result<(Vec<(Flavor, Board, PathBuf)>, Vec<PathBuf>)> {
+pub(super) fn manifest_directories(root: &Path) -> Result<(Vec<ManifestDirectory>, Vec<PathBuf>)> {
     let (mut all, mut unknown) = (Vec::new(), Vec::new());
     for (name, directory) in subdirectories(&root.join("stage1"))? {
         let Some(flavor) = Flavor::from_dir_name(&name) else { continue };
