@@ -6,7 +6,7 @@ use super::key::Key;
 use super::key_validity::{KeyValidity, PinnedCertificate};
 use super::signature::{ParsedSignature, SignaturePacket};
 use super::trust_policy::{CLOCK_SKEW, TrustPolicy};
-use super::verification_results::{CandidateKey, SignatureResult, SignatureStatus};
+use super::verification_results::{SignatureResult, SignatureStatus};
 use super::violation::Violation;
 use coreos_types::calendar::date;
 use pgp::packet::SignatureType;
@@ -15,9 +15,10 @@ use pgp::packet::SignatureType;
 pub(super) struct PendingSignature {
     pub(super) packet: SignaturePacket,
     pub(super) hash: Hash,
-    pub(super) signed_at: u64,
-    /// The keys that could have made the signature; several only if key IDs collide.
-    pub(super) candidates: Vec<(CandidateKey, KeyValidity)>,
+    /// The keys that could have made the signature, each with the result if it did; several only if key IDs collide.
+    candidates: Vec<(Key, SignatureResult)>,
+    /// The result if none of them did.
+    bad: SignatureResult,
 }
 
 /// Checks every rule that needs no data, in the order: format, date, hash, key, then the key's validity.
@@ -29,35 +30,34 @@ pub(super) fn check_rules_without_data(
     certificates: &[Certificate],
     policy: &TrustPolicy,
 ) -> Result<PendingSignature, Box<SignatureResult>> {
-    let packet =
-        read.as_ref().map_err(|violation| SignatureResult::refused(violation.clone(), None, None))?;
+    let packet = read.as_ref().map_err(|violation| SignatureResult::refused(violation.clone(), None))?;
     let keys = candidate_keys(packet, certificates);
     let (signed_at, hash) = check_packet_rules(packet, policy).map_err(|violation| {
+        let result = SignatureResult::refused(violation, packet.created());
         // Only the cryptographic check can choose between several keys.
-        let sole = if let [(certificate, key)] = keys[..] { Some((certificate, key)) } else { None };
-        let sole = sole.map(|(certificate, key)| CandidateKey::new(certificate, key, policy));
-        SignatureResult::refused(violation, sole.as_ref(), packet.created())
+        if let [(certificate, key)] = keys[..] { result.with_key(certificate, key, policy) } else { result }
     })?;
-    if keys.is_empty() {
-        return Err(SignatureResult::unknown_key(describe_issuer(packet), signed_at, policy));
-    }
-    let mut pending = PendingSignature { packet: packet.clone(), hash, signed_at, candidates: Vec::new() };
-    let mut first_refused = None;
-    for (certificate, key) in keys {
-        let candidate = CandidateKey::new(certificate, key, policy);
-        match pending.check_key(certificate, key, policy) {
-            Ok(validity) => pending.candidates.push((candidate, validity)),
-            Err(violation) => {
-                first_refused.get_or_insert_with(|| {
-                    SignatureResult::refused(violation, Some(&candidate), Some(signed_at))
-                });
+    let results = keys.into_iter().map(|(certificate, key)| {
+        let result = match check_key(packet, signed_at, certificate, key, policy) {
+            Ok(validity) => {
+                let note = validity_note(certificate, key, &validity, signed_at, policy);
+                SignatureResult::new(SignatureStatus::Good, "good", note, Some(signed_at))
             }
-        }
-    }
-    match first_refused {
-        Some(rejected) if pending.candidates.is_empty() => Err(rejected),
-        _ => Ok(pending),
-    }
+            Err(violation) => SignatureResult::refused(violation, Some(signed_at)),
+        };
+        (key.clone(), result.with_key(certificate, key, policy))
+    });
+    let (candidates, refused): (Vec<_>, Vec<_>) =
+        results.partition(|(_, result)| result.status == SignatureStatus::Good);
+    let Some((key, good)) = candidates.first() else {
+        let first = refused.into_iter().next().map(|(_, result)| result);
+        let unknown = || SignatureResult::unknown_key(describe_issuer(packet), signed_at, policy);
+        return Err(Box::new(first.unwrap_or_else(unknown)));
+    };
+    let key = &key.fingerprint;
+    let message = format!("key {key} did not sign these bytes: the file or the signature was changed");
+    let bad = good.clone().with_violation(Violation::new("bad-signature", message));
+    Ok(PendingSignature { packet: packet.clone(), hash, candidates, bad })
 }
 
 /// Checks the rules that need only the signature packet; returns its creation time and hash.
@@ -90,73 +90,70 @@ fn check_packet_rules(signature: &SignaturePacket, policy: &TrustPolicy) -> Resu
 impl PendingSignature {
     /// Does the cryptographic check over the digest of the file. Without a digest the bytes match a known SHA-1
     /// collision attack, and the signature is refused.
-    pub(super) fn verify_digest(&self, digest: Option<&[u8]>) -> SignatureResult {
-        let has_signed = |key: &Key| digest.is_some_and(|digest| key.verify(&self.packet, digest, None));
-        if let Some((signer, validity)) = self.candidates.iter().find(|(one, _)| has_signed(&one.key)) {
-            let note = validity_note(signer, validity, self.signed_at);
-            let good = SignatureStatus::Good;
-            return SignatureResult::new(good, "good", note, Some(signer), Some(self.signed_at));
-        }
-        let first = self.candidates.first().map(|(candidate, _)| candidate);
-        let violation = match digest {
-            None => Violation::new("collision", "the file matches a known SHA-1 collision attack"),
-            Some(_) => {
-                let key = first.map(|one| one.key.fingerprint.to_string()).unwrap_or_default();
-                let message =
-                    format!("key {key} did not sign these bytes: the file or the signature was changed");
-                Violation::new("bad-signature", message)
-            }
+    pub(super) fn verify_digest(self, digest: Option<&[u8]>) -> SignatureResult {
+        let Some(digest) = digest else {
+            let violation = Violation::new("collision", "the file matches a known SHA-1 collision attack");
+            return self.bad.with_violation(violation);
         };
-        *SignatureResult::refused(violation, first, Some(self.signed_at))
+        let mut candidates = self.candidates.into_iter();
+        let signer = candidates.find(|(key, _)| key.verify(&self.packet, digest, None));
+        signer.map_or(self.bad, |(_, good)| good)
     }
+}
 
-    fn check_key(
-        &self,
-        certificate: &Certificate,
-        key: &Key,
-        policy: &TrustPolicy,
-    ) -> Result<KeyValidity, Violation> {
-        let Some(pin) = policy.pin(certificate.fingerprint()) else {
-            let message = format!(
-                "key {} belongs to primary key {}, which is not trusted",
-                key.fingerprint,
-                certificate.fingerprint()
-            );
-            return Err(Violation::new("not-pinned", message));
-        };
-        if self.packet.version != key.version {
-            let message = format!(
-                "it is of version {} and key {} of version {}: they must be the same",
-                self.packet.version, key.fingerprint, key.version
-            );
-            return Err(Violation::new("version", message));
+/// Checks the rules that need a key and its certificate.
+fn check_key(
+    packet: &SignaturePacket,
+    signed_at: u64,
+    certificate: &Certificate,
+    key: &Key,
+    policy: &TrustPolicy,
+) -> Result<KeyValidity, Violation> {
+    let Some(pin) = policy.pin(certificate.fingerprint()) else {
+        let message = format!(
+            "key {} belongs to primary key {}, which is not trusted",
+            key.fingerprint,
+            certificate.fingerprint()
+        );
+        return Err(Violation::new("not-pinned", message));
+    };
+    if packet.version != key.version {
+        let message = format!(
+            "it is of version {} and key {} of version {}: they must be the same",
+            packet.version, key.fingerprint, key.version
+        );
+        return Err(Violation::new("version", message));
+    }
+    let validity = PinnedCertificate { certificate, pin, now: policy.now, signed_at }.check_key(key)?;
+    match (packet.acceptable_hash(), pin.sha1_until) {
+        (Some(Hash::Sha1), None) => Err(hash_violation(packet, &format!(" under {}", pin.name))),
+        (Some(Hash::Sha1), Some(end)) if signed_at >= end => {
+            Err(hash_violation(packet, &format!(" under {} from {} on", pin.name, date(end))))
         }
-        let (now, signed_at) = (policy.now, self.signed_at);
-        let validity = PinnedCertificate { certificate, pin, now, signed_at }.check_key(key)?;
-        match (self.hash, pin.sha1_until) {
-            (Hash::Sha1, None) => Err(hash_violation(&self.packet, &format!(" under {}", pin.name))),
-            (Hash::Sha1, Some(end)) if self.signed_at >= end => {
-                Err(hash_violation(&self.packet, &format!(" under {} from {} on", pin.name, date(end))))
-            }
-            _ => Ok(validity),
-        }
+        _ => Ok(validity),
     }
 }
 
 /// The message of a good signature: the key's validity at signing time, also if the key has expired since.
-fn validity_note(signer: &CandidateKey, validity: &KeyValidity, signed_at: u64) -> String {
-    let key = &signer.key.fingerprint;
-    let kind = if key.as_str() == signer.primary { "primary key" } else { "subkey" };
-    let (signed, created) = (date(signed_at), date(signer.key.created));
+fn validity_note(
+    certificate: &Certificate,
+    key: &Key,
+    validity: &KeyValidity,
+    signed_at: u64,
+    policy: &TrustPolicy,
+) -> String {
+    let kind = if *key == certificate.primary { "primary key" } else { "subkey" };
+    let (signed, created) = (date(signed_at), date(key.created));
     let range = match validity.expires {
         Some(until) => format!("{created} to {}", date(until)),
         None => format!("from {created}, without end"),
     };
     let revoked = validity.soft_revocation.map(|one| format!("; {} since {}", one.reason, date(one.at)));
     format!(
-        "signed {signed}, within the validity of the {kind} ({range}){}, by {kind} {key} of {}",
+        "signed {signed}, within the validity of the {kind} ({range}){}, by {kind} {} of {}",
         revoked.unwrap_or_default(),
-        signer.owner
+        key.fingerprint,
+        policy.owner_name(certificate)
     )
 }
 
@@ -212,7 +209,8 @@ mod tests {
         let read = DetachedSignatures::parse(good, "good.sig").unwrap();
         let packet = read.signatures[0].clone().unwrap();
         let hash = packet.acceptable_hash().unwrap();
-        let pending = PendingSignature { packet, hash, signed_at: 0, candidates: Vec::new() };
+        let bad = SignatureResult::refused(Violation::new("bad-signature", ""), None);
+        let pending = PendingSignature { packet, hash, candidates: Vec::new(), bad };
         let result = pending.verify_digest(None);
         assert_eq!((result.status, result.rule), (SignatureStatus::Refused, "collision"));
         assert_eq!(result.hint.as_deref(), Some("use another release, and report it to the vendor"));

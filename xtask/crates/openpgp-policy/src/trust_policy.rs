@@ -127,6 +127,12 @@ impl TrustPolicy {
         TrustPolicy { pins: pins.collect(), now }
     }
 
+    /// The owner of a certificate in messages: the name of its pin, else its first user ID.
+    pub(super) fn owner_name(&self, certificate: &Certificate) -> String {
+        let pinned = self.pin(certificate.fingerprint()).map(|pin| pin.name.as_str());
+        pinned.or(certificate.printable_user_id()).unwrap_or_default().to_owned()
+    }
+
     /// The pin of a primary key; `None` if it is not trusted.
     pub fn pin(&self, primary: &Fingerprint) -> Option<&Pin> {
         self.pins.iter().find(|pin| pin.fingerprint == *primary)

@@ -50,24 +50,6 @@ pub struct SignatureResult {
     pub hint: Option<String>,
 }
 
-/// A key that could have made a signature, with its certificate's primary key and owner.
-pub(super) struct CandidateKey {
-    pub(super) key: Key,
-    pub(super) primary: String,
-    pub(super) owner: String,
-}
-
-impl CandidateKey {
-    pub(super) fn new(certificate: &Certificate, key: &Key, policy: &TrustPolicy) -> CandidateKey {
-        let pinned = policy.pin(certificate.fingerprint()).map(|pin| pin.name.clone());
-        CandidateKey {
-            key: key.clone(),
-            primary: certificate.fingerprint().to_string(),
-            owner: pinned.or(certificate.printable_user_id().map(str::to_owned)).unwrap_or_default(),
-        }
-    }
-}
-
 impl VerificationResults {
     /// The first good signature: one is enough; `None` if there is none.
     pub fn first_good(&self) -> Option<&SignatureResult> {
@@ -103,47 +85,61 @@ impl VerificationResults {
 }
 
 impl SignatureResult {
-    /// A result with the key and the creation time, if known; only a good one has no hint.
+    /// A result for an unknown key; only a good one has no hint.
     pub(super) fn new(
         status: SignatureStatus,
         rule: &'static str,
         message: String,
-        signer: Option<&CandidateKey>,
         signed_at: Option<u64>,
     ) -> SignatureResult {
         SignatureResult {
             status,
             rule,
-            primary_key: signer.map(|signer| signer.primary.clone()),
-            signing_key: signer.map(|signer| signer.key.fingerprint.to_string()),
+            primary_key: None,
+            signing_key: None,
             signed_at: signed_at.map(rfc3339),
-            name: signer.map(|signer| signer.owner.clone()),
+            name: None,
             message,
             hint: (status != SignatureStatus::Good).then(|| hint(rule).to_owned()),
         }
     }
 
     /// The result for a violated rule.
-    pub(super) fn refused(
-        violation: Violation,
-        key: Option<&CandidateKey>,
-        signed_at: Option<u64>,
-    ) -> Box<SignatureResult> {
-        let Violation { rule, message } = violation;
-        Box::new(SignatureResult::new(SignatureStatus::Refused, rule, message, key, signed_at))
+    pub(super) fn refused(Violation { rule, message }: Violation, signed_at: Option<u64>) -> SignatureResult {
+        SignatureResult::new(SignatureStatus::Refused, rule, message, signed_at)
     }
 
     /// The result for a signature by a key that no available certificate has.
-    pub(super) fn unknown_key(issuer: String, signed_at: u64, policy: &TrustPolicy) -> Box<SignatureResult> {
+    pub(super) fn unknown_key(issuer: String, signed_at: u64, policy: &TrustPolicy) -> SignatureResult {
         let trusted: Vec<_> =
             policy.pins.iter().map(|pin| format!("{} ({})", pin.name, pin.fingerprint)).collect();
         let message =
             format!("no available certificate has its key {issuer}; trusted: {}", trusted.join(", "));
-        let unknown = SignatureStatus::UnknownKey;
-        Box::new(SignatureResult {
-            signing_key: Some(issuer),
-            ..SignatureResult::new(unknown, "unknown-key", message, None, Some(signed_at))
-        })
+        let result =
+            SignatureResult::new(SignatureStatus::UnknownKey, "unknown-key", message, Some(signed_at));
+        SignatureResult { signing_key: Some(issuer), ..result }
+    }
+
+    /// Sets the key that could have made the signature.
+    pub(super) fn with_key(
+        self,
+        certificate: &Certificate,
+        key: &Key,
+        policy: &TrustPolicy,
+    ) -> SignatureResult {
+        SignatureResult {
+            primary_key: Some(certificate.fingerprint().to_string()),
+            signing_key: Some(key.fingerprint.to_string()),
+            name: Some(policy.owner_name(certificate)),
+            ..self
+        }
+    }
+
+    /// Replaces the outcome by a violated rule.
+    pub(super) fn with_violation(self, violation: Violation) -> SignatureResult {
+        let SignatureResult { primary_key, signing_key, signed_at, name, .. } = self;
+        let refused = SignatureResult::refused(violation, None);
+        SignatureResult { primary_key, signing_key, signed_at, name, ..refused }
     }
 
     /// The full refusal message; includes the key even if the rule does not concern it.
