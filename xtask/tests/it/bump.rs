@@ -18,7 +18,7 @@ pub(crate) const SYSTEMD: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/sy
 
 /// The guide's tree at 991.0.0.
 pub(crate) fn sources() -> Stage1Sources {
-    let mut sources = Stage1Sources::default();
+    let mut sources = Stage1Sources { common_mk_path: COMMON_MK.to_owned(), ..Stage1Sources::default() };
     let mut list = |path: &str, real: &str| {
         let flavor = Flavor::from_dir_name(path.split('/').nth(1).unwrap()).unwrap();
         let (directory_entry, file) = (path.to_owned(), real.to_owned());

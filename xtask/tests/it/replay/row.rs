@@ -8,7 +8,7 @@ use coreos_types::{Board, Channel, Flavor, Release, Result, Vendor};
 use expect_test::Expect;
 use manifest::finding::{Finding, FindingKind, Fix, Severity};
 use manifest::plan::bump::{BumpOptions, BumpPlan};
-use manifest::plan::stage1_sources::{ManifestRef, Stage1Sources};
+use manifest::plan::stage1_sources::{COMMON_MK, ManifestRef, Stage1Sources};
 use manifest::rules::lint_and_fix::FixOptions;
 use release_fixture::elf::ElfStub;
 
@@ -45,7 +45,11 @@ impl Row {
 
     /// A tree without manifests, and these images.
     pub(super) fn empty(images: impl IntoIterator<Item = ImageSpec>) -> Row {
-        let sources = Stage1Sources { common_mk: MK.as_bytes().to_vec(), ..Stage1Sources::default() };
+        let sources = Stage1Sources {
+            common_mk: MK.as_bytes().to_vec(),
+            common_mk_path: COMMON_MK.to_owned(),
+            ..Stage1Sources::default()
+        };
         let images = images.into_iter().map(|image| (image.board, image)).collect();
         Row { sources, images, drop_missing: false, by_names_only: false, vendor: None }
     }

@@ -12,7 +12,7 @@ use coreos_types::{Board, Result, Vendors};
 use usr::UsrTree;
 
 /// The contents of the files, and the manifests of each board and flavor.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stage1Sources {
     /// The content of coreos-common.mk.
     pub common_mk: Vec<u8>,
@@ -31,21 +31,6 @@ pub struct Stage1Sources {
     pub outside: BTreeMap<String, String>,
     /// The vendors whose names the URL in coreos-common.mk may have.
     pub vendors: Vendors,
-}
-
-impl Default for Stage1Sources {
-    fn default() -> Stage1Sources {
-        Stage1Sources {
-            common_mk: Vec::new(),
-            included: IncludedFiles::new(),
-            common_mk_path: COMMON_MK.to_owned(),
-            manifests: BTreeMap::new(),
-            manifest_refs: Vec::new(),
-            accepted: AcceptedFindings::default(),
-            outside: BTreeMap::new(),
-            vendors: Vendors::default(),
-        }
-    }
 }
 
 impl Stage1Sources {
