@@ -1,12 +1,10 @@
 //! Package changes and security fixes of a bump: their sources, and that these never change the outcome.
 
-use release_fixture::certificate::TestCertificate;
 use release_fixture::server::Server;
-use release_fixture::site::{Site, add_signed_release};
 use serde_json::{Value, json};
 use xtask::demo::example;
 
-use crate::scene::Scene;
+use crate::scene::{Scene, serve};
 use crate::schema::violations;
 
 /// Notes of 1032.0.0 since 991.0.0: seven fixes, of which stage1's pam and systemd have three.
@@ -20,14 +18,9 @@ struct Mirror {
 
 impl Mirror {
     fn new() -> Mirror {
-        let (scene, certificate) = (Scene::new(), TestCertificate::throwaway(3).unwrap());
-        let mut site = Site::new();
-        for image in [example::image_before(), example::image_after()] {
-            add_signed_release(&mut site, &image.unwrap(), &certificate).unwrap();
-        }
-        std::fs::write(scene.home().join("mirror.key"), certificate.armored().unwrap()).unwrap();
+        let scene = Scene::new();
         std::fs::write(scene.home().join("notes.json"), NOTES).unwrap();
-        let server = Server::start(site).unwrap();
+        let server = serve([example::image_before(), example::image_after()]);
         server.put("notes.json", NOTES.as_bytes().to_vec());
         Mirror { scene, server }
     }
@@ -35,8 +28,7 @@ impl Mirror {
     /// The JSON of a dry run of the bump.
     fn bump(&self, options: &str) -> (Value, i32) {
         let url = self.server.url();
-        let line =
-            format!("bump-coreos 1032.0.0 --dry-run --mirror {url} --signing-key mirror.key {options}");
+        let line = format!("bump-coreos 1032.0.0 --dry-run --mirror {url} {options}");
         let (document, code) = self.scene.json(&line);
         assert_eq!(violations(&document), Vec::<String>::new());
         (document, code)

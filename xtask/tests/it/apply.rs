@@ -27,6 +27,23 @@ struct Fixture {
     after: Files,
 }
 
+/// The system calls in a log of `strace -f` that `is_wanted` selects by name and arguments: name, and number in its
+/// thread as strace counts them.
+fn parse_calls(log: &Path, is_wanted: impl Fn(&str, &str) -> bool) -> Vec<(String, usize)> {
+    let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
+    let mut found = Vec::new();
+    for line in fs::read_to_string(log).unwrap().lines() {
+        let Some((thread, call)) = line.split_once(' ') else { continue };
+        let Some((name, arguments)) = call.trim_start().split_once('(') else { continue };
+        let count = counts.entry((thread.to_owned(), name.to_owned())).or_default();
+        *count += 1;
+        if is_wanted(name, arguments) {
+            found.push((name.to_owned(), *count));
+        }
+    }
+    found
+}
+
 type Files = BTreeMap<PathBuf, Vec<u8>>;
 
 impl Fixture {

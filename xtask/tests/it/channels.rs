@@ -17,8 +17,7 @@ use tempfile::TempDir;
 use xtask::demo::example;
 
 use self::hosts::Proxy;
-
-const COMMON_MK: &str = "stage1/usr_from_coreos/coreos-common.mk";
+use crate::scene::COMMON_MK;
 
 /// A tree that pins alpha with plain http, one server per channel, and an empty cache.
 struct ChannelScene {

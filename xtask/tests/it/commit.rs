@@ -6,16 +6,14 @@ use std::process::Command;
 use tempfile::TempDir;
 use xtask::git::{check_committable, commit};
 
-use crate::e2e::executable;
+use crate::e2e::{executable, output_of};
 use crate::scene::{SYSTEMD, Scene};
 
 const MANIFEST: &str = "stage1/a b.manifest";
 const OTHER: &str = "README";
 
 fn git(root: &Path, arguments: &[&str]) -> String {
-    let output = Command::new("git").arg("-C").arg(root).args(arguments).output().unwrap();
-    assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    output_of(Command::new("git").arg("-C").arg(root).args(arguments))
 }
 
 /// A checkout with one commit of two files.

@@ -23,11 +23,24 @@ pub(crate) fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
+/// Standard output of a command that must succeed.
+pub(crate) fn output_of(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {}: {stderr}", output.status);
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 /// Runs one of `scripts/`.
 pub(crate) fn script(name: &str, arguments: &[&str]) {
-    let output = Command::new(workspace().join("scripts").join(name)).args(arguments).output().unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{name} {arguments:?}: {}: {stderr}", output.status);
+    output_of(Command::new(workspace().join("scripts").join(name)).args(arguments));
+}
+
+/// Writes a program `cargo` for which `cargo xtask` is the tool of this build.
+pub(crate) fn put_cargo(directory: &Path) {
+    std::fs::create_dir(directory).unwrap();
+    let tool = env!("CARGO_BIN_EXE_xtask");
+    executable(&directory.join("cargo"), &format!("#!/bin/sh\nshift\nexec '{tool}' \"$@\"\n"));
 }
 
 /// Writes an executable script in a separate process. A file open for writing in this process is inherited by children

@@ -1,11 +1,8 @@
 //! Errors that need no download are reported before one, each with a hint.
 
-use release_fixture::certificate::TestCertificate;
-use release_fixture::server::Server;
-use release_fixture::site::{Site, add_signed_release};
 use xtask::demo::example;
 
-use crate::scene::Scene;
+use crate::scene::{Scene, serve};
 
 #[test]
 fn missing_files_are_reported_before_a_download() {
@@ -39,10 +36,7 @@ fn missing_files_are_reported_before_a_download() {
 
 #[test]
 fn damaged_cached_image_has_a_hint_that_works() {
-    let (scene, certificate) = (Scene::new(), TestCertificate::throwaway(5).unwrap());
-    let mut site = Site::new();
-    add_signed_release(&mut site, &example::image_before().unwrap(), &certificate).unwrap();
-    let server = Server::start(site).unwrap();
+    let (scene, server) = (Scene::new(), serve([example::image_before()]));
     let line = format!("fetch --mirror {}", server.url());
     let path = scene.run(&line).stdout;
     let path = std::path::PathBuf::from(String::from_utf8(path).unwrap().trim_end());

@@ -4,30 +4,23 @@
 use std::process::{Command, Output};
 
 use coreos_types::{Board, Vendor};
-use release_fixture::certificate::TestCertificate;
 use release_fixture::image_spec::ImageSpec;
 use release_fixture::server::{Misbehavior, Server};
 use release_fixture::site::{Site, add_signed_release};
 use xtask::demo::example;
 
-use crate::scene::Scene;
+use crate::scene::{COMMON_MK, Scene, certificate, put_signed, serve};
 
-const COMMON_MK: &str = "stage1/usr_from_coreos/coreos-common.mk";
 const IMAGE: &str = "amd64-usr/991.0.0/coreos_production_pxe_image.cpio.gz";
 
 struct ForeignTree {
     scene: Scene,
-    certificate: TestCertificate,
     server: Server,
 }
 
 impl ForeignTree {
     fn new() -> ForeignTree {
-        let (scene, certificate) = (Scene::new(), TestCertificate::throwaway(11).unwrap());
-        let mut site = Site::new();
-        add_signed_release(&mut site, &example::image_before().unwrap(), &certificate).unwrap();
-        std::fs::write(scene.home().join("mirror.key"), certificate.armored().unwrap()).unwrap();
-        ForeignTree { scene, certificate, server: Server::start(site).unwrap() }
+        ForeignTree { scene: Scene::new(), server: serve([example::image_before()]) }
     }
 
     fn port(&self) -> String {
@@ -49,7 +42,6 @@ impl ForeignTree {
     }
 
     fn command(&self, line: &str) -> Command {
-        let line = format!("{line} --signing-key mirror.key");
         self.scene.command(&[], &line.split_whitespace().collect::<Vec<_>>())
     }
 
@@ -58,8 +50,7 @@ impl ForeignTree {
     }
 
     fn put(&self, path: &str, text: &str) {
-        self.server.put(&format!("{path}.sig"), self.certificate.sign(text.as_bytes()).unwrap());
-        self.server.put(path, text.as_bytes().to_vec());
+        put_signed(&self.server, path, text);
     }
 }
 
@@ -143,7 +134,7 @@ fn mirror_and_own_tree_are_not_restricted() {
     assert!(output.status.success(), "{}", stderr(&output));
     tree.set_url(&format!("http://127.0.0.1:{}", tree.port()), Vendor::COREOS);
     let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
-        .args(["fetch", "--signing-key", "../mirror.key"])
+        .args(["fetch", "--signing-key", "../key"])
         .current_dir(tree.scene.tree())
         .env("XTASK_CACHE_DIR", tree.scene.home().join("cache"))
         .env_remove("XTASK_MIRROR")
@@ -162,7 +153,7 @@ fn flatcar_cdn(tree: &ForeignTree) {
         let image = ImageSpec::new(Vendor::FLATCAR, Board::Amd64, &release, example::AFTER.1)
             .program("bin/bash", &[]);
         let mut site = Site::new();
-        add_signed_release(&mut site, &image, &tree.certificate).unwrap();
+        add_signed_release(&mut site, &image, &certificate()).unwrap();
         server.extend(site.into_iter().map(|(path, bytes)| (format!("{channel}/{path}"), bytes)));
     }
     for (path, bytes) in server {

@@ -6,15 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
-use release_fixture::certificate::TestCertificate;
 use release_fixture::elf::ElfStub;
 use release_fixture::image_spec::ImageSpec;
 use release_fixture::pack;
 use serde_json::Value;
 use xtask::demo::example;
 
-use crate::e2e::executable;
-use crate::scene::Scene;
+use crate::e2e::put_cargo;
+use crate::scene::{Scene, certificate};
 
 const COREOS: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d";
 const KVM: &str = "stage1/usr_from_kvm/manifest-amd64-usr.d";
@@ -39,7 +38,7 @@ static MUTE: LazyLock<(Vec<u8>, Vec<u8>)> = LazyLock::new(|| {
 
 fn signed(image: &ImageSpec) -> (Vec<u8>, Vec<u8>) {
     let image = pack::pxe_image(image).unwrap();
-    let signature = TestCertificate::throwaway(5).unwrap().sign(&image).unwrap();
+    let signature = certificate().sign(&image).unwrap();
     (image, signature)
 }
 
@@ -54,9 +53,7 @@ impl Bench {
         fs::rename(bench.scene.tree(), bench.tree()).unwrap();
         fs::write(bench.path("poor"), &POOR.0).unwrap();
         fs::write(bench.path("poor.sig"), &POOR.1).unwrap();
-        fs::create_dir(bench.path("bin")).unwrap();
-        let tool = env!("CARGO_BIN_EXE_xtask");
-        executable(&bench.path("bin/cargo"), &format!("#!/bin/sh\nshift\nexec '{tool}' \"$@\"\n"));
+        put_cargo(&bench.path("bin"));
         bench
     }
 

@@ -1,38 +1,27 @@
 //! `latest` never downgrades, and `--preview` reports that lists do not verify their release.
 
-use release_fixture::certificate::TestCertificate;
 use release_fixture::server::Server;
-use release_fixture::site::{Site, add_signed_release};
 use serde_json::Value;
 use xtask::demo::example;
 
-use crate::scene::Scene;
+use crate::scene::{COMMON_MK, Scene, put_signed, serve};
 
-const COMMON_MK: &str = "stage1/usr_from_coreos/coreos-common.mk";
 const DIR: &str = "amd64-usr/1032.0.0";
 
 /// The example tree and a mirror with both of its releases.
 struct Mirror {
     scene: Scene,
-    certificate: TestCertificate,
     server: Server,
 }
 
 impl Mirror {
     fn new() -> Mirror {
-        let (scene, certificate) = (Scene::new(), TestCertificate::throwaway(9).unwrap());
-        let mut site = Site::new();
-        for image in [example::image_before(), example::image_after()] {
-            add_signed_release(&mut site, &image.unwrap(), &certificate).unwrap();
-        }
-        std::fs::write(scene.home().join("mirror.key"), certificate.armored().unwrap()).unwrap();
-        Mirror { scene, certificate, server: Server::start(site).unwrap() }
+        Mirror { scene: Scene::new(), server: serve([example::image_before(), example::image_after()]) }
     }
 
     /// Publishes a file and its signature on the mirror.
     fn put(&self, path: &str, text: &str) {
-        self.server.put(&format!("{path}.sig"), self.certificate.sign(text.as_bytes()).unwrap());
-        self.server.put(path, text.as_bytes().to_vec());
+        put_signed(&self.server, path, text);
     }
 
     fn set_current(&self, release: &str) {
@@ -42,7 +31,7 @@ impl Mirror {
     /// The JSON of a bump, and its exit code.
     fn bump(&self, line: &str) -> (Value, i32) {
         let url = self.server.url();
-        self.scene.json(&format!("bump-coreos {line} --mirror {url} --signing-key mirror.key"))
+        self.scene.json(&format!("bump-coreos {line} --mirror {url}"))
     }
 
     fn pin(&self, from: &str, to: &str) {
@@ -84,7 +73,7 @@ fn older_release_by_number_warns() {
     let mirror = Mirror::new();
     mirror.pin("991.0.0", "1032.0.0");
     let url = mirror.server.url();
-    let line = format!("bump-coreos 991.0.0 --mirror {url} --signing-key mirror.key --dry-run");
+    let line = format!("bump-coreos 991.0.0 --mirror {url} --dry-run");
     let output = mirror.scene.run(&line);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.code().is_some_and(|code| code < 2), "{stderr}");
@@ -99,7 +88,7 @@ fn latest_equal_to_the_pin_checks_and_writes_nothing() {
     let before = files();
     let (same, code) = mirror.bump("latest");
     let url = mirror.server.url();
-    let check = format!("verify-manifests --mirror {url} --signing-key mirror.key");
+    let check = format!("verify-manifests --mirror {url}");
     let (verified, expected) = mirror.scene.json(&check);
     assert_eq!(
         (code, &same["findings"], &same["edits"]),
@@ -107,9 +96,7 @@ fn latest_equal_to_the_pin_checks_and_writes_nothing() {
     );
     assert_eq!(same["command"], "bump-coreos");
     assert_eq!(files(), before);
-    let stderr = String::from_utf8(
-        mirror.scene.run(&format!("bump-coreos latest --mirror {url} --signing-key mirror.key")).stderr,
-    );
+    let stderr = String::from_utf8(mirror.scene.run(&format!("bump-coreos latest --mirror {url}")).stderr);
     assert!(stderr.unwrap().contains("nothing is newer than 991.0.0"));
 }
 
@@ -123,7 +110,7 @@ fn preview_reports_an_unverified_release() {
         (&Value::Bool(true), &Value::Bool(false))
     );
     let url = mirror.server.url();
-    let line = format!("bump-coreos 1032.0.0 --preview --mirror {url} --signing-key mirror.key");
+    let line = format!("bump-coreos 1032.0.0 --preview --mirror {url}");
     let stdout = String::from_utf8(mirror.scene.run(&line).stdout).unwrap();
     assert!(stdout.contains("is not verified"), "{stdout}");
 }

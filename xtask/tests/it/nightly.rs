@@ -5,13 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use release_fixture::certificate::TestCertificate;
 use release_fixture::server::Server;
 use release_fixture::site::{Site, add_signed_release, make_current};
 use xtask::demo::example;
 
-use crate::e2e::{executable, workspace};
-use crate::scene::Scene;
+use crate::e2e::{executable, output_of, workspace};
+use crate::scene::{Scene, certificate};
 
 /// Output of a smoke test that tries to close its code block and to run workflow commands.
 const HOSTILE: &str = "FAIL link bin/x\n```\n# INJECTED @octocat\n````\n![x](https://evil.example)\n::set-env name=A::b\n##[error]x\n\u{1b}[2J\u{202e}end\n";
@@ -31,16 +30,14 @@ struct ScriptResult {
 
 impl Nightly {
     fn new() -> Nightly {
-        let certificate = TestCertificate::throwaway(5).unwrap();
         let mut site = Site::new();
-        add_signed_release(&mut site, &example::image_before().unwrap(), &certificate).unwrap();
-        add_signed_release(&mut site, &example::image_after().unwrap(), &certificate).unwrap();
+        add_signed_release(&mut site, &example::image_before().unwrap(), &certificate()).unwrap();
+        add_signed_release(&mut site, &example::image_after().unwrap(), &certificate()).unwrap();
         let old_version =
             ["", ".sig"].map(|suffix| site[&format!("amd64-usr/991.0.0/version.txt{suffix}")].clone());
         make_current(&mut site, &example::image_after().unwrap());
         let nightly = Nightly { scene: Scene::new(), server: Server::start(site).unwrap(), old_version };
         let home = nightly.home();
-        fs::write(home.join("key"), certificate.armored().unwrap()).unwrap();
         fs::create_dir(home.join("bin")).unwrap();
         executable(
             &home.join("bin/cargo"),
@@ -99,9 +96,7 @@ impl Nightly {
     }
 
     fn git(&self, arguments: &[&str]) -> String {
-        let output = self.command(Path::new("git"), arguments).output().unwrap();
-        assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+        output_of(&mut self.command(Path::new("git"), arguments)).trim_end().to_owned()
     }
 
     /// Runs the script with the options of the mirror behind `--`.

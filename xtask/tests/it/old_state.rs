@@ -7,15 +7,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use pxe_image::Digest;
-use release_fixture::certificate::TestCertificate;
-use release_fixture::server::Server;
-use release_fixture::site::{Site, add_signed_release};
 use xtask::config::Config;
 use xtask::demo::example;
 
-use crate::scene::Scene;
+use crate::scene::{COMMON_MK, Scene, serve};
 
-const COMMON_MK: &str = "stage1/usr_from_coreos/coreos-common.mk";
 const MANIFEST: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest";
 
 fn fixture(name: &str) -> Vec<u8> {
@@ -44,10 +40,7 @@ fn old_journal_is_replayed() {
 
 #[test]
 fn old_cache_is_read_and_its_trees_are_not() {
-    let (scene, certificate) = (Scene::new(), TestCertificate::throwaway(5).unwrap());
-    let mut site = Site::new();
-    add_signed_release(&mut site, &example::image_before().unwrap(), &certificate).unwrap();
-    let server = Server::start(site).unwrap();
+    let (scene, server) = (Scene::new(), serve([example::image_before()]));
     let url = format!("{}/amd64-usr/991.0.0/coreos_production_pxe_image.cpio.gz", server.url());
     let (image, signature) = (
         fs::read(scene.home().join("991.0.0")).unwrap(),

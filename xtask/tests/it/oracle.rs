@@ -15,11 +15,9 @@ mod systemd;
 
 use std::process::Command;
 
+use crate::e2e::output_of;
+
 /// Standard output of a command that must succeed, in the C locale.
 fn output(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).env("LC_ALL", "C").output();
-    let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program} {arguments:?}: {}: {stderr}", output.status);
-    String::from_utf8_lossy(&output.stdout).into_owned()
+    output_of(Command::new(program).args(arguments).env("LC_ALL", "C"))
 }

@@ -13,9 +13,7 @@ use xtask::demo::example;
 use xtask::report::Report;
 use xtask::terminal::Term;
 
-use crate::scene::Scene;
-
-const COMMON_MK: &str = "stage1/usr_from_coreos/coreos-common.mk";
+use crate::scene::{COMMON_MK, Scene};
 
 struct Own {
     scene: Scene,

@@ -4,12 +4,10 @@ use std::fs;
 use std::process::Command;
 
 use regex::Regex;
-use release_fixture::certificate::TestCertificate;
-use release_fixture::server::Server;
-use release_fixture::site::{Site, add_signed_release};
+
 use xtask::demo::example;
 
-use crate::scene::{SYSTEMD, Scene};
+use crate::scene::{SYSTEMD, Scene, serve};
 
 /// The guide's tree with a renamed library, a removed library, and a unit without its program.
 fn create_broken_tree() -> Scene {
@@ -207,12 +205,8 @@ fn commit_outside_a_repository_fails_early() {
 #[ignore = "needs script(1), stty(1) and timeout(1)"]
 fn interrupted_download_clears_its_bar_and_resumes() {
     let scene = Scene::new();
-    let certificate = TestCertificate::throwaway(5).unwrap();
-    let mut site = Site::new();
-    add_signed_release(&mut site, &example::image_before().unwrap(), &certificate).unwrap();
-    let size = site["amd64-usr/991.0.0/coreos_production_pxe_image.cpio.gz"].len();
-    fs::write(scene.home().join("key"), certificate.armored().unwrap()).unwrap();
-    let server = Server::start(site).unwrap();
+    let size = fs::read(scene.home().join("991.0.0")).unwrap().len();
+    let server = serve([example::image_before()]);
     server.slow_down(size / 4);
     let line = format!("fetch --mirror {}", server.url());
     let text = run_wrapped_on_terminal(&scene, "timeout --foreground -s INT 2", &line);

@@ -6,7 +6,10 @@ use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 use release_fixture::certificate::TestCertificate;
+use release_fixture::image_spec::ImageSpec;
 use release_fixture::pack;
+use release_fixture::server::Server;
+use release_fixture::site::{Site, add_signed_release};
 use serde_json::Value;
 use xtask::demo::example;
 
@@ -19,17 +22,36 @@ pub(crate) struct Scene {
 fn neighbour_files() -> &'static [(String, Vec<u8>)] {
     static FILES: OnceLock<Vec<(String, Vec<u8>)>> = OnceLock::new();
     FILES.get_or_init(|| {
-        let maker = TestCertificate::throwaway(5).unwrap();
-        let mut files = vec![("key".to_owned(), maker.binary().unwrap())];
+        let mut files = vec![("key".to_owned(), certificate().binary().unwrap())];
         for (release, image) in
             [(example::BEFORE.0, example::image_before()), (example::AFTER.0, example::image_after())]
         {
             let image = pack::pxe_image(&image.unwrap()).unwrap();
-            files.push((format!("{release}.sig"), maker.sign(&image).unwrap()));
+            files.push((format!("{release}.sig"), certificate().sign(&image).unwrap()));
             files.push((release.to_owned(), image));
         }
         files
     })
+}
+
+/// The certificate whose key every scene trusts.
+pub(crate) fn certificate() -> TestCertificate {
+    TestCertificate::throwaway(5).unwrap()
+}
+
+/// Starts a server with these images as signed releases.
+pub(crate) fn serve(images: impl IntoIterator<Item = coreos_types::Result<ImageSpec>>) -> Server {
+    let mut site = Site::new();
+    for image in images {
+        add_signed_release(&mut site, &image.unwrap(), &certificate()).unwrap();
+    }
+    Server::start(site).unwrap()
+}
+
+/// Publishes a file and its signature on a server.
+pub(crate) fn put_signed(server: &Server, path: &str, text: &str) {
+    server.put(&format!("{path}.sig"), certificate().sign(text.as_bytes()).unwrap());
+    server.put(path, text.as_bytes().to_vec());
 }
 
 impl Scene {
@@ -101,6 +123,8 @@ impl Scene {
         (document, output.status.code().unwrap_or_else(|| panic!("{line}: {}", output.status)))
     }
 }
+
+pub(crate) const COMMON_MK: &str = "stage1/usr_from_coreos/coreos-common.mk";
 
 /// A manifest of the tree that tests edit.
 pub(crate) const SYSTEMD: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest";

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::e2e::{executable, releases, script, workspace};
+use crate::e2e::{output_of, put_cargo, releases, script, workspace};
 
 const MANIFESTS: &str = "manifest-amd64-usr.d";
 
@@ -23,9 +23,7 @@ impl Series {
         let series = Series { home: tempfile::tempdir().unwrap() };
         let tree = series.tree();
         script("make-debian-tree.sh", &[releases().to_str().unwrap(), first, tree.to_str().unwrap()]);
-        fs::create_dir(series.path("bin")).unwrap();
-        let tool = env!("CARGO_BIN_EXE_xtask");
-        executable(&series.path("bin/cargo"), &format!("#!/bin/sh\nshift\nexec '{tool}' \"$@\"\n"));
+        put_cargo(&series.path("bin"));
         series
     }
 
@@ -67,7 +65,7 @@ impl Series {
                 panic!("{finding:#}: the hint is no command");
             }
             let before = self.lines();
-            output("cp", &["-a", "tree", "kept"], self.home.path());
+            output_of(Command::new("cp").args(["-a", "tree", "kept"]).current_dir(self.home.path()));
             let run = self.sh(hint);
             let stderr = String::from_utf8_lossy(&run.stderr);
             assert!(run.status.code().is_some_and(|code| code < 2), "{hint}: {}\n{stderr}", run.status);
@@ -110,29 +108,20 @@ impl Series {
         let words =
             [&root.join("usr"), &list, &squashfs.to_owned()].map(|path| path.to_str().unwrap().to_owned());
         let [usr, list, squashfs] = &words;
-        output(
-            "unsquashfs",
-            &["-q", "-n", "-no-wildcards", "-d", usr, "-ef", list, squashfs],
-            directory.path(),
-        );
+        let arguments = ["-q", "-n", "-no-wildcards", "-d", usr, "-ef", list, squashfs];
+        output_of(Command::new("unsquashfs").args(arguments).current_dir(directory.path()));
         for name in ["bin", "lib", "lib64"] {
             std::os::unix::fs::symlink(format!("usr/{name}"), root.join(name)).unwrap();
         }
         let sshd = workspace().join("xtask/tests/it/series/sshd.sh");
         let words = [&sshd, &root, &client].map(|path| path.to_str().unwrap().to_owned());
         let [sshd, root_text, client] = &words;
-        let printed = output("unshare", &["-m", "-n", "bash", sshd, root_text, client], directory.path());
+        let arguments = ["-m", "-n", "bash", sshd, root_text, client];
+        let printed = output_of(Command::new("unshare").args(arguments).current_dir(directory.path()));
         let (server, answer) = printed.trim_end().split_once('\n').unwrap_or_else(|| panic!("{printed}"));
         assert_eq!(answer, "finished");
         Path::new(server).strip_prefix(&root).unwrap().to_str().unwrap().to_owned()
     }
-}
-
-fn output(program: &str, arguments: &[&str], directory: &Path) -> String {
-    let output = Command::new(program).args(arguments).current_dir(directory).output().unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program} {arguments:?}: {}: {stderr}", output.status);
-    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 #[test]
@@ -150,7 +139,9 @@ fn bumps_over_debian_releases_leave_decisions() {
         let unpack = tempfile::tempdir_in(series.home.path()).unwrap();
         let extract = "zcat \"$0\" | cpio -i --quiet '*usr.squashfs' && mv \"$(find . -name usr.squashfs)\" all && \
                        unsquashfs -q -n -d usr all";
-        output("sh", &["-c", extract, image.to_str().unwrap()], unpack.path());
+        output_of(
+            Command::new("sh").args(["-c", extract, image.to_str().unwrap()]).current_dir(unpack.path()),
+        );
         let options = format!(
             "--image {} --signing-key {}",
             image.display(),

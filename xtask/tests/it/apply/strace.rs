@@ -1,8 +1,6 @@
 //! Error injection with strace(1): each writing system call fails, or is the last one.
 
-use std::collections::BTreeMap;
-
-use super::{Fixture, child};
+use super::{Fixture, child, parse_calls};
 
 /// System calls of the program that change a filesystem.
 const WRITING: &str = "openat,write,fchmod,fchown,fsync,rename,mkdir,link,linkat,unlink,rmdir";
@@ -16,18 +14,10 @@ fn calls() -> Vec<(String, usize)> {
         child::command(&["strace", "-f", "-y", "-o", &path, "-e", &trace], fixture.root()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let root = fixture.root().to_str().unwrap();
-    let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
-    let mut found = Vec::new();
-    for line in std::fs::read_to_string(log.path()).unwrap().lines() {
-        let Some((thread, call)) = line.split_once(' ') else { continue };
-        let Some((name, arguments)) = call.trim_start().split_once('(') else { continue };
-        let count = counts.entry((thread.to_owned(), name.to_owned())).or_default();
-        *count += 1;
+    let found = parse_calls(log.path(), |name, arguments| {
         let reads = name == "openat" && !arguments.contains("O_CREAT") && !arguments.contains("O_WRONLY");
-        if arguments.contains(root) && !reads {
-            found.push((name.to_owned(), *count));
-        }
-    }
+        arguments.contains(root) && !reads
+    });
     assert!(found.len() > 60, "{found:?}");
     found
 }

@@ -1,14 +1,13 @@
 //! Kills of the tool itself with strace(1): a bump of six files, killed at each call that changes its state.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 use std::process::Output;
 
 use manifest::plan::stage1_sources::COMMON_MK;
 use xtask::demo::example;
 
-use super::{Files, read_files};
+use super::{Files, parse_calls, read_files};
 use crate::scene::Scene;
 
 /// System calls that commit and complete a run.
@@ -40,24 +39,14 @@ impl BumpFixture {
     }
 }
 
-/// The calls of [`CALLS`] in a whole run that change the tree: name, and number in its thread.
+/// The calls of [`DECIDING`] in a whole run that change the tree: name, and number in its thread.
 fn calls(bump: &BumpFixture) -> Vec<(String, usize)> {
     let log = tempfile::NamedTempFile::new().unwrap();
     let (trace, path) = (format!("trace={DECIDING}"), log.path().to_str().unwrap().to_owned());
     let output = bump.bump(&["strace", "-f", "-y", "-o", &path, "-e", &trace]);
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let tree = bump.0.tree().display().to_string();
-    let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
-    let mut found = Vec::new();
-    for line in fs::read_to_string(log.path()).unwrap().lines() {
-        let Some((thread, call)) = line.split_once(' ') else { continue };
-        let Some((name, arguments)) = call.trim_start().split_once('(') else { continue };
-        let count = counts.entry((thread.to_owned(), name.to_owned())).or_default();
-        *count += 1;
-        if arguments.contains(&tree) {
-            found.push((name.to_owned(), *count));
-        }
-    }
+    let found = parse_calls(log.path(), |_, arguments| arguments.contains(&tree));
     assert!(found.len() > 30, "{found:?}");
     found
 }
