@@ -144,7 +144,7 @@ fn read_tree(usr: &Path) -> Result<UsrTree> {
             }
         }
     }
-    Ok(nodes.into_iter().collect())
+    Ok(UsrTree::from_nodes(nodes))
 }
 
 fn read_node(file: &Path, path: &UsrPath, limits: &ReadBudget) -> Result<Node> {

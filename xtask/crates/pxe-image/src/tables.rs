@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufReader, Seek};
+use std::vec::IntoIter;
 
 use backhand::Squashfs;
 use backhand::compression::Compressor;
@@ -92,7 +93,7 @@ pub(super) fn read_tables(file: &File) -> Result<Tables> {
     let Walk { nodes, mut files, .. } = walk;
     files.sort_by(|one, other| one.0.cmp(&other.0));
     Ok(Tables {
-        tree: nodes.into_iter().collect(),
+        tree: UsrTree::from_nodes(nodes),
         files,
         fragments: squashfs
             .fragments
@@ -166,33 +167,43 @@ struct DirEntry<'a> {
     name: Cow<'a, str>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    /// Visits each directory when its parent names it, so that the paths are almost sorted.
     fn run(&mut self) -> Result<()> {
-        let mut todo = vec![(None, 0, &self.squashfs.root_inode)];
-        let mut seen = HashSet::new();
-        while let Some((path, depth, inode)) = todo.pop() {
-            // Linux has one name for a directory; a second one can only be a loop.
-            if depth > MAX_DEPTH || !seen.insert(inode.header.inode_number) {
-                return Err(broken_squashfs("a directory contains itself"));
-            }
-            let listing = directory_table_bytes(self.squashfs, inode)?;
-            self.totals.count_listing(listing.len(), self.squashfs.dir_blocks.1.len())?;
-            for entry in parse_dir_entries(listing)? {
-                let child = match &path {
-                    None => UsrPath::new(&entry.name)
-                        .map_err(|_| broken_squashfs("a directory entry has an invalid name"))?,
-                    Some(parent) => UsrPath::join(parent, &entry.name),
-                };
-                let Some(inode) = self.squashfs.inodes.get(&entry.inode) else {
-                    return Err(broken_squashfs(format!("{child} has no inode")));
-                };
-                self.insert(child.clone(), inode)?;
-                if matches!(inode.inner, InodeInner::BasicDirectory(_) | InodeInner::ExtendedDirectory(_)) {
-                    todo.push((Some(child), depth + 1, inode));
+        let (squashfs, mut seen) = (self.squashfs, HashSet::new());
+        let mut open = vec![(None, self.list_directory(&squashfs.root_inode, &mut seen)?)];
+        while let Some((directory, entries)) = open.last_mut() {
+            let Some(entry) = entries.next() else {
+                open.pop();
+                continue;
+            };
+            let child = match directory {
+                None => UsrPath::new(&entry.name)
+                    .map_err(|_| broken_squashfs("a directory entry has an invalid name"))?,
+                Some(directory) => UsrPath::join(directory, &entry.name),
+            };
+            let Some(inode) = squashfs.inodes.get(&entry.inode) else {
+                return Err(broken_squashfs(format!("{child} has no inode")));
+            };
+            self.insert(child.clone(), inode)?;
+            if matches!(inode.inner, InodeInner::BasicDirectory(_) | InodeInner::ExtendedDirectory(_)) {
+                if open.len() > MAX_DEPTH {
+                    return Err(broken_squashfs("a directory contains itself"));
                 }
+                open.push((Some(child), self.list_directory(inode, &mut seen)?));
             }
         }
         Ok(())
+    }
+
+    fn list_directory(&mut self, inode: &Inode, seen: &mut HashSet<u32>) -> Result<IntoIter<DirEntry<'a>>> {
+        // Linux has one name for a directory; a second one can only be a loop.
+        if !seen.insert(inode.header.inode_number) {
+            return Err(broken_squashfs("a directory contains itself"));
+        }
+        let listing = directory_table_bytes(self.squashfs, inode)?;
+        self.totals.count_listing(listing.len(), self.squashfs.dir_blocks.1.len())?;
+        Ok(parse_dir_entries(listing)?.into_iter())
     }
 
     fn insert(&mut self, path: UsrPath, inode: &Inode) -> Result<()> {

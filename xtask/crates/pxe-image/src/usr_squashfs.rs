@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use super::block_reader::BlockReader;
@@ -18,6 +18,8 @@ use usr::{
 const MIN_PARALLEL_BYTES: u64 = 2 << 20;
 /// The bytes of a file that are read at once.
 const PIECE: u64 = 1 << 20;
+/// The neighboring files that one of the threads reads at once: most have their data in the same blocks.
+const FILES_AT_ONCE: usize = 8;
 /// The threads that read file infos; each has one file and a few blocks in memory.
 const MAX_THREADS: usize = 4;
 /// The bytes of all files that are read for their infos.
@@ -138,10 +140,11 @@ impl UsrSquashfs {
         if threads == 1 || bytes < MIN_PARALLEL_BYTES {
             return self.read_file_infos_sequentially(wanted);
         }
+        let queue = Mutex::new(wanted.chunks(FILES_AT_ONCE));
+        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let read = || self.read_file_infos_sequentially(std::iter::from_fn(next).flatten());
         thread::scope(|scope| {
-            let parts = wanted.chunks(wanted.len().div_ceil(threads));
-            let reading: Vec<_> =
-                parts.map(|part| scope.spawn(|| self.read_file_infos_sequentially(part))).collect();
+            let reading: Vec<_> = (0..threads).map(|_| scope.spawn(read)).collect();
             let parts: Vec<_> = reading
                 .into_iter()
                 .map(|part| panic_to_error("the image reader", part.join()).flatten())
@@ -154,12 +157,12 @@ impl UsrSquashfs {
         })
     }
 
-    fn read_file_infos_sequentially(
+    fn read_file_infos_sequentially<'f>(
         &self,
-        wanted: &[(&UsrPath, &FileLayout)],
+        wanted: impl IntoIterator<Item = &'f (&'f UsrPath, &'f FileLayout)>,
     ) -> Result<Vec<(UsrPath, FileInfo)>> {
         let mut blocks = self.block_reader()?;
-        let mut read = Vec::with_capacity(wanted.len());
+        let mut read = Vec::new();
         for &(path, layout) in wanted {
             let info = self.limits.inspect_parts(path, layout.size, |part| blocks.read(layout, part));
             read.push((path.clone(), info.with_context(|| format!("cannot read {path}"))?));

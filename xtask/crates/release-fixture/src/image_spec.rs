@@ -123,7 +123,9 @@ impl ImageSpec {
 
     /// The tree that a reader of the packed image returns, with every file info, without packing.
     pub fn tree(&self) -> UsrTree {
-        self.files.iter().map(|(path, content)| (path.clone(), content.node(path))).collect()
+        UsrTree::from_nodes(
+            self.files.iter().map(|(path, content)| (path.clone(), content.node(path))).collect(),
+        )
     }
 }
 

@@ -35,7 +35,7 @@ pub fn parse_contents(text: &str) -> Result<UsrTree> {
             )));
         }
     }
-    Ok(nodes.into_iter().collect())
+    Ok(UsrTree::from_nodes(nodes))
 }
 
 fn parse_line(line: &str) -> Option<(UsrPath, Node)> {

@@ -154,7 +154,28 @@ impl UsrTree {
         UsrTree::default()
     }
 
-    /// Inserts a node, and the missing directories above it. For many nodes, collecting them into a tree is faster.
+    /// The tree of these nodes, in any order, and of the missing directories above them. Of several nodes with one path, the
+    /// last is used.
+    pub fn from_nodes(mut nodes: Vec<(UsrPath, Node)>) -> UsrTree {
+        nodes.sort_by(|(one, _), (other, _)| one.cmp(other));
+        nodes.dedup_by(|next, kept| {
+            let is_same = next.0 == kept.0;
+            if is_same {
+                std::mem::swap(next, kept);
+            }
+            is_same
+        });
+        let mut tree = UsrTree { nodes, ..UsrTree::default() };
+        let mut directories: Vec<UsrPath> = tree.paths().filter_map(UsrPath::parent).collect();
+        directories.dedup();
+        let missing: BTreeSet<UsrPath> =
+            directories.into_iter().flat_map(|directory| tree.missing_directories(Some(directory))).collect();
+        tree.nodes.extend(missing.into_iter().map(|path| (path, Node::DIRECTORY)));
+        tree.nodes.sort_by(|(one, _), (other, _)| one.cmp(other));
+        tree
+    }
+
+    /// Inserts a node, and the missing directories above it. For many nodes, [`UsrTree::from_nodes`] is faster.
     pub fn insert(&mut self, path: UsrPath, node: Node) {
         for directory in self.missing_directories(path.parent()) {
             self.insert_one(directory, Node::DIRECTORY);
@@ -245,19 +266,26 @@ impl UsrTree {
     /// Reads the files of `paths` that were not read yet in one batch, and then, batch by batch, the libraries in their
     /// `DT_NEEDED` entries, in any directory, because the loader will most likely need them next.
     pub fn read_ahead<'p>(&self, paths: impl IntoIterator<Item = &'p UsrPath>) {
-        if self.reader.is_none() {
-            return;
+        if self.reader.is_some() {
+            self.read_batches(paths.into_iter().filter(|path| self.is_unread(path)).cloned().collect());
         }
-        let is_unread = |path: &UsrPath| self.is_unread(path);
-        let mut batch: Vec<UsrPath> = paths.into_iter().filter(|path| is_unread(path)).cloned().collect();
+    }
+
+    /// Not generic: compiled with the optimisation of this crate.
+    fn read_batches(&self, mut batch: Vec<UsrPath>) {
+        let mut searched: HashSet<String> = HashSet::new();
         for _ in 0..MAX_READ_AHEAD {
             if batch.is_empty() || !self.read_and_cache_infos(&batch) {
                 break;
             }
-            let needed: HashSet<&str> = batch.iter().flat_map(|path| self.known_needed(path)).collect();
+            let needed = batch.iter().flat_map(|path| self.known_needed(path));
+            let needed: HashSet<&str> = needed.filter(|name| searched.insert((*name).to_owned())).collect();
+            if needed.is_empty() {
+                break;
+            }
             let named = self.paths().filter(|path| needed.contains(path.name()));
             let files = named.filter_map(|path| self.resolve(path).end.node().cloned());
-            batch = files.filter(is_unread).collect::<BTreeSet<_>>().into_iter().collect();
+            batch = files.filter(|path| self.is_unread(path)).collect::<BTreeSet<_>>().into_iter().collect();
         }
     }
 
@@ -339,28 +367,5 @@ impl UsrTree {
     /// [`UsrPath::from_rootfs_path`] it applies `..` after following symlinks.
     pub fn resolve_rootfs(&self, path: &str) -> Resolution {
         Resolver::new(self, Cursor::Rootfs).resolve_path(path)
-    }
-}
-
-/// The tree of these nodes, and of the missing directories above them. Of several nodes with one path, the last is used.
-impl FromIterator<(UsrPath, Node)> for UsrTree {
-    fn from_iter<I: IntoIterator<Item = (UsrPath, Node)>>(nodes: I) -> UsrTree {
-        let mut nodes: Vec<(UsrPath, Node)> = nodes.into_iter().collect();
-        nodes.sort_by(|(one, _), (other, _)| one.cmp(other));
-        nodes.dedup_by(|next, kept| {
-            let is_same = next.0 == kept.0;
-            if is_same {
-                std::mem::swap(next, kept);
-            }
-            is_same
-        });
-        let mut tree = UsrTree { nodes, ..UsrTree::default() };
-        let mut directories: Vec<UsrPath> = tree.paths().filter_map(UsrPath::parent).collect();
-        directories.dedup();
-        let missing: BTreeSet<UsrPath> =
-            directories.into_iter().flat_map(|directory| tree.missing_directories(Some(directory))).collect();
-        tree.nodes.extend(missing.into_iter().map(|path| (path, Node::DIRECTORY)));
-        tree.nodes.sort_by(|(one, _), (other, _)| one.cmp(other));
-        tree
     }
 }
