@@ -9,7 +9,7 @@ use crate::cache::Cache;
 use crate::cli::{Cli, GivenArgs, ImageArgs};
 use crate::config::Config;
 use crate::repo::Repo;
-use crate::report::invocation::Invocation;
+use crate::report::invocation::{Invocation, words};
 use crate::terminal::Term;
 use crate::verbose_log::log_tree;
 use coreos_types::{Board, Error, Release, Result, ResultExt, Vendor, Vendors};
@@ -140,9 +140,12 @@ impl<'a> Context<'a> {
     /// The command line of this run for a POSIX shell, with the words `with` and without the options of `without`,
     /// which are names of fields of the command's arguments.
     pub fn rerun_command(&self, with: &[&str], without: &[&str]) -> String {
-        let words = [vec![self.command.clone()], self.given.without(without)].concat();
-        let words: Vec<String> = words.into_iter().chain(with.iter().map(|&word| word.to_owned())).collect();
-        self.bare_invocation().command_line(&words)
+        let with = with.iter().map(|&word| word.to_owned()).collect();
+        self.bare_invocation().command_line([
+            &vec![self.command.clone()],
+            &self.given.without(without),
+            &with,
+        ])
     }
 
     /// Number of flavors with manifests.
@@ -201,8 +204,8 @@ impl<'a> Context<'a> {
 
     /// The command that moves the tree to Flatcar.
     fn flatcar_command(&self) -> String {
-        let latest = ["bump-coreos", "latest", "--brand", Vendor::FLATCAR.id].map(str::to_owned);
-        self.bare_invocation().command_line(&latest)
+        let latest = words(["bump-coreos", "latest", "--brand", Vendor::FLATCAR.id]);
+        self.bare_invocation().command_line([&latest])
     }
 
     /// The boards of the run: `--board`, else every board that has manifests.

@@ -39,19 +39,17 @@ fn with_known_values(command: Command, (argument, values): &(&str, Vec<&'static 
 
 /// Moves commands before options in clap's script, in its lines `opts="…"`.
 fn commands_first(script: &str) -> String {
-    let mut out = String::with_capacity(script.len());
-    for line in script.split_inclusive('\n') {
+    let reorder = |line: &str| {
         let words = line.trim_end().split_once("opts=\"");
         let Some((head, words)) = words.and_then(|(head, words)| Some((head, words.strip_suffix('"')?)))
         else {
-            out.push_str(line);
-            continue;
+            return line.to_owned();
         };
         let (options, commands): (Vec<&str>, Vec<&str>) =
             words.split_whitespace().partition(|word| word.starts_with('-'));
-        out.push_str(&format!("{head}opts=\"{}\"\n", [commands, options].concat().join(" ")));
-    }
-    out
+        format!("{head}opts=\"{}\"\n", [commands, options].concat().join(" "))
+    };
+    script.split_inclusive('\n').map(reorder).collect()
 }
 
 /// The script that passes the words of `cargo xtask …` to the completions of `xtask`, and others to cargo's own.

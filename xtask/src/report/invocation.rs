@@ -59,20 +59,15 @@ impl Invocation {
             }
             Suggestion::HideFile(file) => {
                 let (directory, name) = file.rsplit_once('/').unwrap_or((".", file));
-                format!(
-                    "mv {} {}",
-                    self.quoted_tree_path(file),
-                    self.quoted_tree_path(&format!("{directory}/.{name}"))
-                )
+                let hidden = self.quoted_tree_path(&format!("{directory}/.{name}"));
+                format!("mv {} {hidden}", self.quoted_tree_path(file))
             }
             Suggestion::RemoveLineRanges { file, lines } => {
                 let ranges: Vec<String> =
                     lines.iter().map(|(first, last)| format!("{first},{last}d")).collect();
                 format!("sed -i {} {}", quote(&ranges.join(";")), self.quoted_tree_path(file))
             }
-            Suggestion::ChangeRelease => {
-                self.command_line(words(["bump-coreos", "latest"]).iter().chain(&self.source))
-            }
+            Suggestion::ChangeRelease => self.command_line([&words(["bump-coreos", "latest"]), &self.source]),
             Suggestion::CopySymlinkTarget { link, then } => {
                 format!("{} && {}", self.copy_target_commands(link), self.hint(then))
             }
@@ -81,44 +76,37 @@ impl Invocation {
 
     /// The command that fixes the findings, with the options of this run.
     pub fn fix_command(&self) -> String {
-        self.with_options(&self.command)
-    }
-
-    fn with_options(&self, command: &[String]) -> String {
-        self.command_line(command.iter().chain(&self.source).chain(&self.image).chain(&self.fix))
+        self.command_line([&self.command, &self.source, &self.image, &self.fix])
     }
 
     /// The bump to another release than the requested one, with the options of this run.
     pub fn bump_command(&self, release: &Release) -> String {
-        self.with_options(&words(["bump-coreos", release.as_str()]))
+        let command = words(["bump-coreos", release.as_str()]);
+        self.command_line([&command, &self.source, &self.image, &self.fix])
     }
 
     /// The command with the options that say where images come from, and a positional argument.
     pub fn command_with_argument(&self, argument: &str) -> String {
-        let argument = match argument.starts_with('-') {
-            true => words(["--", argument]),
-            false => words([argument]),
-        };
-        self.command_line(self.command.iter().chain(&self.source).chain(&self.image).chain(&argument))
+        let separator = if argument.starts_with('-') { words(["--"]) } else { Vec::new() };
+        self.command_line([&self.command, &self.source, &self.image, &separator, &words([argument])])
     }
 
     /// The smoke test of the image of this run.
     pub fn smoketest_command(&self) -> String {
-        self.command_line(words(["smoketest"]).iter().chain(&self.source).chain(&self.image))
+        self.command_line([&words(["smoketest"]), &self.source, &self.image])
     }
 
-    /// `cargo xtask` with these arguments, for the tree of this run, as a line for a POSIX shell.
-    pub fn command_line<'w>(&'w self, arguments: impl IntoIterator<Item = &'w String>) -> String {
+    /// `cargo xtask` with these arguments, in parts, for the tree of this run, as a line for a POSIX shell.
+    pub fn command_line<'w>(&self, arguments: impl IntoIterator<Item = &'w Vec<String>>) -> String {
         let repo = self.repo.iter().flat_map(|repo| option_words("--repo", [repo.clone()]));
-        let words = repo.chain(arguments.into_iter().cloned()).map(|word| quote(&word));
+        let words = repo.chain(arguments.into_iter().flatten().cloned()).map(|word| quote(&word));
         std::iter::once(self.program.to_owned()).chain(words).collect::<Vec<_>>().join(" ")
     }
 
     fn edit_command(&self, ManifestEdit { file, add, remove }: &ManifestEdit) -> String {
-        let mut words = words(["edit-manifest", file]);
-        words.extend(option_words("--remove", remove.iter().cloned()));
-        words.extend(option_words("--add", add.iter().cloned()));
-        self.command_line(&words)
+        let remove = option_words("--remove", remove.iter().cloned());
+        let add = option_words("--add", add.iter().cloned());
+        self.command_line([&words(["edit-manifest", file]), &remove, &add])
     }
 
     /// A path of the tree as a word for the shell.
@@ -149,7 +137,8 @@ pub(crate) fn option_words(name: &str, values: impl IntoIterator<Item = String>)
     words
 }
 
-fn words<const N: usize>(words: [&str; N]) -> Vec<String> {
+/// Words as arguments of [`Invocation::command_line`].
+pub(crate) fn words<const N: usize>(words: [&str; N]) -> Vec<String> {
     words.map(str::to_owned).to_vec()
 }
 

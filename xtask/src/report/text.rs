@@ -27,25 +27,26 @@ pub(crate) fn render(report: &Report, layout: Layout) -> StyledText {
         out.push_line(Style::Plain, line);
     }
     out.append(report.styled_output.clone());
-    if !layout.problems_only {
-        for edit in &report.plan.edits {
-            out.append(match layout.width {
-                Some(width) => render_annotated(report, edit, width),
-                None => render_patch(report, edit),
-            });
-        }
+    let (findings, checks) = (findings(report, layout), checks(&report.checks, layout));
+    if layout.problems_only {
+        out.append(findings);
+        out.append(checks);
+        return out;
     }
-    let has_diff = !report.plan.is_empty() && !layout.problems_only;
-    if has_diff && !report.findings.is_empty() {
+    for edit in &report.plan.edits {
+        out.append(match layout.width {
+            Some(width) => render_annotated(report, edit, width),
+            None => render_patch(report, edit),
+        });
+    }
+    if !report.plan.is_empty() && !report.findings.is_empty() {
         out.push_line(Style::Plain, "");
     }
-    out.append(findings(report, layout));
-    out.append(checks(&report.checks, layout));
-    if !layout.problems_only {
-        out.append(package_changes::render(report.package_changes.as_deref().unwrap_or_default()));
-        report.advisories.iter().for_each(|advisories| out.append(advisories.render()));
-    }
-    if let Some((style, line)) = summary(report).filter(|_| !layout.problems_only) {
+    out.append(findings);
+    out.append(checks);
+    out.append(package_changes::render(report.package_changes.as_deref().unwrap_or_default()));
+    report.advisories.iter().for_each(|advisories| out.append(advisories.render()));
+    if let Some((style, line)) = summary(report) {
         if !report.plan.is_empty() || !report.findings.is_empty() || !report.checks.is_empty() {
             out.push_line(Style::Plain, "");
         }

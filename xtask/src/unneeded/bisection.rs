@@ -40,7 +40,7 @@ pub(super) fn prove(
         let message = "the tree does not build and boot as it is, so removals cannot be verified";
         return Err(Error::failed(message)
             .with_cause(why)
-            .with_hint(context.bare_invocation().command_line(&["smoketest".to_owned()])));
+            .with_hint(context.bare_invocation().smoketest_command()));
     }
     let mut results = Vec::new();
     let is_booted = |line: &&UnneededLine| {
