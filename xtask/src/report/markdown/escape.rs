@@ -57,7 +57,7 @@ pub(super) fn code_block(language: &str, text: &str) -> String {
 }
 
 /// Text in quotes, as entities of mermaid where a character has a meaning in it, in HTML or in Markdown.
-pub(super) fn mermaid_text(text: &str) -> String {
+pub(in crate::report) fn mermaid_text(text: &str) -> String {
     let mut out = String::new();
     for c in escape_to_one_line(text).chars() {
         match c {

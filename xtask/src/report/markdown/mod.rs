@@ -4,7 +4,8 @@
 
 mod escape;
 
-use self::escape::{cell_code_span, code_block, code_span, inline, mermaid_text};
+pub(super) use self::escape::mermaid_text;
+use self::escape::{cell_code_span, code_block, code_span, inline};
 use super::added_dependents::{DependencyEdge, MAX_EDGES};
 use super::package_changes::{self, split_by_taken};
 use super::problem_groups::{Problem, group_by_hint, hint_label};

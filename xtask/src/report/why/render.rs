@@ -6,6 +6,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::{AbsentPath, BoardAnswer, Edge, ManifestLine, WhyAnswer};
+use crate::report::markdown::mermaid_text;
 use crate::report::styled_text::{Style, StyledText};
 use usr::UsrPath;
 
@@ -170,7 +171,6 @@ pub(crate) fn dot(why: &WhyAnswer) -> String {
 
 /// A flowchart for mermaid.
 pub(crate) fn mermaid(why: &WhyAnswer) -> String {
-    let quoted = |text: &str| text.replace('#', "#35;").replace('"', "#quot;");
     let mut out = String::from("flowchart LR\n");
     for (number, board) in why.boards.iter().enumerate() {
         let mut nodes: Vec<UsrPath> = board.targets.keys().chain(board.absent.keys()).cloned().collect();
@@ -179,14 +179,14 @@ pub(crate) fn mermaid(why: &WhyAnswer) -> String {
                 nodes.push(path.clone());
                 nodes.len() - 1
             });
-            format!("b{number}n{at}[\"{}\"]", quoted(path.as_str()))
+            format!("b{number}n{at}[\"{}\"]", mermaid_text(path.as_str()))
         };
         for named in board.targets.keys().chain(board.absent.keys()) {
             let _ = writeln!(out, "  {}", node(named));
         }
         for (target, edge) in edges_above(board) {
             let (by, target) = (node(&edge.by), node(&target));
-            let _ = writeln!(out, "  {by} -->|\"{}\"| {target}", quoted(&edge.reference));
+            let _ = writeln!(out, "  {by} -->|\"{}\"| {target}", mermaid_text(&edge.reference));
         }
     }
     out

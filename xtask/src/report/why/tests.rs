@@ -194,6 +194,15 @@ fn graphs() {
 }
 
 #[test]
+fn markup_in_a_name_is_escaped_for_mermaid() {
+    let path = UsrPath::new("bin/<b>#\"`").unwrap();
+    let absent = AbsentPath { how: String::new(), listed: Vec::new() };
+    let mut answer = answer("bin/login");
+    answer.boards[0].absent.insert(path, absent);
+    assert!(mermaid(&answer).contains("[\"bin/#60;b#62;#35;#34;#96;\"]"), "{}", mermaid(&answer));
+}
+
+#[test]
 fn json_document_has_every_key() {
     check(
         format!("{:#}", to_json(&answer("bin/login"))),
