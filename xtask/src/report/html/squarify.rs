@@ -40,24 +40,21 @@ fn worst_aspect_ratio(row: &[f64], side: f64) -> f64 {
 
 /// Places a row along the short side of `rest`, and returns the remaining area.
 fn place_row(row: &[f64], rest: Tile, tiles: &mut Vec<Tile>) -> Tile {
-    let sum: f64 = row.iter().sum();
-    let upright = rest.width >= rest.height;
-    let thickness = sum / if upright { rest.height } else { rest.width };
+    // The row is placed along the left side; a tall area is transposed for it, and back.
+    let is_tall = rest.width < rest.height;
+    let transpose = |tile: Tile| match is_tall {
+        true => Tile { x: tile.y, y: tile.x, width: tile.height, height: tile.width },
+        false => tile,
+    };
+    let rest = transpose(rest);
+    let width = row.iter().sum::<f64>() / rest.height;
     let mut offset = 0.0;
     for area in row {
-        let length = area / thickness;
-        tiles.push(if upright {
-            Tile { x: rest.x, y: rest.y + offset, width: thickness, height: length }
-        } else {
-            Tile { x: rest.x + offset, y: rest.y, width: length, height: thickness }
-        });
-        offset += length;
+        let height = area / width;
+        tiles.push(transpose(Tile { x: rest.x, y: rest.y + offset, width, height }));
+        offset += height;
     }
-    if upright {
-        Tile { x: rest.x + thickness, width: (rest.width - thickness).max(0.0), ..rest }
-    } else {
-        Tile { y: rest.y + thickness, height: (rest.height - thickness).max(0.0), ..rest }
-    }
+    transpose(Tile { x: rest.x + width, width: (rest.width - width).max(0.0), ..rest })
 }
 
 #[cfg(test)]
