@@ -88,13 +88,10 @@ pub fn find_unlisted<'a>(
     let has_dlopen_notes = selection.elf_files().any(|(_, elf)| !elf.dlopen_notes.is_empty());
     let mut unlisted: Vec<(&UsrPath, Vec<&UsrPath>, &str)> = Vec::new();
     for row in TABLE.iter().filter(|row| !(has_dlopen_notes && row.reason.contains("(systemd "))) {
-        let Some((by, _)) = selection.files().find(|(path, _)| has_name_or_stem(path, row.loader)) else {
-            continue;
-        };
-        let is_library = |path: &UsrPath, stem: &str| {
-            has_name_or_stem(path, stem) && is_dlopen_name(path, stem, selection)
-        };
-        let is_met = |stem: &str| selection.paths.iter().any(|path| is_library(path, stem));
+        let is_file = |path: &UsrPath| selection.tree.read_file_info(path.as_str()).is_some();
+        let mut loaders = selection.paths.iter().filter(|path| has_name_or_stem(path, row.loader));
+        let Some(by) = loaders.find(|path| is_file(path)) else { continue };
+        let is_met = |stem: &str| selection.paths.iter().any(|path| is_loaded_as(path, stem, selection));
         let missing = row.loads.iter().filter(|stem| !is_met(stem));
         let in_image = missing.filter_map(|stem| {
             let mut libraries = index.names.with_stem(stem).iter().copied();
@@ -107,6 +104,10 @@ pub fn find_unlisted<'a>(
         }
     }
     unlisted
+}
+
+fn is_loaded_as(path: &UsrPath, stem: &str, selection: &Selection<'_>) -> bool {
+    has_name_or_stem(path, stem) && is_dlopen_name(path, stem, selection)
 }
 
 /// Whether dlopen(3) is called with this name: the soname of a library, or the file name of a PAM module. A real name
@@ -130,10 +131,7 @@ pub fn find_loaded_by<'s>(
     let rows: Vec<&KnownDlopen> = TABLE.iter().filter(|row| has_name_or_stem(by, row.loader)).collect();
     selection.paths.iter().filter(move |path| {
         is_libc && path.name().starts_with("libnss_") && path.name().contains(".so.")
-            || rows
-                .iter()
-                .flat_map(|row| row.loads)
-                .any(|stem| has_name_or_stem(path, stem) && is_dlopen_name(path, stem, selection))
+            || rows.iter().flat_map(|row| row.loads).any(|stem| is_loaded_as(path, stem, selection))
     })
 }
 

@@ -157,7 +157,14 @@ impl<'a> Selection<'a> {
     /// directory; the manifest of `default` wins a tie. `default` if no manifest lists a file of the directory.
     pub fn neighbor_for_addition(&self, path: &UsrPath, default: Location<'a>) -> Location<'a> {
         let directory = path.parent();
-        let counts = self.counts.get_or_init(|| self.count_by_directory()).get(&directory);
+        let counts = self.counts.get_or_init(|| {
+            let mut counts = DirectoryCounts::new();
+            for (path, location) in &self.locations {
+                *counts.entry(path.parent()).or_default().entry(location.file).or_default() += 1;
+            }
+            counts
+        });
+        let counts = counts.get(&directory);
         let most = |(file, count): &(&&str, &usize)| (**count, **file == default.file);
         let Some((&file, _)) = counts.and_then(|counts| counts.iter().max_by_key(most)) else {
             return default;
@@ -168,14 +175,6 @@ impl<'a> Selection<'a> {
         let before = self.paths.range::<UsrPath, _>(..path).rfind(in_file);
         let nearest = before.or_else(|| self.paths.range::<UsrPath, _>(path..).find(in_file));
         nearest.and_then(|nearest| self.location(nearest)).unwrap_or(default)
-    }
-
-    fn count_by_directory(&self) -> DirectoryCounts<'a> {
-        let mut counts = DirectoryCounts::new();
-        for (path, location) in &self.locations {
-            *counts.entry(path.parent()).or_default().entry(location.file).or_default() += 1;
-        }
-        counts
     }
 
     /// Whether the built tree has a node: an extracted one, or a directory above an extracted one.

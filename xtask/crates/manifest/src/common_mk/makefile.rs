@@ -240,15 +240,15 @@ fn parse_include(text: &[u8]) -> Option<OpaqueStatementKind> {
 
 /// Name, operator and value of an assignment, with or without `export`, `override`, `private` or `define`.
 fn parse_assignment(text: &[u8]) -> Option<(String, Operator, Range<usize>)> {
-    let mut from = text.iter().position(|byte| !byte.is_ascii_whitespace())?;
+    let mut from = text.len() - text.trim_ascii_start().len();
     loop {
         if let Some(found) = parse_plain_assignment(text, from) {
             return Some(found);
         }
-        let word_end = text[from..].iter().position(u8::is_ascii_whitespace).map(|at| from + at)?;
-        let next =
-            text[word_end..].iter().position(|byte| !byte.is_ascii_whitespace()).map(|at| word_end + at)?;
-        match &text[from..word_end] {
+        let mut rest = words(&text[from..]);
+        let (word, _) = (rest.next()?, rest.next()?);
+        let next = text.len() - text[from + word.len()..].trim_ascii_start().len();
+        match word {
             b"export" | b"override" | b"private" => from = next,
             b"undefine" => {
                 let name = String::from_utf8_lossy(text[next..].trim_ascii()).into_owned();
