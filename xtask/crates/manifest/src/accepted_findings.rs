@@ -116,39 +116,36 @@ impl AcceptedFindings {
     ) -> (Vec<Finding>, Vec<(Finding, String)>) {
         let (mut open, mut accepted, mut used) = (Vec::new(), Vec::new(), BTreeSet::new());
         for finding in &findings {
-            let is_match = |entry: &AcceptedFinding| {
+            let is_match = |(_, entry): &(usize, &AcceptedFinding)| {
                 let site = finding.site();
                 !self.exceeds_max_steps() && entry.matches(finding.kind, site, &finding.path, &self.steps)
             };
-            let matching = self.valid.iter().enumerate();
-            let mut matching = matching.filter(|(_, entry)| is_match(entry)).peekable();
-            match matching.peek().map(|(_, entry)| entry.reason.clone()) {
-                Some(reason) => accepted.push((finding.clone(), reason)),
+            let matching: Vec<_> = self.valid.iter().enumerate().filter(is_match).collect();
+            match matching.first() {
+                Some((_, entry)) => accepted.push((finding.clone(), entry.reason.clone())),
                 None => open.push(finding.clone()),
             }
-            used.extend(matching.map(|(at, _)| at));
+            used.extend(matching.into_iter().map(|(at, _)| at));
         }
-        let unused = self.valid.iter().enumerate();
-        let unused =
-            unused.filter(|(at, entry)| !used.contains(at) && can_match(entry)).map(|(_, entry)| entry);
-        let mut unused: Vec<_> = unused.collect();
+        let is_unused = |(at, entry): &(usize, &AcceptedFinding)| !used.contains(at) && can_match(entry);
+        let mut unused: Vec<_> = self.valid.iter().enumerate().filter(is_unused).collect();
         if self.exceeds_max_steps() {
             unused.clear();
             open = findings;
             accepted.clear();
         }
-        open.extend(self.warnings(&unused));
+        open.extend(self.warnings(unused.into_iter().map(|(_, entry)| entry)));
         (open, accepted)
     }
 
-    fn warnings(&self, unused: &[&AcceptedFinding]) -> Vec<Finding> {
+    fn warnings<'e>(&'e self, unused: impl Iterator<Item = &'e AcceptedFinding>) -> Vec<Finding> {
         let exhausted = self.valid.first().filter(|_| self.exceeds_max_steps()).map(|first| {
             let why = "the comparison of all patterns with all findings takes too long: nothing is accepted";
             (first, why.to_owned())
         });
-        let unused = unused.iter().map(|entry| {
+        let unused = unused.map(|entry| {
             let kind = entry.kind;
-            (*entry, format!("no finding of kind {kind} has this path: the entry is not needed"))
+            (entry, format!("no finding of kind {kind} has this path: the entry is not needed"))
         });
         let expired = self.expired.iter().map(|entry| {
             let last = entry.expires.as_deref().unwrap_or_default();
