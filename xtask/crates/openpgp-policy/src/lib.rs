@@ -1,5 +1,5 @@
-//! Verification of OpenPGP detached signatures (RFC 9580) under pinned primary keys; the pgp crate does the public-key
-//! operations.
+//! Verification of OpenPGP detached signatures (RFC 9580) under pinned primary keys; ring and the pgp crate do the
+//! public-key operations.
 //!
 //! 1. [`DetachedSignatures::parse`] reads the packets of a `.sig` and refuses what is not a detached signature.
 //! 2. [`Verification::new`] checks every rule that needs no data: signer, time, hash algorithm, and whether the key is
