@@ -30,18 +30,17 @@ impl Cache {
     pub fn from_env(tree: Option<&Path>) -> Result<Cache> {
         let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let home = set("HOME").filter(|home| home.is_absolute());
-        let root = match set(VARIABLE) {
-            Some(value) if value.is_absolute() => value,
-            Some(value) => return Err(not_absolute_error(&value, home.as_deref())),
-            // XDG Base Directory Specification: a relative path is ignored.
-            None => set("XDG_CACHE_HOME")
-                .filter(|path| path.is_absolute())
-                .map(|path| path.join("coreos-xtask"))
-                .or_else(|| home.as_ref().map(|home| home.join(".cache/coreos-xtask")))
-                .ok_or_else(|| {
-                    Error::failed("no directory for the cache: HOME is not set")
-                        .with_hint(format!("export {VARIABLE}=/var/tmp/coreos-xtask"))
-                })?,
+        // XDG Base Directory Specification: a relative path is ignored.
+        let cache_home = set("XDG_CACHE_HOME").filter(|path| path.is_absolute());
+        let cache_home = cache_home.or_else(|| home.as_ref().map(|home| home.join(".cache")));
+        let root = match (set(VARIABLE), cache_home) {
+            (Some(value), _) if value.is_absolute() => value,
+            (Some(value), _) => return Err(not_absolute_error(&value, home.as_deref())),
+            (None, Some(cache_home)) => cache_home.join("coreos-xtask"),
+            (None, None) => {
+                return Err(Error::failed("no directory for the cache: HOME is not set")
+                    .with_hint(format!("export {VARIABLE}=/var/tmp/coreos-xtask")));
+            }
         };
         let cache = Cache::new(&root);
         if tree.is_some_and(|tree| real_path(&cache.root).starts_with(tree)) {

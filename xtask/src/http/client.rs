@@ -70,7 +70,7 @@ pub struct Client {
     pub(super) config: ClientConfig,
     logger: Logger,
     /// TLS configuration, read for the first https request.
-    tls: OnceLock<TlsConfig>,
+    tls: OnceLock<Result<TlsConfig>>,
 }
 
 /// A response, with the deadline of its connection and its route.
@@ -196,7 +196,8 @@ impl Client {
         let mut config = configure_agent(limits, tunnel);
         let is_https_proxy = |server: &ProxyServer| server.proxy.protocol() == ProxyProtocol::Https;
         if url.is_https() || proxy.as_ref().is_some_and(is_https_proxy) {
-            config = config.tls_config(self.tls_config()?);
+            let tls = self.tls.get_or_init(|| tls::config(&self.config.ca_bundle));
+            config = config.tls_config(tls.clone()?);
         }
         let deadline = Deadline::new(limits.overhead_timeout);
         let adapter = RequestConnector {
@@ -226,14 +227,6 @@ impl Client {
             408 | 429 | 500 | 502..=504 | 520..=524 => Err(busy_server_error(&route, &response)),
             _ => Ok(Received { response, deadline, route }),
         }
-    }
-
-    fn tls_config(&self) -> Result<TlsConfig> {
-        if let Some(config) = self.tls.get() {
-            return Ok(config.clone());
-        }
-        let config = tls::config(&self.config.ca_bundle)?;
-        Ok(self.tls.get_or_init(|| config).clone())
     }
 }
 

@@ -67,9 +67,8 @@ fn holder_trust(directory: &File) -> HolderTrust {
     let Ok(metadata) = directory.metadata() else { return HolderTrust::Trusted };
     let owners = TrustedOwners::from_env();
     let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
-    let users = flock_holder_pids(&locks, metadata.ino())
-        .map(|pid| fs::metadata(format!("/proc/{pid}")).ok().map(|process| process.uid()));
-    let users: Vec<Option<u32>> = users.collect();
+    let user_of = |pid| fs::metadata(format!("/proc/{pid}")).ok().map(|process| process.uid());
+    let users: Vec<Option<u32>> = flock_holder_pids(&locks, metadata.ino()).map(user_of).collect();
     let is_trusted =
         |user: &Option<u32>| user.is_some_and(|uid| owners.is_trusted_uid(uid) || uid == metadata.uid());
     if users.iter().any(is_trusted) {

@@ -33,10 +33,10 @@ pub(super) fn check_and_collect<'p>(root: &Path, plan: &'p EditPlan) -> Result<V
     for edit in &plan.edits {
         let metadata = check_replaceable(root, edit)?;
         let first = targets.len();
-        let mut names = BTreeSet::new();
-        if metadata.nlink() > 1 {
-            names = layout::other_hard_links(root, &edit.path, &metadata)?;
-        }
+        let names = match metadata.nlink() {
+            1 => BTreeSet::new(),
+            _ => layout::other_hard_links(root, &edit.path, &metadata)?,
+        };
         let target = |path: &str, hard_link_of| Target {
             path: path.to_owned(),
             edit,
