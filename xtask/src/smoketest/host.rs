@@ -14,6 +14,11 @@ pub(super) fn is_root() -> bool {
     effective_uid() == 0
 }
 
+/// The paths in a directory; none if it cannot be read.
+pub(super) fn list_dir(directory: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
 /// The first program of this name in `$PATH`, else in [`STANDARD_PATH`].
 pub(super) fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::{Boot, BootOutcome, console, nonce, overlay};
-use crate::smoketest::host;
+use crate::smoketest::host::{self, list_dir};
 use crate::smoketest::rootfs::SYSTEMD_PATHS;
 use coreos_types::{Error, Result, ResultExt};
 
@@ -110,10 +110,6 @@ fn find_kernel() -> Option<PathBuf> {
     let in_modules = list_dir(Path::new("/usr/lib/modules")).into_iter().map(|path| path.join("vmlinuz"));
     let readable = in_boot.chain(in_modules).filter(|path| fs::File::open(path).is_ok());
     readable.max_by_key(|path| fs::metadata(path).and_then(|file| file.modified()).ok())
-}
-
-fn list_dir(directory: &Path) -> Vec<PathBuf> {
-    fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
 /// Packs two archives one after the other, as the kernel accepts: the root filesystem, and the files that overlay it.

@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use super::{Build, read_build_file};
+use crate::smoketest::host::list_dir;
 use coreos_types::{Board, Flavor};
 
 /// The directory with the files that rkt's build took from the image for the root filesystem at `path`, which is
@@ -32,13 +32,11 @@ impl Build<'_> {
         if let Some(directory) = argument.map(str::to_owned).or_else(|| std::env::var("BUILDDIR").ok()) {
             return self.tree.join(directory);
         }
-        let all: Vec<PathBuf> = build_rkt_directories(self.tree);
         let configured =
             self.configured_version().map(|version| self.tree.join(format!("build-rkt-{version}")));
-        let newest = || all.iter().max_by_key(|directory| newest_rootfs_time(directory)).cloned();
         configured
-            .filter(|directory| all.contains(directory))
-            .or_else(newest)
+            .filter(|directory| directory.is_dir())
+            .or_else(|| newest_build_directory(self.tree))
             .unwrap_or_else(|| self.tree.join("build-rkt-VERSION"))
     }
 
@@ -56,19 +54,13 @@ impl Build<'_> {
     }
 }
 
-fn build_rkt_directories(tree: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(tree).into_iter().flatten().flatten();
-    let is_build = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with("build-rkt-") && name != "build-rkt-smoketest"
-    };
-    entries.map(|entry| entry.path()).filter(is_build).collect()
-}
-
-/// When the newest root filesystem of a build directory was made.
-fn newest_rootfs_time(directory: &Path) -> Option<SystemTime> {
-    let entries = fs::read_dir(directory).ok()?.flatten();
-    let is_flavor = |name: &str| flavor_of_aci_dir(name).is_some();
-    let rootfses = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_flavor));
-    rootfses.filter_map(|entry| fs::metadata(entry.path().join("rootfs")).ok()?.modified().ok()).max()
+/// The build directory of rkt with the newest root filesystem.
+fn newest_build_directory(tree: &Path) -> Option<PathBuf> {
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let builds = list_dir(tree).into_iter().filter(|path| name(path).starts_with("build-rkt-"));
+    let flavors = builds.flat_map(|build| list_dir(&build));
+    let flavors = flavors.filter(|path| flavor_of_aci_dir(&name(path)).is_some());
+    let time = |flavor: &Path| fs::metadata(flavor.join("rootfs")).ok()?.modified().ok();
+    let (_, newest) = flavors.filter_map(|flavor| Some((time(&flavor)?, flavor))).max()?;
+    newest.parent().map(Path::to_owned)
 }

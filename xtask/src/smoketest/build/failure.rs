@@ -1,11 +1,11 @@
 //! Explains a failed build by its output.
 
 use std::collections::BTreeSet;
-use std::fs;
 
 use regex::{Captures, Regex};
 
 use super::{Build, read_build_file};
+use crate::smoketest::host::list_dir;
 use coreos_types::{Flavor, shell::quote};
 
 /// Why a build failed, and what to do.
@@ -117,8 +117,7 @@ impl Build<'_> {
     fn flavor_that_downloads(&self, url: &str) -> Option<String> {
         let host = url.split('/').nth(2)?;
         let names_host = |flavor: &&str| {
-            let directory = self.tree.join(format!("stage1/usr_from_{flavor}"));
-            let paths = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+            let paths = list_dir(&self.tree.join(format!("stage1/usr_from_{flavor}"))).into_iter();
             let mut makefiles = paths.filter(|path| path.extension().is_some_and(|end| end == "mk"));
             makefiles.any(|path| read_build_file(&path).is_some_and(|text| text.contains(host)))
         };
@@ -185,6 +184,7 @@ const CONFIGURE_ERROR_REGEX: &str = r"(?m)^configure: error: (?:\*\*\* )?(.+)$";
 #[allow(clippy::unwrap_used)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::fs;
 
     use coreos_types::{Board, SystemdVersion};
 

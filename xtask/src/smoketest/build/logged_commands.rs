@@ -1,7 +1,8 @@
 //! Commands of a build, one after the other, with their output in one file.
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -75,7 +76,7 @@ impl LoggedCommands {
         let line = shell_line(&command);
         let cannot_write = || format!("cannot write {}", self.path.display());
         writeln!(self.file, "$ {line}").with_context(cannot_write)?;
-        let start = self.file.stream_position().with_context(cannot_write)?;
+        let start = self.file.metadata().with_context(cannot_write)?.len();
         let output = || self.file.try_clone().with_context(cannot_write);
         command.stdin(Stdio::piped()).stdout(output()?).stderr(output()?);
         let mut child = command.spawn().with_context(|| format!("cannot run {line}"))?;
@@ -104,17 +105,16 @@ impl LoggedCommands {
         if status.success() {
             return Ok(None);
         }
-        Ok(Some(FailedCommand { command: line, status, output_tail: self.read_tail(start)? }))
+        let output_tail = self.read_tail(start).with_path("cannot read", &self.path)?;
+        Ok(Some(FailedCommand { command: line, status, output_tail }))
     }
 
     /// The end of the log, from `start` on at most.
-    fn read_tail(&mut self, start: u64) -> Result<String> {
-        let mut bytes = Vec::new();
-        let end = self.file.seek(SeekFrom::End(0));
-        let begin = end
-            .and_then(|end| self.file.seek(SeekFrom::Start(start.max(end.saturating_sub(MAX_OUTPUT_LEN)))));
-        let read = begin.and_then(|_| (&mut self.file).take(MAX_OUTPUT_LEN).read_to_end(&mut bytes));
-        read.with_path("cannot read", &self.path)?;
+    fn read_tail(&self, start: u64) -> io::Result<String> {
+        let end = self.file.metadata()?.len();
+        let start = start.max(end.saturating_sub(MAX_OUTPUT_LEN));
+        let mut bytes = vec![0; (end - start) as usize];
+        self.file.read_exact_at(&mut bytes, start)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 }
