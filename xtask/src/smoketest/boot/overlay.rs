@@ -20,23 +20,8 @@ pub(crate) fn overlay_files(
     shell: &str,
     has_journalctl: bool,
 ) -> Vec<(&'static str, String)> {
-    let mut app = format!(
-        "[Unit]\n\
-         Description=The app of the smoke test\n\
-         DefaultDependencies=no\n\
-         Requires=systemd-journald.service\n\
-         After=systemd-journald.service systemd-journald.socket systemd-journald-dev-log.socket\n\
-         SuccessAction=poweroff-force\n\
-         FailureAction=poweroff-force\n\
-         \n\
-         [Service]\n\
-         Type=oneshot\n\
-         StandardInput=null\n\
-         StandardOutput=journal\n\
-         StandardError=journal\n\
-         SyslogIdentifier=app\n\
-         ExecStart=/usr/{shell} -c 'echo smoketest-$$((6 * 7))-{nonce}'\n",
-    );
+    let app = include_str!("xtask-smoketest.service");
+    let mut app = app.replace("@SHELL@", shell).replace("@NONCE@", nonce);
     if has_journalctl {
         // The journal is flushed to the console before the machine powers off.
         app.push_str("ExecStart=-/usr/bin/journalctl --sync\n");

@@ -33,22 +33,6 @@ const SANDBOX_UID: u32 = 65_533;
 /// Longest time until a stop of the whole check is noticed.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The script of the supervisor, in all namespaces but that of processes. A signal ends this shell, and with it process 1
-/// of the sandbox; unshare(1) with `--fork` would ignore SIGINT and SIGTERM.
-const SUPERVISOR: &str = r#"trap 'trap - TERM; kill -TERM $$' INT HUP TERM
-exec 3<&0
-setpriv --pdeathsig KILL sh -c "$0" sandbox "$@" <&3 3<&- &
-exec <&- 3<&-
-wait $!"#;
-/// The script of process 1 in the sandbox: waits for the user map. The shell stays the parent, so that a change of user
-/// (which clears the death signal, prctl(2)) cannot detach the program.
-const INIT: &str = r#"trap 'exit 143' INT HUP TERM
-exec 3<&0
-echo
-read -r _ || exit 125
-"$@" <&3 3<&- &
-wait $!"#;
-
 /// The confinement of programs of a root filesystem on this machine.
 pub(crate) struct Sandbox {
     own_program: PathBuf,
@@ -171,7 +155,8 @@ impl Sandbox {
             command.arg("--map-root-user");
         }
         command.args(["--mount", "--propagation", "private", "--pid", "--net", "--ipc", "--uts", "--cgroup"]);
-        command.args(["--", "sh", "-c", SUPERVISOR, INIT]).arg(&self.own_program);
+        let (supervisor, init) = (include_str!("supervisor.sh"), include_str!("init.sh"));
+        command.args(["--", "sh", "-c", supervisor, "supervisor", init]).arg(&self.own_program);
         command.args(namespace_entry::arguments(self, arguments));
         // Nothing of the caller's environment (LD_PRELOAD, LD_DEBUG) reaches the program.
         command.env_clear().env("PATH", STANDARD_PATH).env("LC_ALL", "C");
