@@ -45,9 +45,12 @@ pub(super) fn check(
     skip_accepted(&name, &mut linked, accepted, checks);
     let (good, bad): (Vec<_>, Vec<_>) = linked.iter().partition(|file| file.is_good());
     good.iter().for_each(|file| record_good(&name, file, checks));
-    let is_simulated = matches!(runner, LoaderRunner::Simulated(_));
-    let findings = static_check.filter(|_| !is_simulated).map(|report| &report.findings[..]);
-    record_problems(tested, &bad, findings, checks);
+    // A line that two flavors share has one finding, for the first flavor.
+    let is_error =
+        |finding: &&Finding| finding.board == tested.rootfs.board && finding.severity == Severity::Error;
+    let compared = static_check.filter(|_| matches!(runner, LoaderRunner::Confined(_)));
+    let errors = compared.map(|report| report.findings.iter().filter(is_error).collect::<Vec<_>>());
+    record_problems(tested, &bad, errors.as_deref(), checks);
     let (seconds, all) = (started.elapsed().as_secs_f64(), linked.len());
     let sum = format!("{} of {all} files link, {seconds:.2} s ({runner})", good.len());
     if bad.is_empty() {
@@ -89,27 +92,20 @@ fn skip_accepted(
     linked.retain(|file| file.is_good() || !file.problems.is_empty());
 }
 
-/// Records the files that do not link, by problem: one message per cause. `findings` are those of the manifests, if they
-/// were checked: a problem that none of them explains is a disagreement.
+/// Records the files that do not link, by problem: one message per cause. `errors` are those of the manifests, if they
+/// are to be compared: a problem that none of them explains is a disagreement.
 fn record_problems(
     tested: &RootfsUnderTest,
     bad: &[&LinkResult],
-    findings: Option<&[Finding]>,
+    errors: Option<&[&Finding]>,
     checks: &mut CheckLog<'_>,
 ) {
     let is_known = |file: &LinkResult, problem: &str| {
-        // A line that two flavors share has one finding, for the first flavor.
-        findings.is_none_or(|findings| {
-            let of_board = findings.iter().filter(|finding| finding.board == tested.rootfs.board);
-            let mut errors = of_board.filter(|finding| finding.severity == Severity::Error);
-            errors.any(|finding| explains(finding, file.file.as_str(), problem))
-        })
+        errors.is_none_or(|errors| errors.iter().any(|error| explains(error, file.file.as_str(), problem)))
     };
     let mut by_problem: BTreeMap<&str, Vec<&LinkResult>> = BTreeMap::new();
-    for (file, problem) in
-        bad.iter().flat_map(|file| file.problems.iter().map(move |problem| (file, problem)))
-    {
-        by_problem.entry(problem).or_default().push(file);
+    for file in bad {
+        file.problems.iter().for_each(|problem| by_problem.entry(problem).or_default().push(file));
     }
     for (problem, files) in by_problem {
         let first = files[0].file.as_str();

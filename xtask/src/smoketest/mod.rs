@@ -77,7 +77,7 @@ pub(crate) fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut R
         tree: context.tree.root(),
         manifest_flavors: boards.iter().map(|&board| (board, manifest_flavors(context, board))).collect(),
         boards,
-        selected_flavors: selected_flavors(flags)?,
+        selected_flavors: &flags.flavors,
         systemd: context.pins.systemd(),
         configure: [&context.settings.configure[..], &flags.configure].concat(),
         make: [&context.settings.make[..], &flags.make].concat(),
@@ -115,18 +115,6 @@ pub(crate) fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut R
     }
     report.checks = checks.checks;
     outcome
-}
-
-fn selected_flavors(flags: &Smoketest) -> Result<Vec<Flavor>> {
-    let parse = |word: &String| {
-        parse_flavor(word).ok_or_else(|| Error::failed(format!("--flavor {word}: not the name of a flavor")))
-    };
-    flags.flavors.iter().map(parse).collect()
-}
-
-fn parse_flavor(word: &str) -> Option<Flavor> {
-    let is_name = word.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
-    Flavor::from_dir_name(&format!("usr_from_{word}")).filter(|_| is_name)
 }
 
 fn manifest_flavors(context: &Context<'_>, board: Board) -> BTreeSet<Flavor> {
@@ -234,8 +222,9 @@ fn find_rootfses(build: &Build<'_>, checks: &mut CheckLog<'_>) -> Result<Vec<Roo
 fn read_given_rootfs(build: &Build<'_>, path: &Path) -> Result<RootfsUnderTest> {
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let link = std::fs::read_link(path.join("flavor")).ok();
-    let word = link.as_deref().and_then(Path::to_str).unwrap_or("coreos");
-    let flavor = parse_flavor(word).or_else(|| parse_flavor("coreos"));
+    let is_name = |word: &&str| word.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+    let word = link.as_deref().and_then(Path::to_str).filter(is_name).unwrap_or("coreos");
+    let flavor = Flavor::from_dir_name(&format!("usr_from_{word}"));
     let flavor = flavor.ok_or_else(|| Error::failed(format!("{} has no flavor", path.display())))?;
     RootfsUnderTest::read(&path, flavor, build.create_log_directory()?.join("given"))
 }

@@ -17,10 +17,7 @@ const FIRST_UID: u32 = 0x6FFF_0000;
 
 /// Boots a root filesystem; requires root.
 pub(crate) fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
-    SupervisorScript::try_hierarchies(boot, SUPERVISOR, "", |supervisor| match boot.essentials_failure() {
-        Some(outcome) => Ok(outcome),
-        None => boot_once(supervisor),
-    })
+    SupervisorScript::try_hierarchies(boot, SUPERVISOR, "", boot_once)
 }
 
 /// The reason why the boot cannot have a user namespace; `None` if it can. A signal that ends the probe is an error.
@@ -47,6 +44,9 @@ fn why_no_user_namespace() -> Result<Option<String>> {
 
 fn boot_once(supervisor: &SupervisorScript<'_>) -> Result<BootOutcome> {
     let boot = supervisor.boot;
+    if let Some(outcome) = boot.essentials_failure() {
+        return Ok(outcome);
+    }
     let no_namespace = why_no_user_namespace()?;
     let usr = |paths: &[&str]| {
         boot.rootfs.first_existing(paths).map(|path| format!("usr/{path}")).unwrap_or_default()

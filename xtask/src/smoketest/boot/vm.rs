@@ -12,15 +12,13 @@ use std::time::Duration;
 use super::{Boot, BootOutcome, console, nonce, overlay};
 use crate::smoketest::host::{self, list_dir};
 use crate::smoketest::rootfs::SYSTEMD_PATHS;
-use coreos_types::{Error, Result, ResultExt};
+use coreos_types::{Result, ResultExt};
 
 /// The variable with the path of the kernel, if no kernel is installed in the usual places.
 const KERNEL_VARIABLE: &str = "XTASK_VM_KERNEL";
 const SUPERVISOR: &str = concat!(include_str!("supervise.sh"), include_str!("vm.sh"));
 /// Longest wait for the first line of a kernel where KVM works.
 const KVM_PROBE_TIMEOUT: Duration = Duration::from_secs(8);
-/// The exit status of a supervisor after a signal.
-const EXIT_TERMINATED: i32 = 143;
 const MEMORY_MIB: &str = "1024";
 
 /// Boots in qemu, with KVM if KVM works.
@@ -39,7 +37,7 @@ pub(crate) fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
         return Ok(outcome);
     }
     let machine = Machine { qemu, kernel, arch };
-    let why_not_kvm = machine.why_not_kvm(boot)?;
+    let why_not_kvm = machine.why_not_kvm(boot);
     let nonce = nonce();
     let initramfs = build_initramfs(boot, &nonce)?;
     let append = format!(
@@ -66,23 +64,20 @@ struct Machine {
 impl Machine {
     /// The reason why KVM is not used, if any: in nested machines it may start a guest that never prints anything. The
     /// probe, once in a run, boots the kernel alone, which panics without a root file system.
-    fn why_not_kvm(&self, boot: &Boot<'_>) -> Result<Option<&'static str>> {
+    fn why_not_kvm(&self, boot: &Boot<'_>) -> Option<&'static str> {
         static KVM_WORKS: OnceLock<bool> = OnceLock::new();
         if self.arch != std::env::consts::ARCH {
-            return Ok(Some("a foreign board"));
+            return Some("a foreign board");
         }
         if fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_err() {
-            return Ok(Some("/dev/kvm cannot be opened"));
+            return Some("/dev/kvm cannot be opened");
         }
-        if KVM_WORKS.get().is_none() {
+        let probe = || {
             let (mut command, log) = (self.command("kvm", ""), boot.work_directory.join("kvm.log"));
-            let console = console::run_with_limits(&mut command, "Linux version", KVM_PROBE_TIMEOUT, &log)?;
-            if console.status.is_some_and(|status| matches!(status.code(), None | Some(EXIT_TERMINATED))) {
-                return Err(Error::failed("the supervisor of qemu was killed"));
-            }
-            let _ = KVM_WORKS.set(console.marker_seen);
-        }
-        Ok((KVM_WORKS.get() != Some(&true)).then_some("a guest of /dev/kvm prints nothing"))
+            let console = console::run_with_limits(&mut command, "Linux version", KVM_PROBE_TIMEOUT, &log);
+            console.is_ok_and(|console| console.marker_seen)
+        };
+        (!KVM_WORKS.get_or_init(probe)).then_some("a guest of /dev/kvm prints nothing")
     }
 
     fn command(&self, accelerator: &str, append: &str) -> Command {

@@ -81,7 +81,7 @@ mod tests {
 
     use super::*;
 
-    fn build<'a>(tree: &'a Path, selected: &[&str], configure: &[&str]) -> Build<'a> {
+    fn build<'a>(tree: &'a Path, selected: &'a [String], configure: &[&str]) -> Build<'a> {
         let flavor = |word: &&str| Flavor::from_dir_name(&format!("usr_from_{word}")).unwrap();
         Build {
             tree,
@@ -90,7 +90,7 @@ mod tests {
                 Board::Amd64,
                 ["coreos", "kvm"].iter().map(flavor).collect(),
             )]),
-            selected_flavors: selected.iter().map(flavor).collect(),
+            selected_flavors: selected,
             systemd: SystemdVersion(252),
             configure: configure.iter().map(|&word| word.to_owned()).collect(),
             make: Vec::new(),
@@ -130,7 +130,8 @@ mod tests {
                 "--with-stage1-flavors=coreos --with-stage1-flavors=coreos,fly",
             ),
         ] {
-            let build = build(home.path(), selected, configure);
+            let selected: Vec<String> = selected.iter().map(|&word: &&str| word.to_owned()).collect();
+            let build = build(home.path(), &selected, configure);
             let arguments = build.configure_arguments(Board::Amd64, Path::new("/i.gz")).join(" ");
             assert_eq!(arguments, format!("{expected} {image}"));
         }

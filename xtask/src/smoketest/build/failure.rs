@@ -206,7 +206,7 @@ mod tests {
             tree: home.path(),
             boards: vec![Board::Amd64],
             manifest_flavors: BTreeMap::from([(Board::Amd64, flavors.into())]),
-            selected_flavors: Vec::new(),
+            selected_flavors: &[],
             systemd: SystemdVersion(252),
             configure: Vec::new(),
             make: Vec::new(),

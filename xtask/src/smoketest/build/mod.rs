@@ -12,7 +12,6 @@ mod tracked_files;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use super::no_follow;
 use crate::bounded_file;
@@ -41,7 +40,7 @@ pub(super) struct Build<'a> {
     /// The flavors that have manifests, by board.
     pub manifest_flavors: BTreeMap<Board, BTreeSet<Flavor>>,
     /// The flavors that `--flavor` selects; empty selects all.
-    pub selected_flavors: Vec<Flavor>,
+    pub selected_flavors: &'a [String],
     /// The systemd version in coreos-common.mk.
     pub systemd: SystemdVersion,
     /// Further arguments for rkt's `configure`.
@@ -55,7 +54,6 @@ pub(super) struct BuildOutcome {
     pub failure: Option<FailedCommand>,
     /// The commands that ran, and the file with their output.
     pub log: LoggedCommands,
-    pub took: Duration,
     /// Files of the checkout that the build changed and that were restored.
     pub restored: Vec<String>,
 }
@@ -79,16 +77,17 @@ impl Build<'_> {
     /// The flavors to build for a board: those of `--flavor`, else those of a `--with-stage1-flavors` among the
     /// arguments, else all that have manifests.
     pub(super) fn flavors_to_build(&self, board: Board) -> Vec<Flavor> {
-        let known = self.manifest_flavors.get(&board).into_iter().flatten();
-        if !self.selected_flavors.is_empty() {
-            return known.filter(|flavor| self.selected_flavors.contains(flavor)).cloned().collect();
-        }
         let configured = self.configure.iter().rev().find_map(|word| word.strip_prefix(FLAVORS_OPTION));
-        let configured = configured.filter(|_| self.uses_autotools());
-        let is_built = |flavor: &&Flavor| {
-            configured.is_none_or(|list| list.split(',').any(|word| word == flavor.as_str()))
+        let selected: Option<Vec<&str>> = match configured {
+            _ if !self.selected_flavors.is_empty() => {
+                Some(self.selected_flavors.iter().map(String::as_str).collect())
+            }
+            Some(list) if self.uses_autotools() => Some(list.split(',').collect()),
+            _ => None,
         };
-        known.filter(is_built).cloned().collect()
+        let is_built =
+            |flavor: &&Flavor| selected.as_ref().is_none_or(|words| words.contains(&flavor.as_str()));
+        self.manifest_flavors.get(&board).into_iter().flatten().filter(is_built).cloned().collect()
     }
 
     /// Checks that every selected flavor has manifests for some board.
@@ -114,7 +113,6 @@ impl Build<'_> {
     /// Cleans, then builds everything, from copies of the images that are verified while they are copied. A failed
     /// build is not an error here, but [`BuildOutcome::failure`].
     pub(super) fn clean_and_build(&self, images: &ImageSet) -> Result<BuildOutcome> {
-        let started = Instant::now();
         let uses_autotools = self.uses_autotools();
         if uses_autotools {
             autotools::check_quotable_path(self.tree)?;
@@ -147,7 +145,7 @@ impl Build<'_> {
                 break;
             }
         }
-        Ok(BuildOutcome { failure, log, took: started.elapsed(), restored })
+        Ok(BuildOutcome { failure, log, restored })
     }
 
     fn stage1_makefile_commands(&self, board: Board, image: &Path) -> [Command; 2] {
