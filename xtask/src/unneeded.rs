@@ -59,6 +59,10 @@ fn distinct_file_bytes(lines: &[UnneededLine]) -> u64 {
     lines.iter().map(|line| (&line.path, line.bytes)).collect::<BTreeMap<_, _>>().into_values().sum()
 }
 
+fn format_size(lines: &[UnneededLine]) -> String {
+    sizes::format_bytes_or_dash(Some(distinct_file_bytes(lines)))
+}
+
 fn describe_category(group: UnneededCategory) -> &'static str {
     match group {
         UnneededCategory::DevelopmentLinks => "development links, which only a link editor reads",
@@ -71,16 +75,14 @@ fn describe_category(group: UnneededCategory) -> &'static str {
 
 fn render(context: &Context<'_>, group: UnneededCategory, lines: &[UnneededLine]) -> StyledText {
     let mut out = StyledText::new();
-    let size = sizes::format_bytes_or_dash(Some(distinct_file_bytes(lines)));
-    out.push_line(
-        Style::Strong,
-        format!("{}: {}, {size}", describe_category(group), count_with_noun(lines.len(), "line")),
-    );
+    let (count, size) = (count_with_noun(lines.len(), "line"), format_size(lines));
+    out.push_line(Style::Strong, format!("{}: {count}, {size}", describe_category(group)));
     for line in lines {
         out.push(Style::Plain, format!("  {}", line.path));
-        let size = Some(line.bytes).filter(|bytes| *bytes > 0);
-        let size =
-            size.map(|bytes| format!(", {}", sizes::format_bytes_or_dash(Some(bytes)))).unwrap_or_default();
+        let size = match line.bytes {
+            0 => String::new(),
+            bytes => format!(", {}", sizes::format_bytes_or_dash(Some(bytes))),
+        };
         out.push_line(Style::Faint, format!("  {}:{}{size}", line.file, line.line));
     }
     push_removal_command(&mut out, context, lines);
@@ -107,15 +109,15 @@ fn to_json(line: &UnneededLine) -> Value {
     })
 }
 
-/// Most entries of directories of the tree, files that are searched for names, and bytes of all; rkt has 1 MiB. The words need 13 times as much memory.
+/// Most entries of directories of the tree, and bytes of the files that are searched for names; rkt has 1 MiB. The words
+/// need 13 times as much memory.
 const MAX_ENTRIES: usize = if cfg!(test) { 500 } else { 50_000 };
-const MAX_FILES: usize = 5_000;
 const MAX_BYTES: u64 = 4 << 20;
 
 /// The words in the files below a directory, manifests and builds left out: a file that a unit or script of the
 /// tree names is needed. A file that cannot be read has none.
 fn read_words_of_tree(directory: &Path) -> BTreeSet<String> {
-    let (mut words, mut todo, mut files) = (BTreeSet::new(), vec![directory.to_owned()], 0);
+    let (mut words, mut todo) = (BTreeSet::new(), vec![directory.to_owned()]);
     let (mut bytes_left, mut entries) = (MAX_BYTES, 0);
     while let Some(directory) = todo.pop() {
         for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
@@ -129,8 +131,7 @@ fn read_words_of_tree(directory: &Path) -> BTreeSet<String> {
             let Some(kind) = entry.file_type().ok().filter(|_| !is_left_out) else { continue };
             if kind.is_dir() {
                 todo.push(entry.path());
-            } else if kind.is_file() && files < MAX_FILES {
-                files += 1;
+            } else if kind.is_file() {
                 let text = bounded_file::read(&entry.path(), bytes_left).unwrap_or_default();
                 bytes_left -= text.len() as u64;
                 words.extend(possible_file_names(&String::from_utf8_lossy(&text)).map(str::to_owned));

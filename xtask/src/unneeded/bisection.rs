@@ -6,11 +6,11 @@ use std::ffi::OsString;
 use serde_json::{Value, json};
 
 use super::tree_copy::TreeCopy;
-use super::{describe_category, distinct_file_bytes, push_removal_command};
+use super::{describe_category, distinct_file_bytes, format_size, push_removal_command};
 use crate::cli::{self, Command, Unneeded};
 use crate::context::Context;
 use crate::report::styled_text::{Style, StyledText};
-use crate::report::{CheckOutcome, Report, count_with_noun, sizes};
+use crate::report::{CheckOutcome, Report, count_with_noun};
 use crate::smoketest::smoketest;
 use crate::trusted_owners::TrustedOwners;
 use coreos_types::{Error, Result, ResultExt};
@@ -26,16 +26,8 @@ pub(super) fn prove(
 ) -> Result<()> {
     TrustedOwners::from_env().check_tree(context.tree.root())?;
     let copy = TreeCopy::create(context.tree.root(), &context.sources)?;
-    let mut bisection = Bisection {
-        context,
-        args,
-        copy,
-        removed: Vec::new(),
-        runs: 0,
-        must_stay: Vec::new(),
-        undecided: Vec::new(),
-        seen_errors: BTreeSet::new(),
-    };
+    let mut bisection =
+        Bisection { context, args, copy, removed: Vec::new(), runs: 0, seen_errors: BTreeSet::new() };
     if let Some(why) = bisection.build_and_boot_without(&[])? {
         let message = "the tree does not build and boot as it is, so removals cannot be verified";
         return Err(Error::failed(message)
@@ -48,18 +40,13 @@ pub(super) fn prove(
         args.flavors.is_empty()
             || flavors.any(|flavor| args.flavors.iter().any(|selected| selected == flavor))
     };
-    for (group, lines) in groups {
+    for (category, lines) in groups {
         let lines: Vec<&UnneededLine> = lines.iter().filter(is_booted).collect();
-        if lines.is_empty() {
-            continue;
+        if !lines.is_empty() {
+            let group = bisection.bisect(*category, &group_by_file(&lines))?;
+            report.styled_output.append(group.render(context));
+            results.push(group.to_json());
         }
-        let before = bisection.runs;
-        bisection.bisect(&group_by_file(&lines))?;
-        let removed = bisection.removed.iter().filter(|line| line.category == *group);
-        let removed: Vec<UnneededLine> = removed.map(|line| (*line).clone()).collect();
-        let tests = bisection.runs - before;
-        report.styled_output.append(bisection.render((*group, lines.len()), &removed, tests));
-        results.push(bisection.to_json(*group, &removed, tests));
     }
     report.extra.insert("trials", results.into());
     Ok(())
@@ -77,6 +64,15 @@ fn group_by_file<'l>(lines: &[&'l UnneededLine]) -> Vec<Vec<&'l UnneededLine>> {
     items
 }
 
+/// The result of a group.
+struct GroupResult<'a> {
+    category: UnneededCategory,
+    removed: Vec<UnneededLine>,
+    must_stay: Vec<(&'a UnneededLine, String)>,
+    undecided: Vec<&'a UnneededLine>,
+    runs: usize,
+}
+
 struct Bisection<'a> {
     context: &'a Context<'a>,
     args: &'a Unneeded,
@@ -84,25 +80,29 @@ struct Bisection<'a> {
     /// What was removed in the last run that passed.
     removed: Vec<&'a UnneededLine>,
     runs: usize,
-    must_stay: Vec<(&'a UnneededLine, String)>,
-    undecided: Vec<&'a UnneededLine>,
     seen_errors: BTreeSet<String>,
 }
 
 impl<'a> Bisection<'a> {
     /// Removes as many of the items as possible, by bisection.
-    fn bisect(&mut self, items: &[Vec<&'a UnneededLine>]) -> Result<()> {
+    fn bisect(
+        &mut self,
+        category: UnneededCategory,
+        items: &[Vec<&'a UnneededLine>],
+    ) -> Result<GroupResult<'a>> {
+        let (removed_before, runs_before) = (self.removed.len(), self.runs);
+        let (mut must_stay, mut undecided) = (Vec::new(), Vec::new());
         let mut todo: Vec<&[Vec<&'a UnneededLine>]> = vec![items];
         while let Some(part) = todo.pop() {
             let lines: Vec<&UnneededLine> = part.iter().flatten().copied().collect();
             if self.runs >= self.args.max_boots {
-                self.undecided.extend(lines);
+                undecided.extend(lines);
                 continue;
             }
             match self.build_and_boot_without(&lines)? {
                 None => self.removed.extend(lines),
                 Some(why) if part.len() == 1 => {
-                    self.must_stay.extend(lines.into_iter().map(|line| (line, why.clone())));
+                    must_stay.extend(lines.into_iter().map(|line| (line, why.clone())));
                 }
                 Some(_) => {
                     let (first, second) = part.split_at(part.len() / 2);
@@ -110,7 +110,8 @@ impl<'a> Bisection<'a> {
                 }
             }
         }
-        Ok(())
+        let removed = self.removed[removed_before..].iter().map(|&line| line.clone()).collect();
+        Ok(GroupResult { category, removed, must_stay, undecided, runs: self.runs - runs_before })
     }
 
     /// Builds and boots the copy without these lines and those removed before; the reason if that fails.
@@ -146,46 +147,45 @@ impl<'a> Bisection<'a> {
             _ => Ok(failure),
         }
     }
+}
 
-    /// The result of a group of `all` lines.
-    fn render(
-        &self,
-        (group, all): (UnneededCategory, usize),
-        removed: &[UnneededLine],
-        tests: usize,
-    ) -> StyledText {
-        let (size, all) =
-            (sizes::format_bytes_or_dash(Some(distinct_file_bytes(removed))), count_with_noun(all, "line"));
-        let tests = count_with_noun(tests, "smoke test");
-        let headline = format!(
-            "{}: {} of {all} can go, {size}, verified by {tests}",
-            describe_category(group),
-            removed.len()
-        );
+impl GroupResult<'_> {
+    fn render(&self, context: &Context<'_>) -> StyledText {
         let mut out = StyledText::new();
+        let all = self.removed.len() + self.must_stay.len() + self.undecided.len();
+        let headline = format!(
+            "{}: {} of {} can go, {}, verified by {}",
+            describe_category(self.category),
+            self.removed.len(),
+            count_with_noun(all, "line"),
+            format_size(&self.removed),
+            count_with_noun(self.runs, "smoke test"),
+        );
         out.push_line(Style::Strong, headline);
-        for (line, why) in self.must_stay.iter().filter(|(line, _)| line.category == group) {
+        for (line, why) in &self.must_stay {
             out.push_line(Style::Warning, format!("  must stay: {}", line.path));
             out.push_line(Style::Faint, format!("    {why}"));
         }
-        for line in self.undecided.iter().filter(|line| line.category == group) {
+        for line in &self.undecided {
             out.push_line(Style::Faint, format!("  not decided, --max-boots is reached: {}", line.path));
         }
-        push_removal_command(&mut out, self.context, removed);
+        push_removal_command(&mut out, context, &self.removed);
         out
     }
 
-    fn to_json(&self, group: UnneededCategory, removed: &[UnneededLine], boots: usize) -> Value {
+    fn to_json(&self) -> Value {
         let line = |line: &UnneededLine| json!({ "file": line.file, "path": line.path });
-        let must_stay = self.must_stay.iter().filter(|(line, _)| line.category == group);
-        let undecided = self.undecided.iter().filter(|line| line.category == group);
+        let must_stay = self
+            .must_stay
+            .iter()
+            .map(|(line, why)| json!({ "file": line.file, "path": line.path, "because": why }));
         json!({
-            "group": group.id(),
-            "removed": removed.iter().map(line).collect::<Vec<_>>(),
-            "must_stay": must_stay.map(|(line, why)| json!({ "file": line.file, "path": line.path, "because": why })).collect::<Vec<_>>(),
-            "undecided": undecided.map(|one| line(one)).collect::<Vec<_>>(),
-            "bytes": distinct_file_bytes(removed),
-            "boots": boots,
+            "group": self.category.id(),
+            "removed": self.removed.iter().map(line).collect::<Vec<_>>(),
+            "must_stay": must_stay.collect::<Vec<_>>(),
+            "undecided": self.undecided.iter().map(|one| line(one)).collect::<Vec<_>>(),
+            "bytes": distinct_file_bytes(&self.removed),
+            "boots": self.runs,
         })
     }
 }
