@@ -4,22 +4,22 @@
 //! `stage1/Makefile`. Both get the path of an image that this process has verified.
 
 mod autotools;
-mod build_output;
 mod failure;
 mod logged_commands;
 mod tracked_files;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::host::list_dir;
 use super::no_follow;
 use crate::bounded_file;
 use crate::images::ImageSet;
 use crate::trusted_owners::TrustedOwners;
 use coreos_types::{Board, Error, Flavor, Result, SystemdVersion};
 
-pub(super) use self::build_output::find_image_rootfs;
 pub(super) use self::failure::Explanation;
 use self::logged_commands::{FailedCommand, LoggedCommands};
 use self::tracked_files::TrackedFiles;
@@ -110,6 +110,36 @@ impl Build<'_> {
         Ok(directory)
     }
 
+    /// The build directory of a board. rkt names it after its version; others may be left from other versions.
+    pub(super) fn build_directory(&self, board: Board) -> PathBuf {
+        if !self.uses_autotools() {
+            return self.tree.join(format!("stage1/build-{board}"));
+        }
+        let argument = self.make.iter().rev().find_map(|word| word.strip_prefix("BUILDDIR="));
+        if let Some(directory) = argument.map(str::to_owned).or_else(|| std::env::var("BUILDDIR").ok()) {
+            return self.tree.join(directory);
+        }
+        let configured =
+            self.configured_version().map(|version| self.tree.join(format!("build-rkt-{version}")));
+        configured
+            .filter(|directory| directory.is_dir())
+            .or_else(|| newest_build_directory(self.tree))
+            .unwrap_or_else(|| self.tree.join("build-rkt-VERSION"))
+    }
+
+    /// The build directory of the board of this machine, else of the first.
+    pub(super) fn native_build_directory(&self) -> PathBuf {
+        let native = self.boards.iter().find(|board| board.uname_machine() == std::env::consts::ARCH);
+        self.build_directory(native.or(self.boards.first()).copied().unwrap_or(Board::Amd64))
+    }
+
+    /// The version that `configure` wrote into the Makefile.
+    fn configured_version(&self) -> Option<String> {
+        let makefile = read_build_file(&self.tree.join("Makefile"))?;
+        let line = makefile.lines().find_map(|line| line.strip_prefix("RKT_VERSION := "))?;
+        Some(line.trim().to_owned())
+    }
+
     /// Cleans, then builds everything, from copies of the images that are verified while they are copied. A failed
     /// build is not an error here, but [`BuildOutcome::failure`].
     pub(super) fn clean_and_build(&self, images: &ImageSet) -> Result<BuildOutcome> {
@@ -182,4 +212,30 @@ const FETCH_STAND_IN: &str = r#"sh -c 'for word; do if [ "$$last" = --output ]; 
 /// Flavors as rkt writes a list of them.
 fn join_flavors(flavors: &[Flavor]) -> String {
     flavors.iter().map(Flavor::as_str).collect::<Vec<_>>().join(",")
+}
+
+/// The directory with the files that rkt's build took from the image for the root filesystem at `path`, which is
+/// `BUILDDIR/aci-for-FLAVOR-flavor/rootfs`.
+pub(super) fn find_image_rootfs(path: &Path) -> Option<PathBuf> {
+    let directory = path.parent()?;
+    let flavor = flavor_of_aci_dir(directory.file_name()?.to_str()?)?;
+    let rootfs = directory.parent()?.join(format!("tmp/usr_from_{flavor}/cbu/rootfs"));
+    Some(rootfs).filter(|rootfs| rootfs.join("usr").is_dir())
+}
+
+/// The flavor in `aci-for-FLAVOR-flavor`.
+fn flavor_of_aci_dir(name: &str) -> Option<Flavor> {
+    let word = name.strip_prefix("aci-for-").and_then(|rest| rest.strip_suffix("-flavor"))?;
+    Flavor::from_dir_name(&format!("usr_from_{word}"))
+}
+
+/// The build directory of rkt with the newest root filesystem.
+fn newest_build_directory(tree: &Path) -> Option<PathBuf> {
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let builds = list_dir(tree).into_iter().filter(|path| name(path).starts_with("build-rkt-"));
+    let flavors = builds.flat_map(|build| list_dir(&build));
+    let flavors = flavors.filter(|path| flavor_of_aci_dir(&name(path)).is_some());
+    let time = |flavor: &Path| fs::metadata(flavor.join("rootfs")).ok()?.modified().ok();
+    let (_, newest) = flavors.filter_map(|flavor| Some((time(&flavor)?, flavor))).max()?;
+    newest.parent().map(Path::to_owned)
 }

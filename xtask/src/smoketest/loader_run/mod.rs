@@ -5,19 +5,59 @@
 //! ([`pid1_check`]). A loader that crashes or hangs is one failure, not one per file ([`loader_health`]).
 
 mod loader_health;
-pub(super) mod loader_output;
+mod loader_output;
 pub(super) mod pid1_check;
-mod runner;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fmt;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub(super) use self::loader_health::LoaderFailure;
 use self::loader_health::LoaderHealth;
-pub(super) use self::runner::LoaderRunner;
-use super::rootfs::Rootfs;
+use self::loader_output::LoaderOutput;
+use super::host::find_program;
+use super::rootfs::{self, Rootfs};
+use super::sandbox::Sandbox;
 use coreos_types::{Result, error::panic_to_error};
 use usr::{DlopenPriority, FileInfo, UsrPath, ldso};
+
+/// A method of running the loader.
+pub(super) enum LoaderRunner {
+    /// The loader itself; emulated by qemu-user for a foreign board.
+    Confined(Sandbox),
+    /// Simulated with the model of the loader; the reason.
+    Simulated(String),
+}
+
+impl fmt::Display for LoaderRunner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LoaderRunner::Confined(sandbox) => write!(f, "the image's loader, {sandbox}"),
+            LoaderRunner::Simulated(reason) => write!(f, "a model of the loader, not the loader: {reason}"),
+        }
+    }
+}
+
+impl LoaderRunner {
+    /// The best runner of this machine and user, or the reason why the loader, which this machine could run, cannot be
+    /// confined.
+    pub(super) fn detect(rootfs: &Rootfs) -> std::result::Result<LoaderRunner, String> {
+        let machine = rootfs.board.uname_machine();
+        let mut emulator = None;
+        if machine != std::env::consts::ARCH {
+            let names = [format!("qemu-{machine}-static"), format!("qemu-{machine}")];
+            emulator = names.iter().filter_map(|name| find_program(name)).find(|path| is_static(path));
+            if emulator.is_none() {
+                let board = rootfs.board;
+                let reason = format!("{board} is a foreign board, and no static {} is installed", names[0]);
+                return Ok(LoaderRunner::Simulated(reason));
+            }
+        }
+        Sandbox::probe(&rootfs.path, emulator, owner_only_elf_files(rootfs)).map(LoaderRunner::Confined)
+    }
+}
 
 pub(super) struct LinkResult {
     /// The program or library.
@@ -126,7 +166,7 @@ impl Checker<'_> {
     }
 
     fn link_file(self, file: &UsrPath, mode: SearchMode) -> Result<Linked> {
-        let Checker { rootfs, runner, health } = self;
+        let Checker { rootfs, runner, .. } = self;
         let LoaderRunner::Confined(sandbox) = runner else { return Ok(simulate(rootfs, file, mode)) };
         if let Some(FileInfo::MalformedElf(why)) = rootfs.tree.read_file_info(file.as_str()) {
             return Ok(Linked::from_problem(why.clone()));
@@ -142,8 +182,7 @@ impl Checker<'_> {
         if real == *file {
             return Ok(Linked::default());
         }
-        let output = runner::run_ldso_list(sandbox, &loader, file, mode, health)?;
-        health.count_run(&loader, file, output.failure);
+        let output = self.run_loader(sandbox, &loader, file, mode)?;
         let mut problems = output.problems;
         if !problems.is_empty() {
             // The loader stops at the first missing library; the model of the loader names the others.
@@ -154,6 +193,25 @@ impl Checker<'_> {
         problems.extend(dlopen_problems(rootfs, file));
         let resolve = |path: &String| rootfs.resolve_file(UsrPath::from_rootfs_path(path).ok()?.as_str());
         Ok(Linked { problems, loaded_files: output.resolved.iter().filter_map(resolve).collect() })
+    }
+    /// Lists what one file loads (`ld.so --list`, ld.so(8)). Options alone reach the loader: its environment is empty.
+    fn run_loader(
+        self,
+        sandbox: &Sandbox,
+        loader: &UsrPath,
+        file: &UsrPath,
+        mode: SearchMode,
+    ) -> Result<LoaderOutput> {
+        let absolute = |path| Path::new("/usr").join(rootfs::os_path(path)).into_os_string();
+        let mut command = vec![absolute(loader)];
+        if mode == SearchMode::LibraryPath {
+            command.extend(["--library-path", LIBRARY_PATH].map(OsString::from));
+        }
+        command.extend([OsString::from("--list"), absolute(file)]);
+        let run = sandbox.run(&command, &|| self.health.is_stopped());
+        let output = LoaderOutput::from_run(&run.inspect_err(|_| self.health.stop())?);
+        self.health.count_run(loader, file, output.failure);
+        Ok(output)
     }
 }
 
@@ -203,4 +261,18 @@ fn excuse_loaded_libraries(rootfs: &Rootfs, linked: &mut [LinkResult]) {
     for library in linked.iter_mut().filter(|one| !one.problems.is_empty() && !is_program(&one.file)) {
         library.satisfied_by = loaders.remove(&library.file).unwrap_or_default();
     }
+}
+
+/// ELF files that their owner alone may read, as sudo is: the confined loader reads copies.
+fn owner_only_elf_files(rootfs: &Rootfs) -> Vec<OsString> {
+    let is_owner_only = |path: &&UsrPath| {
+        rootfs.tree.get(path.as_str()).is_some_and(|node| node.kind.is_file() && node.mode & 0o004 == 0)
+    };
+    rootfs.dynamic_image_files().filter(is_owner_only).map(rootfs::os_path).collect()
+}
+
+/// Whether a program needs no loader of its own, and so runs in any root directory.
+fn is_static(program: &Path) -> bool {
+    std::fs::read(program)
+        .is_ok_and(|bytes| matches!(usr::elf::parse_headers(&bytes), Ok(info) if info.interp.is_none()))
 }
