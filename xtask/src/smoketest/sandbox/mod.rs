@@ -37,20 +37,13 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 pub(crate) struct Sandbox {
     own_program: PathBuf,
     rootfs: PathBuf,
-    user: UserMap,
+    /// The user ID of the program, in a namespace that maps all IDs of the caller to themselves; `None` for the caller's,
+    /// with rights inside the namespace only.
+    uid: Option<u32>,
     /// The static qemu that runs programs of a foreign machine.
     emulator: Option<PathBuf>,
     /// Files below `usr` that only root can read: the program sees copies.
     owner_only_files: Vec<OsString>,
-}
-
-/// Which user a confined program runs as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum UserMap {
-    /// The calling user, with rights inside the namespace only.
-    Caller,
-    /// [`SANDBOX_UID`]. The namespace maps all IDs of the caller to themselves.
-    Unprivileged,
 }
 
 /// The end of a run, and what the program printed.
@@ -89,9 +82,9 @@ impl fmt::Display for Sandbox {
         if let Some(emulator) = &self.emulator {
             write!(f, "emulated by {}, ", emulator.display())?;
         }
-        match self.user {
-            UserMap::Unprivileged => write!(f, "confined, user ID {SANDBOX_UID}"),
-            UserMap::Caller => f.write_str("confined, a user namespace"),
+        match self.uid {
+            Some(uid) => write!(f, "confined, user ID {uid}"),
+            None => f.write_str("confined, a user namespace"),
         }
     }
 }
@@ -109,16 +102,16 @@ impl Sandbox {
         }
         let own_program =
             std::env::current_exe().map_err(|error| format!("cannot locate this program: {error}"))?;
-        let with_user = |user, owner_only_files| {
+        let with_uid = |uid, owner_only_files| {
             let (own_program, rootfs, emulator) = (own_program.clone(), rootfs.to_owned(), emulator.clone());
-            let sandbox = Sandbox { own_program, rootfs, user, emulator, owner_only_files };
+            let sandbox = Sandbox { own_program, rootfs, uid, emulator, owner_only_files };
             sandbox.run(&[], &|| false).map(|_| sandbox)
         };
         let tried = match is_root() {
-            false => with_user(UserMap::Caller, Vec::new()),
+            false => with_uid(None, Vec::new()),
             // In a container with few user IDs, root may still create user namespaces like an unprivileged user.
-            true => with_user(UserMap::Unprivileged, owner_only_files)
-                .or_else(|error| with_user(UserMap::Caller, Vec::new()).map_err(|_| error)),
+            true => with_uid(Some(SANDBOX_UID), owner_only_files)
+                .or_else(|error| with_uid(None, Vec::new()).map_err(|_| error)),
         };
         tried.map_err(|error| error.causes.last().cloned().unwrap_or(error.message))
     }
@@ -130,8 +123,12 @@ impl Sandbox {
         let (sender, chunks) = sync_channel(4);
         spawn_reader(child.stdout.take(), false, sender.clone());
         spawn_reader(child.stderr.take(), true, sender);
-        let mut run =
-            RunState { user: self.user, setup_lines_left: 2, stdout: Vec::new(), stderr: Vec::new() };
+        let mut run = RunState {
+            maps_ids: self.uid.is_some(),
+            setup_lines_left: 2,
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+        };
         let stopped = run.collect_output(&mut child, &chunks, is_stopped);
         if !matches!(stopped, Ok(None)) {
             let _ = child.kill();
@@ -151,7 +148,7 @@ impl Sandbox {
     fn command(&self, arguments: &[OsString]) -> Command {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "unshare", "--user"]);
-        if self.user == UserMap::Caller {
+        if self.uid.is_none() {
             command.arg("--map-root-user");
         }
         command.args(["--mount", "--propagation", "private", "--pid", "--net", "--ipc", "--uts", "--cgroup"]);
@@ -167,7 +164,7 @@ impl Sandbox {
 
 /// A run as seen from outside.
 struct RunState {
-    user: UserMap,
+    maps_ids: bool,
     /// The lines of the set-up that are still to come: one when the namespaces are made, one when the root directory is
     /// made and rights are dropped. All output after them is the program's.
     setup_lines_left: usize,
@@ -219,8 +216,8 @@ impl RunState {
             return Err(stopped_error().with_cause(status));
         }
         let is_first = self.setup_lines_left == 2;
-        // unshare(1) has mapped the caller.
-        if is_first && self.user == UserMap::Unprivileged {
+        // unshare(1) has mapped the caller's ID alone.
+        if is_first && self.maps_ids {
             write_identity_maps(child.id()).with_context(|| "cannot map user IDs")?;
         }
         self.setup_lines_left -= 1;

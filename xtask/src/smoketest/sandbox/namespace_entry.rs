@@ -18,7 +18,7 @@ use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use rustix::process::{Resource, Rlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid};
 
-use super::{SANDBOX_UID, Sandbox, UserMap};
+use super::Sandbox;
 use coreos_types::{Error, Result, ResultExt};
 
 /// The first argument of this entry point.
@@ -46,10 +46,7 @@ const MAX_EMULATOR_THREADS: u64 = 16;
 /// The arguments of this entry point. An empty word ends the list of files.
 pub(super) fn arguments(sandbox: &Sandbox, program: &[OsString]) -> Vec<OsString> {
     let namespace = fs::read_link("/proc/self/ns/user").unwrap_or_default();
-    let uid = match sandbox.user {
-        UserMap::Unprivileged => SANDBOX_UID.to_string(),
-        UserMap::Caller => String::new(),
-    };
+    let uid = sandbox.uid.map(|uid| uid.to_string()).unwrap_or_default();
     let mut words = vec![COMMAND.into(), namespace.into(), uid.into(), sandbox.rootfs.clone().into()];
     words.push(sandbox.emulator.clone().unwrap_or_default().into());
     words.extend([&sandbox.owner_only_files[..], &[OsString::new()], program].concat());
