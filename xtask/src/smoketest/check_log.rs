@@ -11,10 +11,10 @@ use manifest::suggestion::Suggestion;
 use usr::UsrPath;
 
 pub(super) struct CheckLog<'a> {
-    pub(super) context: &'a Context<'a>,
+    pub context: &'a Context<'a>,
     /// The command line that fixes the manifests.
-    pub(super) fix_invocation: Invocation,
-    pub(super) checks: Vec<Check>,
+    pub fix_invocation: Invocation,
+    pub checks: Vec<Check>,
 }
 
 impl CheckLog<'_> {

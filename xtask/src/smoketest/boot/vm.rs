@@ -36,64 +36,56 @@ pub(crate) fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
     if let Some(outcome) = boot.essentials_failure() {
         return Ok(outcome);
     }
-    let machine = Machine { qemu, kernel, arch };
-    let why_not_kvm = machine.why_not_kvm(boot);
+    let why_not_kvm = why_not_kvm(boot, &kernel);
     let nonce = nonce();
     let initramfs = build_initramfs(boot, &nonce)?;
     let append = format!(
         "systemd.unit={} systemd.log_target=console systemd.log_color=no systemd.show_status=no",
         overlay::APP_UNIT
     );
-    let mut command = machine.command(why_not_kvm.map_or("kvm", |_| "tcg"), &append);
+    let mut command = qemu_command(arch, &kernel, why_not_kvm.map_or("kvm", |_| "tcg"), &append);
     command.arg("-initrd").arg(&initramfs);
     let console =
         console::run_with_limits(&mut command, &overlay::marker(&nonce), boot.limit, &boot.log_path());
     let _ = fs::remove_file(&initramfs);
     let console = console?;
     let accelerator = why_not_kvm.map_or("KVM".to_owned(), |reason| format!("emulation ({reason})"));
-    let method = format!("booted by {} with {}, {accelerator}", machine.qemu, machine.kernel.display());
+    let method = format!("booted by {qemu} with {}, {accelerator}", kernel.display());
     Ok(boot.outcome(method, boot.failure_reason(&console), &console))
 }
 
-struct Machine {
-    qemu: String,
-    kernel: PathBuf,
-    arch: &'static str,
+/// The reason why KVM is not used, if any: in nested machines it may start a guest that never prints anything. The
+/// probe, once in a run, boots the kernel alone, which panics without a root file system.
+fn why_not_kvm(boot: &Boot<'_>, kernel: &Path) -> Option<&'static str> {
+    static KVM_WORKS: OnceLock<bool> = OnceLock::new();
+    let arch = boot.rootfs.board.uname_machine();
+    if arch != std::env::consts::ARCH {
+        return Some("a foreign board");
+    }
+    if fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_err() {
+        return Some("/dev/kvm cannot be opened");
+    }
+    let probe = || {
+        let (mut command, log) = (qemu_command(arch, kernel, "kvm", ""), boot.work_directory.join("kvm.log"));
+        let console = console::run_with_limits(&mut command, "Linux version", KVM_PROBE_TIMEOUT, &log);
+        console.is_ok_and(|console| console.marker_seen)
+    };
+    (!KVM_WORKS.get_or_init(probe)).then_some("a guest of /dev/kvm prints nothing")
 }
 
-impl Machine {
-    /// The reason why KVM is not used, if any: in nested machines it may start a guest that never prints anything. The
-    /// probe, once in a run, boots the kernel alone, which panics without a root file system.
-    fn why_not_kvm(&self, boot: &Boot<'_>) -> Option<&'static str> {
-        static KVM_WORKS: OnceLock<bool> = OnceLock::new();
-        if self.arch != std::env::consts::ARCH {
-            return Some("a foreign board");
-        }
-        if fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_err() {
-            return Some("/dev/kvm cannot be opened");
-        }
-        let probe = || {
-            let (mut command, log) = (self.command("kvm", ""), boot.work_directory.join("kvm.log"));
-            let console = console::run_with_limits(&mut command, "Linux version", KVM_PROBE_TIMEOUT, &log);
-            console.is_ok_and(|console| console.marker_seen)
-        };
-        (!KVM_WORKS.get_or_init(probe)).then_some("a guest of /dev/kvm prints nothing")
+fn qemu_command(arch: &str, kernel: &Path, accelerator: &str, append: &str) -> Command {
+    let console = if arch == "x86_64" { "ttyS0" } else { "ttyAMA0" };
+    let mut command = Command::new("sh");
+    command.args(["-uc", SUPERVISOR, "vm", &format!("qemu-system-{arch}")]);
+    command.args(["-nodefaults", "-no-user-config", "-display", "none"]);
+    if arch == "aarch64" {
+        command.args(["-machine", "virt", "-cpu", "max"]);
     }
-
-    fn command(&self, accelerator: &str, append: &str) -> Command {
-        let console = if self.arch == "x86_64" { "ttyS0" } else { "ttyAMA0" };
-        let mut command = Command::new("sh");
-        command.args(["-uc", SUPERVISOR, "vm", &self.qemu]);
-        command.args(["-nodefaults", "-no-user-config", "-display", "none"]);
-        if self.arch == "aarch64" {
-            command.args(["-machine", "virt", "-cpu", "max"]);
-        }
-        command
-            .args(["-accel", accelerator, "-serial", "stdio", "-m", MEMORY_MIB, "-no-reboot", "-kernel"])
-            .arg(&self.kernel)
-            .args(["-append", &format!("console={console} loglevel=6 panic=-1 {append}")]);
-        command
-    }
+    command
+        .args(["-accel", accelerator, "-serial", "stdio", "-m", MEMORY_MIB, "-no-reboot", "-kernel"])
+        .arg(kernel)
+        .args(["-append", &format!("console={console} loglevel=6 panic=-1 {append}")]);
+    command
 }
 
 fn find_kernel() -> Option<PathBuf> {

@@ -34,7 +34,7 @@ impl Build<'_> {
         configure.args(self.configure_arguments(board, image));
         let make = |target: &[&str]| {
             let mut make = self.go_command("make");
-            make.args(self.make_arguments()).args(self.space_variable_argument()).args(target);
+            make.arg("-j2").args(&self.make).args(self.space_variable_argument()).args(target);
             make
         };
         [self.go_command("./autogen.sh"), configure, make(&["clean"]), make(&[])]

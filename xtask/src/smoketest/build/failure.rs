@@ -9,17 +9,17 @@ use crate::smoketest::host::list_dir;
 use coreos_types::{Flavor, shell::quote};
 
 /// Why a build failed, and what to do.
-pub(in crate::smoketest) struct Explanation {
-    pub(in crate::smoketest) why: String,
-    pub(in crate::smoketest) hint: String,
+pub(crate) struct Explanation {
+    pub why: String,
+    pub hint: String,
     /// Whether no change of the tree can help: a program, a library, the network or space is missing.
-    pub(in crate::smoketest) is_outside_tree: bool,
+    pub is_outside_tree: bool,
 }
 
 impl Build<'_> {
     /// The explanation of a failure, if the output has one. `rerun` is the command line of this run, with words and
     /// without options; `drop_missing` removes the missing paths from the manifests.
-    pub(in crate::smoketest) fn explain_failure(
+    pub(crate) fn explain_failure(
         &self,
         output: &str,
         rerun: &dyn Fn(&[&str], &[&str]) -> String,

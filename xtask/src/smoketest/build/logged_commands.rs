@@ -12,20 +12,20 @@ use crate::smoketest::no_follow;
 use coreos_types::{Error, Result, ResultExt, shell::quote};
 
 /// Supervised commands that have run, and the log of their output.
-pub(in crate::smoketest) struct LoggedCommands {
-    pub(in crate::smoketest) path: PathBuf,
+pub(crate) struct LoggedCommands {
+    pub path: PathBuf,
     /// The commands that ran, as lines for a shell.
-    pub(in crate::smoketest) commands: Vec<String>,
+    pub commands: Vec<String>,
     file: File,
 }
 
 #[derive(Debug)]
-pub(in crate::smoketest) struct FailedCommand {
+pub(crate) struct FailedCommand {
     /// The command, as a line for a shell.
-    pub(in crate::smoketest) command: String,
-    pub(in crate::smoketest) status: ExitStatus,
+    pub command: String,
+    pub status: ExitStatus,
     /// The end of what the command printed, at most [`MAX_OUTPUT_LEN`] bytes.
-    pub(in crate::smoketest) output_tail: String,
+    pub output_tail: String,
 }
 
 /// Most bytes of a failed command's output that are read for the diagnosis.

@@ -22,7 +22,6 @@ use coreos_types::{Board, Error, Flavor, Result, SystemdVersion};
 
 pub(super) use self::failure::Explanation;
 use self::logged_commands::{FailedCommand, LoggedCommands};
-use self::tracked_files::TrackedFiles;
 
 /// More than any makefile or `configure.ac` has.
 const MAX_BUILD_FILE_LEN: u64 = 4 << 20;
@@ -150,10 +149,11 @@ impl Build<'_> {
         let directory = self.create_log_directory()?;
         // Another user could replace the copy of an image.
         TrustedOwners::from_env().check_file(self.tree, &directory)?;
-        let tracked = TrackedFiles { tree: self.tree, copies: directory.join("checkout") };
+        let copies = directory.join("checkout");
         let path = directory.join("build.log");
         // Left by a build that was killed.
-        let mut restored = tracked.restore(logged_commands::last_heartbeat_end(&path))?;
+        let mut restored =
+            tracked_files::restore(self.tree, &copies, logged_commands::last_heartbeat_end(&path))?;
         let mut log = LoggedCommands::create(path)?;
         let mut failure = None;
         // rkt's generated Makefile has the path of the copied image: the copy is kept until the next run.
@@ -164,9 +164,9 @@ impl Build<'_> {
             let image = image_directory.join(format!("{board}.cpio.gz"));
             images.copy_verified_board(board, &image)?;
             failure = if uses_autotools {
-                tracked.save()?;
+                tracked_files::save(self.tree, &copies)?;
                 let failed = log.run_all(self.autotools_commands(board, &image));
-                restored.extend(tracked.restore(None)?);
+                restored.extend(tracked_files::restore(self.tree, &copies, None)?);
                 failed?
             } else {
                 log.run_all(self.stage1_makefile_commands(board, &image))?
@@ -185,7 +185,7 @@ impl Build<'_> {
             if !self.selected_flavors.is_empty() {
                 make.arg(format!("RKT_STAGE1_FLAVORS={}", join_flavors(&self.flavors_to_build(board))));
             }
-            make.args(self.make_arguments()).args(target);
+            make.arg("-j2").args(&self.make).args(target);
             make.env("XTASK", FETCH_STAND_IN).env("XTASK_FETCH_FLAGS", "").env("XTASK_IMAGE", image);
             make
         };
@@ -197,10 +197,6 @@ impl Build<'_> {
         let mut command = logged_commands::supervised_command(program);
         command.current_dir(self.tree).env("LC_ALL", "C");
         command
-    }
-
-    fn make_arguments(&self) -> Vec<String> {
-        [&["-j2".to_owned()], &self.make[..]].concat()
     }
 }
 

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
@@ -14,61 +14,51 @@ use coreos_types::{Result, ResultExt};
 /// Size limit of files that are restored.
 const MAX_FILE_LEN: u64 = 1 << 20;
 
-/// The tracked files at the top of a checkout.
-pub(super) struct TrackedFiles<'a> {
-    pub tree: &'a Path,
-    /// A directory with copies, which exists during a build, and after a build that was killed.
-    pub copies: PathBuf,
+/// Copies the tracked files at the top of a checkout to the directory `copies`, which exists during a build, and after a
+/// build that was killed. Without a git checkout no file is tracked.
+pub(super) fn save(tree: &Path, copies: &Path) -> Result<()> {
+    let new = copies.with_extension("new");
+    no_follow::remove_all_if_exists(&new)?;
+    let copy_all = || -> io::Result<()> {
+        fs::create_dir(&new)?;
+        for name in list_tracked_at_top(tree).unwrap_or_default() {
+            let path = tree.join(&name);
+            if fs::symlink_metadata(&path).is_ok_and(|file| file.is_file() && file.len() <= MAX_FILE_LEN) {
+                fs::copy(path, new.join(name))?;
+            }
+        }
+        // Only a complete copy has this name: a partial one would be restored.
+        fs::rename(&new, copies)
+    };
+    copy_all().with_path("cannot write", &new)
 }
 
-impl TrackedFiles<'_> {
-    /// Copies the files before a build. Without a git checkout none is tracked, so none is copied.
-    pub(super) fn save(&self) -> Result<()> {
-        let new = self.copies.with_extension("new");
-        no_follow::remove_all_if_exists(&new)?;
-        let copy_all = || -> io::Result<()> {
-            fs::create_dir(&new)?;
-            for name in list_tracked_at_top(self.tree).unwrap_or_default() {
-                let path = self.tree.join(&name);
-                if fs::symlink_metadata(&path).is_ok_and(|file| file.is_file() && file.len() <= MAX_FILE_LEN)
-                {
-                    fs::copy(path, new.join(name))?;
-                }
-            }
-            // Only a complete copy has this name: a partial one would be restored.
-            fs::rename(&new, &self.copies)
-        };
-        copy_all().with_path("cannot write", &new)
+/// Restores the changed files from the copies of a build, and removes the copies; returns the names of the files. A
+/// file that changed after `build_end`, the end of a build that was killed, was edited since, and is kept.
+pub(super) fn restore(tree: &Path, copies: &Path, build_end: Option<SystemTime>) -> Result<Vec<String>> {
+    let mut restored = Vec::new();
+    if !fs::symlink_metadata(copies).is_ok_and(|found| found.is_dir()) {
+        // Also a symlink that is in its place.
+        no_follow::remove_all_if_exists(copies)?;
+        return Ok(restored);
     }
-
-    /// Restores the changed files from the copies of a build, and removes the copies; returns the names of the files. A
-    /// file that changed after `build_end`, the end of a build that was killed, was edited since, and is kept.
-    pub(super) fn restore(&self, build_end: Option<SystemTime>) -> Result<Vec<String>> {
-        let mut restored = Vec::new();
-        if !fs::symlink_metadata(&self.copies).is_ok_and(|found| found.is_dir()) {
-            // Also a symlink that is in its place.
-            no_follow::remove_all_if_exists(&self.copies)?;
-            return Ok(restored);
+    let entries = fs::read_dir(copies);
+    for entry in entries.with_path("cannot read", copies)?.flatten() {
+        let (copy, path) = (entry.path(), tree.join(entry.file_name()));
+        let now = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file);
+        let is_same = now.is_some() && fs::read(&path).ok() == fs::read(&copy).ok();
+        let is_later =
+            now.zip(build_end).is_some_and(|(now, build_end)| now.modified().is_ok_and(|at| at > build_end));
+        if !is_same && !is_later && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            // autogen.sh may have replaced the file with a symlink: the target is not written.
+            no_follow::remove_all_if_exists(&path)?;
+            fs::copy(&copy, &path).with_path("cannot restore", &path)?;
+            restored.push(entry.file_name().to_string_lossy().into_owned());
         }
-        let entries = fs::read_dir(&self.copies);
-        for entry in entries.with_path("cannot read", &self.copies)?.flatten() {
-            let (copy, path) = (entry.path(), self.tree.join(entry.file_name()));
-            let now = fs::symlink_metadata(&path).ok().filter(fs::Metadata::is_file);
-            let is_same = now.is_some() && fs::read(&path).ok() == fs::read(&copy).ok();
-            let is_later = now
-                .zip(build_end)
-                .is_some_and(|(now, build_end)| now.modified().is_ok_and(|at| at > build_end));
-            if !is_same && !is_later && entry.file_type().is_ok_and(|kind| kind.is_file()) {
-                // autogen.sh may have replaced the file with a symlink: the target is not written.
-                no_follow::remove_all_if_exists(&path)?;
-                fs::copy(&copy, &path).with_path("cannot restore", &path)?;
-                restored.push(entry.file_name().to_string_lossy().into_owned());
-            }
-        }
-        no_follow::remove_all_if_exists(&self.copies)?;
-        restored.sort();
-        Ok(restored)
     }
+    no_follow::remove_all_if_exists(copies)?;
+    restored.sort();
+    Ok(restored)
 }
 
 /// The names of the tracked files in the top directory of a checkout; `None` without a git checkout.
@@ -104,9 +94,8 @@ mod tests {
         }
         git(&tree, &["add", "."]);
         put("untracked", "before\n");
-        let tracked = TrackedFiles { tree: &tree, copies };
         let change = || {
-            tracked.save().unwrap();
+            save(&tree, &copies).unwrap();
             put("config.guess", "of automake\n");
             put("untracked", "after\n");
             fs::remove_file(tree.join("install-sh")).unwrap();
@@ -115,17 +104,17 @@ mod tests {
         };
         for build_end in [None, Some(SystemTime::now() + std::time::Duration::from_secs(60))] {
             change();
-            assert_eq!(tracked.restore(build_end).unwrap(), ["config.guess", "install-sh"]);
+            assert_eq!(restore(&tree, &copies, build_end).unwrap(), ["config.guess", "install-sh"]);
             for name in ["config.guess", "install-sh"] {
                 assert!(!fs::symlink_metadata(tree.join(name)).unwrap().is_symlink());
                 assert_eq!(read(name), "of the checkout\n");
             }
             assert_eq!((read("elsewhere"), read("untracked")), ("of automake\n".into(), "after\n".into()));
-            assert_eq!(tracked.restore(None).unwrap(), [""; 0]);
+            assert_eq!(restore(&tree, &copies, None).unwrap(), [""; 0]);
         }
         // The file was edited after the build that was killed.
         change();
-        assert_eq!(tracked.restore(Some(SystemTime::UNIX_EPOCH)).unwrap(), ["install-sh"]);
+        assert_eq!(restore(&tree, &copies, Some(SystemTime::UNIX_EPOCH)).unwrap(), ["install-sh"]);
         assert_eq!(read("config.guess"), "of automake\n");
     }
 
@@ -133,9 +122,9 @@ mod tests {
     fn tree_without_git_restores_nothing() {
         let home = tempfile::tempdir().unwrap();
         fs::write(home.path().join("install-sh"), "x").unwrap();
-        let tracked = TrackedFiles { tree: home.path(), copies: home.path().join("copies") };
-        tracked.save().unwrap();
+        let (tree, copies) = (home.path(), home.path().join("copies"));
+        save(tree, &copies).unwrap();
         fs::write(home.path().join("install-sh"), "y").unwrap();
-        assert_eq!(tracked.restore(None).unwrap(), [""; 0]);
+        assert_eq!(restore(tree, &copies, None).unwrap(), [""; 0]);
     }
 }
