@@ -125,12 +125,11 @@ impl<'a> Bisection<'a> {
         let options = self.context.given.without(&["prove", "max_boots"]).into_iter().map(OsString::from);
         let cli = cli::parse(words.chain(options)).with_context(|| "cannot run the smoke test")?;
         let Command::Smoketest(flags) = &cli.command else { return Ok(None) };
-        let loaded = Context::recover_and_load(self.context.term, &cli)?;
+        let settings = self.context.settings.clone();
         let context = Context {
-            settings: self.context.settings.clone(),
             cache: self.context.cache.clone(),
             repo: self.context.repo.clone(),
-            ..loaded
+            ..Context::load_with_config(self.context.term, &cli, settings)?
         };
         let mut report = Report::default();
         let done = smoketest(&context, flags, &mut report);
