@@ -132,15 +132,13 @@ fn record_problems(
     }
 }
 
-/// Whether a finding is the cause of a problem of the file at `path`.
+/// Whether a finding is the cause of a problem of the file at `path`: it is about that file, or about the library that the
+/// problem names first.
 fn explains(finding: &Finding, path: &str, problem: &str) -> bool {
-    finding.path == path || finding.needed_by.iter().any(|by| by == path) || mentions(finding, problem)
-}
-
-/// Whether a finding is about the library that a problem names first.
-fn mentions(finding: &Finding, problem: &str) -> bool {
     let name = problem.split(' ').next().unwrap_or(problem);
-    finding.path.ends_with(name)
+    finding.path == path
+        || finding.needed_by.iter().any(|by| by == path)
+        || finding.path.ends_with(name)
         || finding.message.contains(name)
         || finding.candidates.iter().any(|candidate| candidate.ends_with(name))
 }

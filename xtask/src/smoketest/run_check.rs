@@ -91,18 +91,22 @@ fn manifest_of(tested: &RootfsUnderTest, item: &MissingItem, checks: &CheckLog<'
 fn describe_missing(tested: &RootfsUnderTest, item: &MissingItem, checks: &CheckLog<'_>) -> String {
     let MissingItem { what, why, found_at } = item;
     let manifest = manifest_of(tested, item, checks);
-    let Some(UnreachableLibrary { file, missing_symlink: way }) = found_at else {
-        let is_needed = what.contains(".so") || !what.contains('/');
-        let suggestion = if is_needed { Suggestion::RunFix } else { Suggestion::add(&manifest, [what]) };
-        let hint = checks.hint_line(&suggestion);
-        return format!("{what} is missing ({why}): {manifest} does not list it\n{hint}\n");
-    };
-    let Some(MissingSymlink { directory, link }) = way else {
-        return format!("{what} was not found ({why}), although it exists: {file}\n");
-    };
-    let hint = checks.hint_line(&Suggestion::add(&manifest, [link.as_str()]));
-    format!(
-        "{what} was not found ({why}): it is {file}, which {directory} reaches only through {link}: {manifest} does not \
-         list that\n{hint}\n"
-    )
+    match found_at {
+        None => {
+            let is_needed = what.contains(".so") || !what.contains('/');
+            let suggestion = if is_needed { Suggestion::RunFix } else { Suggestion::add(&manifest, [what]) };
+            let hint = checks.hint_line(&suggestion);
+            format!("{what} is missing ({why}): {manifest} does not list it\n{hint}\n")
+        }
+        Some(UnreachableLibrary { file, missing_symlink: None }) => {
+            format!("{what} was not found ({why}), although it exists: {file}\n")
+        }
+        Some(UnreachableLibrary { file, missing_symlink: Some(MissingSymlink { directory, link }) }) => {
+            let hint = checks.hint_line(&Suggestion::add(&manifest, [link.as_str()]));
+            format!(
+                "{what} was not found ({why}): it is {file}, which {directory} reaches only through {link}: {manifest} \
+                 does not list that\n{hint}\n"
+            )
+        }
+    }
 }

@@ -45,15 +45,8 @@ impl Build<'_> {
             let why = "GNU make 4.3 or later joined the names of the flavors";
             return in_tree(why, rerun(&["--make", "_MISC_CTS_SPACE_=$() "], &[]));
         }
-        if let Some((url, flavor)) = self.find_failed_download(output) {
-            let of_flavor = flavor.as_ref().map_or_else(String::new, |flavor| format!(" of flavor {flavor}"));
-            let without_it = flavor.and_then(|flavor| self.options_without_flavor(&flavor));
-            let hint = match &without_it {
-                Some(options) => rerun(&options.iter().map(String::as_str).collect::<Vec<_>>(), &["flavors"]),
-                None => "connect to the network, or set the proxy variables of the environment".to_owned(),
-            };
-            let url = url.as_deref().unwrap_or("a file");
-            return outside(format!("the build{of_flavor} downloads {url}, and that failed"), hint);
+        if let Some(explanation) = self.explain_failed_download(output, rerun) {
+            return Some(explanation);
         }
         if let Some(program) = first_group(NOT_INSTALLED_REGEX, output) {
             let why = format!("the build needs {program}, which is not installed");
@@ -71,9 +64,12 @@ impl Build<'_> {
             return outside(message.to_owned(), hint);
         }
         if output.contains("No rule to make target") {
-            let directory = quote(&self.native_build_directory().display().to_string());
+            let directories = self.boards.iter().map(|&board| self.build_directory(board));
+            let words: BTreeSet<String> =
+                directories.map(|path| quote(&path.display().to_string())).collect();
+            let words = words.into_iter().collect::<Vec<_>>().join(" ");
             let why = "files of an earlier build may be in the way";
-            return in_tree(why, format!("rm -rf {directory} && {}", this_run()));
+            return in_tree(why, format!("rm -rf {words} && {}", this_run()));
         }
         None
     }
@@ -92,9 +88,13 @@ impl Build<'_> {
         makefiles.is_some_and(|regex| regex.captures_iter(output).any(|found| is_joined(&found[1])))
     }
 
-    /// A download that failed, by the program's message, else by its exit status in a recipe that downloads: the URL, where
-    /// the output or the makefile names one, and the flavor that needs it.
-    fn find_failed_download(&self, output: &str) -> Option<(Option<String>, Option<String>)> {
+    /// The explanation of a download that failed: by the program's message, else by its exit status in a recipe that
+    /// downloads.
+    fn explain_failed_download(
+        &self,
+        output: &str,
+        rerun: &dyn Fn(&[&str], &[&str]) -> String,
+    ) -> Option<Explanation> {
         let recipe = captures(FAILED_RECIPE_REGEX, output);
         let makefile = recipe.as_ref().map(|found| &found[1]);
         let text = makefile.and_then(|path| read_build_file(&self.tree.join(path))).unwrap_or_default();
@@ -110,7 +110,14 @@ impl Build<'_> {
         let of_recipe = makefile.and_then(|path| path.strip_prefix("stage1/usr_from_")?.split('/').next());
         let of_url = last_url(output).and_then(|url| self.flavor_that_downloads(&url));
         let flavor = of_recipe.map(str::to_owned).or(of_url);
-        Some((last_url(output).or_else(|| last_url(&text)), flavor))
+        let of_flavor = flavor.as_ref().map_or_else(String::new, |flavor| format!(" of flavor {flavor}"));
+        let url = last_url(output).or_else(|| last_url(&text)).unwrap_or_else(|| "a file".to_owned());
+        let hint = match flavor.and_then(|flavor| self.options_without_flavor(&flavor)) {
+            Some(options) => rerun(&options.iter().map(String::as_str).collect::<Vec<_>>(), &["flavors"]),
+            None => "connect to the network, or set the proxy variables of the environment".to_owned(),
+        };
+        let why = format!("the build{of_flavor} downloads {url}, and that failed");
+        Some(Explanation { why, hint, is_outside_tree: true })
     }
 
     /// The flavor that has the host of a URL in one of its makefiles.

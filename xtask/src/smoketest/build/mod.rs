@@ -126,12 +126,6 @@ impl Build<'_> {
             .unwrap_or_else(|| self.tree.join("build-rkt-VERSION"))
     }
 
-    /// The build directory of the board of this machine, else of the first.
-    pub(super) fn native_build_directory(&self) -> PathBuf {
-        let native = self.boards.iter().find(|board| board.uname_machine() == std::env::consts::ARCH);
-        self.build_directory(native.or(self.boards.first()).copied().unwrap_or(Board::Amd64))
-    }
-
     /// The version that `configure` wrote into the Makefile.
     fn configured_version(&self) -> Option<String> {
         let makefile = read_build_file(&self.tree.join("Makefile"))?;
