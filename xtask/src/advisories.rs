@@ -95,7 +95,7 @@ pub(crate) fn load_report(
         SecurityFixes {
             total: advisories.count(),
             relevant,
-            flavors: sources.manifest_refs.iter().map(|manifest_ref| manifest_ref.flavor.clone()).collect(),
+            flavors: sources.flavors().into_iter().cloned().collect(),
             caveats: caveats.collect(),
         }
     });

@@ -1,6 +1,5 @@
 //! The input of every command that works on a tree.
 
-use std::collections::BTreeSet;
 use std::env;
 use std::path::PathBuf;
 
@@ -146,16 +145,6 @@ impl<'a> Context<'a> {
             &self.given.without(without),
             &with,
         ])
-    }
-
-    /// Number of flavors with manifests.
-    pub fn flavor_count(&self) -> usize {
-        self.sources
-            .manifest_refs
-            .iter()
-            .map(|manifest_ref| &manifest_ref.flavor)
-            .collect::<BTreeSet<_>>()
-            .len()
     }
 
     /// The vendor of the images: `--brand`, else the one in the pinned URL, else CoreOS.

@@ -26,7 +26,6 @@ use manifest::plan::stage1_sources::Stage1Sources;
 pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Report) -> Result<()> {
     report.dry_run = flags.dry_run || flags.check;
     report.check = flags.check;
-    report.flavor_count = context.flavor_count();
     advisories::check_source(context, &flags.image, flags.advisories.as_ref())?;
     if flags.preview {
         return preview(context, flags, report);

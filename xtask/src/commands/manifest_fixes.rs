@@ -109,6 +109,7 @@ fn set_aside_accepted(context: &Context<'_>, boards: &[Board], options: FixOptio
         has_board && has_kind && !options.by_names_only
     };
     let findings = std::mem::take(&mut report.findings);
+    report.flavor_count = context.sources.flavors().len();
     (report.findings, report.accepted) = context.sources.accepted.split_and_warn(findings, can_match);
 }
 

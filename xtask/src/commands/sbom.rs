@@ -44,8 +44,7 @@ pub(crate) fn sbom(context: &Context<'_>, args: &Sbom, report: &mut Report) -> R
 }
 
 fn check_flavors(context: &Context<'_>, args: &Sbom) -> Result<()> {
-    let known: BTreeSet<&str> =
-        context.sources.manifest_refs.iter().map(|manifest_ref| manifest_ref.flavor.as_str()).collect();
+    let known: BTreeSet<&str> = context.sources.flavors().into_iter().map(Flavor::as_str).collect();
     match args.flavors.iter().find(|flavor| !known.contains(flavor.as_str())) {
         Some(unknown) => Err(Error::failed(format!("the tree has no flavor {unknown}"))
             .with_hint(format!("--flavor is one of: {}", known.into_iter().collect::<Vec<_>>().join(", ")))),

@@ -17,7 +17,6 @@ use coreos_types::Result;
 pub fn verify_manifests(context: &Context<'_>, flags: &VerifyManifests, report: &mut Report) -> Result<()> {
     report.dry_run = flags.dry_run || flags.check;
     report.check = flags.check;
-    report.flavor_count = context.flavor_count();
     report.invocation = context.command_invocation(&["verify-manifests", "--fix"]);
     let images = ImageSet::open_and_prune_cache(context, &flags.image, Some(context.pins.release()))?;
     let args = (&flags.image, flags.fix_args);

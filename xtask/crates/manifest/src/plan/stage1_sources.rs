@@ -8,7 +8,7 @@ use crate::common_mk::{CommonMk, IncludedFiles};
 use crate::file::ManifestFile;
 pub use crate::selection::ManifestRef;
 use crate::selection::{ManifestSet, Manifests, Selection};
-use coreos_types::{Board, Result, Vendors};
+use coreos_types::{Board, Flavor, Result, Vendors};
 use usr::UsrTree;
 
 /// The contents of the files, and the manifests of each board and flavor.
@@ -42,6 +42,11 @@ impl Stage1Sources {
     /// The boards that have a manifest directory.
     pub fn boards(&self) -> BTreeSet<Board> {
         self.manifest_refs.iter().map(|manifest_ref| manifest_ref.board).collect()
+    }
+
+    /// The flavors that have manifests.
+    pub fn flavors(&self) -> BTreeSet<&Flavor> {
+        self.manifest_refs.iter().map(|manifest_ref| &manifest_ref.flavor).collect()
     }
 
     /// The manifests by their real paths.
