@@ -11,7 +11,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::dir::Cache;
-use super::remove_old_entries::{is_missing, remove_old_entries};
+use super::remove_old_entries::remove_old_entries;
 use crate::atomic_file;
 use coreos_types::{Result, ResultExt};
 use pxe_image::Digest;
@@ -55,7 +55,7 @@ impl ImageEntryKind {
         let file = self.path(cache, image)?;
         atomic_file::write(&file, text).with_path("cannot write", &file)?;
         remove_old_entries(&cache.create_dir(self.directory)?, |file| {
-            read_image_path(file).is_some_and(|image| is_missing(&image))
+            read_image_path(file).is_some_and(|image| matches!(image.try_exists(), Ok(false)))
         });
         Ok(())
     }

@@ -1,7 +1,6 @@
 //! Removes old entries of the cache directories that have many small files.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -26,9 +25,4 @@ pub(crate) fn remove_old_entries(directory: &Path, is_obsolete: impl Fn(&Path) -
 /// Records the use of an entry, which is then as old as one that was written now. After an error, it seems older.
 pub(crate) fn touch_entry(entry: &Path) {
     let _ignored = bounded_file::open(entry).and_then(|(file, _)| file.set_modified(SystemTime::now()));
-}
-
-/// Whether nothing exists at a path.
-pub(crate) fn is_missing(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }

@@ -8,7 +8,7 @@ use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use super::remove_old_entries::{is_missing, remove_old_entries};
+use super::remove_old_entries::remove_old_entries;
 use crate::atomic_file;
 use crate::bounded_file;
 use crate::report::{Report, html, json, markdown};
@@ -115,7 +115,7 @@ pub(crate) fn store(cache: &Path, tree: &Path, texts: &[String; 3]) -> Result<()
     }
     remove_old_entries(&cache.join(RUNS), |run| {
         bounded_file::read(&run.join(TREE), libc::PATH_MAX as u64)
-            .is_ok_and(|tree| is_missing(Path::new(OsStr::from_bytes(&tree))))
+            .is_ok_and(|tree| matches!(Path::new(OsStr::from_bytes(&tree)).try_exists(), Ok(false)))
     });
     Ok(())
 }

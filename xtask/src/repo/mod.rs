@@ -7,7 +7,7 @@ pub mod transaction;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use self::transaction::TreeLock;
+use self::transaction::lock_best_effort;
 use coreos_types::{Error, ErrorExt, Result, ResultExt, shell::quote};
 use manifest::plan::stage1_sources::{COMMON_MK, Stage1Sources};
 
@@ -64,7 +64,7 @@ impl Repo {
     /// A file cannot be read, or an entry of a manifest directory is not a manifest.
     pub fn recover_and_read(&self) -> Result<LoadedRepo> {
         let recovered = transaction::recover(&self.root)?;
-        let _lock = TreeLock::acquire_best_effort(&self.root, File::try_lock_shared)?;
+        let _lock = lock_best_effort(&self.root, File::try_lock_shared)?;
         let mut read = manifests::read(&self.root)?;
         read.warnings.splice(0..0, recovered);
         Ok(read)

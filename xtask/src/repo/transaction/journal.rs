@@ -8,7 +8,7 @@
 //! `STAGED` is a file of the staging directory, `PATH` the real path relative to the tree. A journal that does not
 //! end with its own digest is refused.
 
-use ring::digest::{SHA256, digest};
+use pxe_image::Digest;
 
 /// The first line.
 const TITLE: &str = "coreos-xtask journal 1";
@@ -28,18 +28,13 @@ pub(super) struct Entry {
     pub(super) path: String,
 }
 
-/// SHA-256 in lower-case hex.
-pub(super) fn sha256_hex(bytes: &[u8]) -> String {
-    hex::encode(digest(&SHA256, bytes))
-}
-
 impl Journal {
     pub(super) fn to_text(&self) -> String {
         let mut text = format!("{TITLE}\n");
         for Entry { old_sha256, new_sha256, staged, path } in &self.entries {
             text.push_str(&format!("{old_sha256} {new_sha256} {staged} {path}\n"));
         }
-        let own = sha256_hex(text.as_bytes());
+        let own = Digest::sha256(text.as_bytes()).hex();
         text + &format!("end {own}\n")
     }
 
@@ -47,7 +42,7 @@ impl Journal {
     pub(super) fn parse(text: &str) -> Option<Journal> {
         let (body, end) = text.split_at(text.trim_end_matches('\n').rfind('\n')? + 1);
         let mut lines = body.lines();
-        let is_own = end.strip_prefix("end ")?.trim_end() == sha256_hex(body.as_bytes());
+        let is_own = end.strip_prefix("end ")?.trim_end() == Digest::sha256(body.as_bytes()).hex();
         if !is_own || lines.next() != Some(TITLE) {
             return None;
         }
@@ -101,8 +96,8 @@ mod tests {
 
     fn journal(path: &str, staged: &str) -> Journal {
         let entry = Entry {
-            old_sha256: sha256_hex(b"a"),
-            new_sha256: sha256_hex(b"b"),
+            old_sha256: Digest::sha256(b"a").hex(),
+            new_sha256: Digest::sha256(b"b").hex(),
             staged: staged.into(),
             path: path.into(),
         };

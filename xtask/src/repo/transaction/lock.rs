@@ -14,43 +14,36 @@ use coreos_types::{Error, Result, ResultExt};
 /// Longest wait for another run, which holds the lock only while it writes a few small files.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The lock, released on drop.
-#[derive(Debug)]
-pub(crate) struct TreeLock {
-    _root: File,
-}
-
-impl TreeLock {
-    /// Waits for the lock: with [`File::try_lock_shared`] for reading, with [`File::try_lock`] for writing. Continues
-    /// without it where the file system has none, or another user holds it who is not trusted.
-    pub(crate) fn acquire_best_effort(
-        root: &Path,
-        attempt: fn(&File) -> std::result::Result<(), TryLockError>,
-    ) -> Result<TreeLock> {
-        let directory = File::open(root).with_path("cannot open", root)?;
-        let start = Instant::now();
-        loop {
-            match attempt(&directory) {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) => {}
-                // Some network file systems cannot lock a directory; changes are still detected, as below.
-                Err(TryLockError::Error(error)) if is_unsupported_lock(&error) => break,
-                Err(TryLockError::Error(error)) => return Err(error).with_path("cannot lock", root),
-            }
-            let is_late = start.elapsed() >= LOCK_TIMEOUT;
-            match holder_trust(&directory) {
-                // Changes are still detected: each file is compared with the text that was read.
-                HolderTrust::Untrusted => break,
-                HolderTrust::Unknown if is_late => break,
-                HolderTrust::Trusted if is_late => {
-                    return Err(Error::failed(format!("another run is writing to {}", root.display()))
-                        .with_hint("wait until it ends, then run the command again"));
-                }
-                HolderTrust::Trusted | HolderTrust::Unknown => std::thread::sleep(Duration::from_millis(20)),
-            }
+/// Waits for the lock of a tree, which is held until the file is closed: [`File::try_lock_shared`] locks for reading,
+/// [`File::try_lock`] for writing. Continues without it where the file system has none, or another user holds it who is
+/// not trusted.
+pub(crate) fn lock_best_effort(
+    root: &Path,
+    attempt: fn(&File) -> std::result::Result<(), TryLockError>,
+) -> Result<File> {
+    let directory = File::open(root).with_path("cannot open", root)?;
+    let start = Instant::now();
+    loop {
+        match attempt(&directory) {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) => {}
+            // Some network file systems cannot lock a directory; changes are still detected, as below.
+            Err(TryLockError::Error(error)) if is_unsupported_lock(&error) => break,
+            Err(TryLockError::Error(error)) => return Err(error).with_path("cannot lock", root),
         }
-        Ok(TreeLock { _root: directory })
+        let is_late = start.elapsed() >= LOCK_TIMEOUT;
+        match holder_trust(&directory) {
+            // Changes are still detected: each file is compared with the text that was read.
+            HolderTrust::Untrusted => break,
+            HolderTrust::Unknown if is_late => break,
+            HolderTrust::Trusted if is_late => {
+                return Err(Error::failed(format!("another run is writing to {}", root.display()))
+                    .with_hint("wait until it ends, then run the command again"));
+            }
+            HolderTrust::Trusted | HolderTrust::Unknown => std::thread::sleep(Duration::from_millis(20)),
+        }
     }
+    Ok(directory)
 }
 
 /// Whether the user who holds a lock is trusted. Any user who may read a tree can lock it (flock(2)), and must not block its owner.

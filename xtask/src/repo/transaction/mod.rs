@@ -14,7 +14,7 @@ mod targets;
 use std::fs::File;
 use std::path::Path;
 
-pub(crate) use self::lock::TreeLock;
+pub(crate) use self::lock::lock_best_effort;
 use self::staging::Staging;
 use super::Repo;
 use crate::signals;
@@ -31,7 +31,7 @@ pub fn apply(tree: &Repo, plan: &EditPlan) -> Result<()> {
     if plan.is_empty() {
         return Ok(());
     }
-    let _lock = TreeLock::acquire_best_effort(tree.root(), File::try_lock)?;
+    let _lock = lock_best_effort(tree.root(), File::try_lock)?;
     signals::with_signals_deferred(|| {
         let staging = Staging::new(tree.root());
         recover_locked(&staging)?;
@@ -75,7 +75,7 @@ pub(crate) fn recover(root: &Path) -> Result<Option<String>> {
     if !staging.exists()? {
         return Ok(None);
     }
-    let _lock = TreeLock::acquire_best_effort(root, File::try_lock)?;
+    let _lock = lock_best_effort(root, File::try_lock)?;
     signals::with_signals_deferred(|| recover_locked(&staging))
 }
 

@@ -10,13 +10,14 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use super::disk;
-use super::journal::{Entry, Journal, is_staging_name, sha256_hex, staged_name};
+use super::journal::{Entry, Journal, is_staging_name, staged_name};
 use super::targets::Target;
 use crate::bounded_file;
 use crate::git;
 use crate::repo::layout;
 use crate::trusted_owners::TrustedOwners;
 use coreos_types::{Error, Result, ResultExt, shell::quote};
+use pxe_image::Digest;
 
 /// The directory's name at the root of the tree.
 const STAGING_DIR: &str = ".xtask-staging";
@@ -60,8 +61,8 @@ impl<'a> Staging<'a> {
             }
         }
         let entry = |(index, target): (usize, &Target<'_>)| Entry {
-            old_sha256: sha256_hex(&target.edit.before),
-            new_sha256: sha256_hex(&target.edit.after),
+            old_sha256: Digest::sha256(&target.edit.before).hex(),
+            new_sha256: Digest::sha256(&target.edit.after).hex(),
             staged: staged_name("new", index),
             path: target.path.clone(),
         };
@@ -153,7 +154,7 @@ impl<'a> Staging<'a> {
             return Err(self.not_replaceable_error(&entry.path, "it is a link now"));
         }
         let found = bounded_file::read(&path, layout::MAX_MANIFEST_LEN);
-        let found = sha256_hex(&found.with_path("cannot read", &path)?);
+        let found = Digest::sha256(&found.with_path("cannot read", &path)?).hex();
         if found == entry.new_sha256 {
             return Ok(true);
         }
@@ -161,7 +162,7 @@ impl<'a> Staging<'a> {
             return Err(self.not_replaceable_error(&entry.path, "it was changed by another program"));
         }
         let staged = self.read_file(&entry.staged, layout::MAX_MANIFEST_LEN);
-        if staged.is_ok_and(|bytes| sha256_hex(&bytes) == entry.new_sha256) {
+        if staged.is_ok_and(|bytes| Digest::sha256(&bytes).hex() == entry.new_sha256) {
             return Ok(false);
         }
         Err(self.invalid_journal_error(format!("{} does not have the content it names", entry.staged)))

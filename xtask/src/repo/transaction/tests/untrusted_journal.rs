@@ -1,6 +1,7 @@
 //! Journals that a run of this user cannot have left, and journals that are not regular files.
 
 use super::*;
+use pxe_image::Digest;
 
 /// Creates a fixture with a run that died between two renames; returns it with the path of its journal.
 fn interrupted_fixture() -> (Fixture, PathBuf) {
@@ -55,8 +56,8 @@ fn journal_with_other_file_is_refused() {
         fs::create_dir(&staging).unwrap();
         fs::write(staging.join("new.0"), "new\n").unwrap();
         let entry = journal::Entry {
-            old_sha256: journal::sha256_hex(b"old\n"),
-            new_sha256: journal::sha256_hex(b"new\n"),
+            old_sha256: Digest::sha256(b"old\n").hex(),
+            new_sha256: Digest::sha256(b"new\n").hex(),
             staged: "new.0".into(),
             path: path.into(),
         };
