@@ -2,7 +2,7 @@
 //! pins the image.
 //!
 //! - [`mod@file`], [`editor`], [`sort_order`]: a manifest as text, and edits of it with their reasons.
-//! - [`common_mk`]: the pinned values as make reads them.
+//! - [`common_mk`]: the pinned values as make reads them; [`stage1_sources`]: all files that a bump can change.
 //! - [`selection`]: the nodes of an image that the manifests of a flavor list; [`unsatisfied_dependencies`],
 //!   [`unit_and_script_execs`], [`unlisted_execs`], [`known_dlopens`] and [`replacement`]: analyses of it.
 //! - [`rules`]: the checks and fixes; [`finding`] and [`suggestion`] are their results.
@@ -25,6 +25,7 @@ pub mod rules;
 pub mod selection;
 pub mod shebang;
 pub mod sort_order;
+pub mod stage1_sources;
 pub mod suggestion;
 pub mod unit_and_script_execs;
 pub mod unit_file;

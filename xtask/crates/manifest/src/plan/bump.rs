@@ -2,15 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::stage1_sources::Stage1Sources;
 use super::systemd_version_to_pin::choose_systemd_version;
-use crate::editor::ManifestEditor;
 use crate::finding::{Finding, Fix};
 use crate::image_index::ImageIndex;
 use crate::rules::add_library_candidates;
-use crate::rules::lint_and_fix::{FixOptions, ManifestEditors, fix, lint};
+use crate::rules::lint_and_fix::{FixOptions, Indexes, fix, lint};
 use crate::rules::pins::{self, PinTargets};
-use crate::selection::ManifestSet;
+use crate::stage1_sources::Stage1Sources;
 use coreos_types::{Board, Channel, Error, Release, Result, SystemdVersion, Vendor};
 use usr::{UsrTree, identity};
 
@@ -98,9 +96,9 @@ pub fn plan_bump(before: &Stage1Sources, options: &BumpOptions, trees: &ImageTre
     after.common_mk = pins::fix(pins.clone(), &targets)?.as_bytes().to_vec();
     let indexes = index_all(trees, options.fix_options);
 
-    let fixes = fix_all(&mut after, &indexes, options.fix_options);
+    let fixes = fix(&mut after, &indexes, options.fix_options);
     ensure_idempotent(&after, &indexes, options.fix_options)?;
-    let mut findings = lint_all(&after, &indexes);
+    let mut findings = lint(&after, &indexes);
     add_library_candidates(&mut findings, &fixes);
     suggest_copy_into_tree(&mut findings, &after);
     // Without a file that cannot be read, results are not reliable.
@@ -114,8 +112,6 @@ pub fn plan_bump(before: &Stage1Sources, options: &BumpOptions, trees: &ImageTre
     })
 }
 
-pub(super) type Indexes<'a> = BTreeMap<Board, ImageIndex<'a>>;
-
 pub(super) fn index_all<'a>(trees: &ImageTrees<'a>, options: FixOptions) -> Indexes<'a> {
     let index = |tree| ImageIndex::new(tree, options.min_dlopen_priority);
     trees.iter().map(|(&board, tree)| (board, index(tree))).collect()
@@ -124,7 +120,7 @@ pub(super) fn index_all<'a>(trees: &ImageTrees<'a>, options: FixOptions) -> Inde
 /// Checks that a second pass of the fixes changes nothing.
 fn ensure_idempotent(after: &Stage1Sources, indexes: &Indexes<'_>, options: FixOptions) -> Result<()> {
     let mut again = after.clone();
-    let more = fix_all(&mut again, indexes, options);
+    let more = fix(&mut again, indexes, options);
     let Some(fix) = more.first().filter(|_| again != *after) else { return Ok(()) };
     Err(Error::failed("the fixes of the manifests do not converge")
         .with_cause(format!("a second pass would change {} again: {}", fix.file, fix.reason))
@@ -138,30 +134,4 @@ pub(super) fn suggest_copy_into_tree(findings: &mut [Finding], sources: &Stage1S
             finding.suggestion = finding.suggestion.clone().after_copying(link);
         }
     }
-}
-
-pub(super) fn fix_all(sources: &mut Stage1Sources, indexes: &Indexes<'_>, options: FixOptions) -> Vec<Fix> {
-    let mut editors: ManifestEditors = ManifestEditor::open_all(&sources.manifests);
-    for (&board, index) in indexes {
-        let flavors = ManifestSet::group_by_flavor(board, &sources.manifest_refs);
-        fix(&flavors, &mut editors, index, options, &sources.accepted, |file| {
-            !sources.outside.contains_key(file)
-        });
-    }
-    let mut fixes: Vec<Fix> = Vec::new();
-    for (file, editor) in editors.into_iter().filter(|(_, editor)| editor.fixes().next().is_some()) {
-        fixes.extend(editor.fixes().cloned());
-        sources.manifests.insert(file, editor.edited_file().to_bytes());
-    }
-    fixes
-}
-
-pub(super) fn lint_all(sources: &Stage1Sources, indexes: &Indexes<'_>) -> Vec<Finding> {
-    let manifests = sources.parse_manifests();
-    let mut findings = Vec::new();
-    for (&board, index) in indexes {
-        let flavors = ManifestSet::group_by_flavor(board, &sources.manifest_refs);
-        findings.extend(lint(&flavors, &manifests, index));
-    }
-    findings
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::bump::{BumpOptions, ImageTrees, Indexes, fix_all, index_all, lint_all, suggest_copy_into_tree};
-use super::stage1_sources::Stage1Sources;
+use super::bump::{BumpOptions, ImageTrees, index_all, suggest_copy_into_tree};
 use crate::finding::{Finding, Severity};
-use crate::rules::lint_and_fix::FixOptions;
+use crate::rules::lint_and_fix::{FixOptions, Indexes, fix, lint};
 use crate::rules::pins;
+use crate::stage1_sources::Stage1Sources;
 use coreos_types::Result;
 
 /// Checks the sources against the images of the pinned release, without changes.
@@ -18,7 +18,7 @@ pub fn check_stage1_sources(
     let pins = sources.parse_common_mk()?;
     let targets = options.pin_targets(trees)?;
     let indexes = index_all(trees, options.fix_options);
-    let mut findings = lint_all(sources, &indexes);
+    let mut findings = lint(sources, &indexes);
     if !findings.is_empty() {
         mark_fixable(&mut findings, sources, &indexes, options.fix_options);
     }
@@ -47,10 +47,10 @@ fn mark_fixable(
         return;
     }
     let mut after = sources.clone();
-    if fix_all(&mut after, indexes, FixOptions { drop_missing: false, ..options }).is_empty() {
+    if fix(&mut after, indexes, FixOptions { drop_missing: false, ..options }).is_empty() {
         return;
     }
-    let remaining = lint_all(&after, indexes);
+    let remaining = lint(&after, indexes);
     let key = |finding: &Finding| (finding.kind, finding.board, finding.file.clone(), finding.path.clone());
     let remaining: BTreeSet<_> = remaining.iter().map(key).collect();
     for finding in findings {

@@ -1,8 +1,8 @@
 //! The edit of one manifest that a user requests with `edit-manifest`: lines to add and to remove.
 
-use super::stage1_sources::Stage1Sources;
 use crate::editor::ManifestEditor;
 use crate::finding::{Fix, FixKind};
+use crate::stage1_sources::Stage1Sources;
 use crate::suggestion::ManifestEdit;
 use coreos_types::{Error, Result, shell::quote_path};
 use usr::{UsrPath, lossless_text};
@@ -99,7 +99,7 @@ fn find_manifest<'s>(sources: &'s Stage1Sources, file: &str) -> Result<&'s str> 
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::plan::stage1_sources::ManifestRef;
+    use crate::stage1_sources::ManifestRef;
     use coreos_types::{Board, Flavor};
 
     const FILE: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/a.manifest";

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices, group_diff_ops};
 
-use super::stage1_sources::Stage1Sources;
+use crate::stage1_sources::Stage1Sources;
 use coreos_types::{Error, Result};
 use usr::lossless_text;
 

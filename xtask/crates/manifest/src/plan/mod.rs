@@ -5,5 +5,6 @@ pub mod check_stage1_sources;
 pub mod edit_manifest;
 pub mod edit_plan;
 pub mod sort_manifests;
-pub mod stage1_sources;
 pub mod systemd_version_to_pin;
+
+pub use crate::stage1_sources;

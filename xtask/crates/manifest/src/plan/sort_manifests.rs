@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-use super::stage1_sources::Stage1Sources;
 use crate::file::ManifestFile;
 use crate::finding::{Fix, FixKind};
 use crate::sort_order::{self, SortOrder};
+use crate::stage1_sources::Stage1Sources;
 
 /// Sorts every manifest. Returns the new sources and each changed line with its reason.
 ///
@@ -63,7 +63,7 @@ fn changed_lines(file: &str, before: &ManifestFile, after: &ManifestFile, order:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::stage1_sources::ManifestRef;
+    use crate::stage1_sources::ManifestRef;
     use coreos_types::{Board, Flavor};
 
     #[test]

@@ -19,9 +19,6 @@ pub struct FixOptions {
     pub by_names_only: bool,
 }
 
-/// The manifests that are edited, by real path.
-pub type ManifestEditors = BTreeMap<String, ManifestEditor>;
-
 /// Most passes that add dependencies of added files; a real chain has three.
 pub(super) const MAX_PASSES: usize = 32;
 
@@ -31,8 +28,8 @@ pub(super) struct Fixer<'a> {
     pub(super) flavors: &'a [ManifestSet],
     /// The manifests of these flavors that may change, each once.
     pub(super) files: BTreeSet<String>,
-    /// The manifests of every board.
-    pub(super) editors: &'a mut ManifestEditors,
+    /// The manifests of every board, by real path.
+    pub(super) editors: &'a mut BTreeMap<String, ManifestEditor>,
     pub(super) index: &'a ImageIndex<'a>,
     pub(super) options: FixOptions,
     /// The findings that are not fixed.

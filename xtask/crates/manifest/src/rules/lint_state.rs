@@ -16,7 +16,7 @@ use usr::UsrPath;
 pub(super) struct Lint<'a, 's> {
     /// The paths that the flavor's manifests select from the image.
     pub(super) selection: &'s Selection<'a>,
-    pub(super) index: &'s ImageIndex<'a>,
+    pub(super) index: &'s ImageIndex<'s>,
     /// The unresolved dependencies of the selected files.
     pub(super) dependencies: &'s UnsatisfiedDependencies,
     /// The programs that selected units and scripts start.

@@ -4,11 +4,10 @@
 use std::collections::BTreeMap;
 
 use super::lint_and_fix::{FixOptions, fix, lint};
-use crate::accepted_findings::AcceptedFindings;
-use crate::editor::ManifestEditor;
-use crate::file::ManifestFile;
+use crate::finding::Finding;
 use crate::image_index::ImageIndex;
-use crate::selection::{ManifestRef, ManifestSet};
+use crate::selection::ManifestRef;
+use crate::stage1_sources::Stage1Sources;
 use coreos_types::{Board, Flavor};
 use usr::{
     DlopenPriority, ElfInfo, FileInfo, Node, NodeKind, UsrPath, UsrTree,
@@ -93,43 +92,30 @@ pub(super) fn check_and_fix(paths: &[&str], manifest: &str) -> CheckAndFixResult
 /// As [`check_and_fix`], with `--drop-missing` or not.
 pub(super) fn check_and_fix_with(paths: &[&str], manifest: &str, drop_missing: bool) -> CheckAndFixResult {
     let tree = image(paths);
-    let index = ImageIndex::new(&tree, Some(DlopenPriority::Required));
+    let min_dlopen_priority = Some(DlopenPriority::Required);
+    let indexes = BTreeMap::from([(Board::Amd64, ImageIndex::new(&tree, min_dlopen_priority))]);
     let manifest_ref = |name: &str| ManifestRef {
         board: Board::Amd64,
         flavor: Flavor::from_dir_name("usr_from_coreos").unwrap(),
         directory_entry: name.to_owned(),
         file: name.to_owned(),
     };
-    let flavors = ManifestSet::group_by_flavor(Board::Amd64, &[manifest_ref("m"), manifest_ref("z")]);
-    let files = |text: &str| {
-        let text = text.as_bytes().to_vec();
-        BTreeMap::from([("m".to_owned(), text), ("z".to_owned(), Vec::new())])
+    let text = manifest.as_bytes().to_vec();
+    let mut sources = Stage1Sources {
+        manifests: BTreeMap::from([("m".to_owned(), text), ("z".to_owned(), Vec::new())]),
+        manifest_refs: vec![manifest_ref("m"), manifest_ref("z")],
+        ..Stage1Sources::default()
     };
-    let check = |text: &str| {
-        let parse = |(name, bytes): (String, Vec<u8>)| (name, ManifestFile::parse(&bytes));
-        let manifests = files(text).into_iter().map(parse).collect();
-        lint(&flavors, &manifests, &index)
+    let show = |one: &Finding| {
+        format!("{} {} {} {}", one.severity.id(), one.kind.id(), one.line.unwrap_or(0), one.path)
     };
-    let found = check(manifest);
-    let mut editors = ManifestEditor::open_all(&files(manifest));
-    let options = FixOptions {
-        min_dlopen_priority: Some(DlopenPriority::Required),
-        drop_missing,
-        by_names_only: false,
-    };
-    fix(&flavors, &mut editors, &index, options, &AcceptedFindings::default(), |_| true);
-    let fixed = String::from_utf8(editors["m"].edited_file().to_bytes()).unwrap();
-    let show = |text: &str| {
-        let show = |one: &crate::finding::Finding| {
-            format!("{} {} {} {}", one.severity.id(), one.kind.id(), one.line.unwrap_or(0), one.path)
-        };
-        check(text).iter().map(show).collect::<Vec<_>>()
-    };
+    let findings = lint(&sources, &indexes);
+    fix(&mut sources, &indexes, FixOptions { min_dlopen_priority, drop_missing, by_names_only: false });
     CheckAndFixResult {
-        findings: show(manifest),
-        message: found.first().map_or(String::new(), |finding| finding.message.clone()),
-        remaining: show(&fixed),
-        fixed,
+        findings: findings.iter().map(show).collect(),
+        message: findings.first().map_or(String::new(), |finding| finding.message.clone()),
+        remaining: lint(&sources, &indexes).iter().map(show).collect(),
+        fixed: String::from_utf8(sources.manifests["m"].clone()).unwrap(),
     }
 }
 
