@@ -197,8 +197,10 @@ impl Certificate {
     /// ignored. A key revocation is accepted in any position, because users append it to the exported certificate.
     fn add_signature(&mut self, body: &[u8], component_tag: Option<Tag>) {
         let Ok(signature) = SignaturePacket::parse(body) else { return };
-        // Third-party certifications: the policy never looks at them, and a flooded certificate has 100,000.
-        if signature.is_issued_by(&self.primary.fingerprint) == Some(false) {
+        // Third-party certifications and forged ones: the policy never looks at them, and a flooded certificate has 100,000.
+        if signature.is_issued_by(&self.primary.fingerprint) == Some(false)
+            || !self.primary.fits_signature_size(&signature)
+        {
             return;
         }
         let signatures = match component_tag {

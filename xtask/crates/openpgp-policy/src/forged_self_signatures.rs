@@ -29,12 +29,11 @@ impl Certificate {
     pub(super) fn remove_implausible_signatures(&mut self, source: &str) -> Result<()> {
         let mut total = 0;
         let mut is_flooded = false;
-        self.filter_signatures(|primary, signatures, parts| {
+        self.filter_signatures(|_, signatures, parts| {
             signatures.retain(|signature| {
-                primary.fits_signature_size(signature)
-                    && signature
-                        .digest(&signature.message(parts))
-                        .is_some_and(|digest| digest.starts_with(&signature.digest_start))
+                signature
+                    .digest(&signature.message(parts))
+                    .is_some_and(|digest| digest.starts_with(&signature.digest_start))
             });
             total += signatures.len();
             is_flooded |= signatures.len() > MAX_PER_COMPONENT || total > MAX_TOTAL;
