@@ -112,13 +112,11 @@ fn open_old(
         return None;
     }
     let opened = ImageSet::open_pinned_before_bump(context, &flags.image, flags.compare_sizes);
-    let add_reason = |error| {
-        report.no_sizes_before = Some(match flags.compare_sizes {
-            true => format!("the image of {pinned} is not available: {error}"),
-            false => format!("the image of {pinned} is not in the cache; --compare-sizes downloads it"),
-        });
-    };
-    opened.map_err(add_reason).ok()
+    report.no_sizes_before = opened.as_ref().err().map(|error| match flags.compare_sizes {
+        true => format!("the image of {pinned} is not available: {error}"),
+        false => format!("the image of {pinned} is not in the cache; --compare-sizes downloads it"),
+    });
+    opened.ok()
 }
 
 /// Adds the package changes between the old and the new images, and the security fixes, to the report.

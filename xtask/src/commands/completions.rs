@@ -19,6 +19,12 @@ pub(crate) fn completions(shell: Shell, report: &mut Report) {
         ("channel", Channel::ALL.map(Channel::id).to_vec()),
         ("boards", Board::ALL.map(Board::id).to_vec()),
     ];
+    // Other values than the known ones may be valid too.
+    let with_known_values = |command: Command, (argument, values): &(&str, Vec<&'static str>)| {
+        let has_argument = command.get_arguments().any(|known| known.get_id() == argument);
+        let parser = PossibleValuesParser::new(values);
+        if has_argument { command.mut_arg(argument, |arg| arg.value_parser(parser)) } else { command }
+    };
     let mut command =
         cli::clap_command().mut_subcommands(|command| known.iter().fold(command, with_known_values));
     clap_complete::generate(shell, &mut command, "xtask", &mut script);
@@ -26,15 +32,6 @@ pub(crate) fn completions(shell: Shell, report: &mut Report) {
     let script = if shell == Shell::Bash { commands_first(&script) } else { script } + cargo_wrapper(shell);
     report.extra.insert("script", script.as_str().into());
     report.output.push(script);
-}
-
-/// Adds values that complete an argument of a command, if it has the argument; other values may be valid too.
-fn with_known_values(command: Command, (argument, values): &(&str, Vec<&'static str>)) -> Command {
-    let has_argument = command.get_arguments().any(|known| known.get_id() == argument);
-    match has_argument {
-        true => command.mut_arg(argument, |arg| arg.value_parser(PossibleValuesParser::new(values))),
-        false => command,
-    }
 }
 
 /// Moves commands before options in clap's script, in its lines `opts="…"`.

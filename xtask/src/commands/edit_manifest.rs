@@ -17,11 +17,8 @@ pub(crate) fn edit_manifest(context: &Context<'_>, flags: &EditManifest, report:
         ManifestEdit { file: repo_relative(context, file), add: add.clone(), remove: remove.clone() };
     let (after, fixes) = plan_edit(&context.sources, &edit_request)?;
     let plan = EditPlan::between(&context.sources, &after);
-    let hint = |link: &str| {
-        context
-            .bare_invocation()
-            .hint(&Suggestion::EditManifest(vec![edit_request.clone()]).after_copying(link))
-    };
+    let suggestion = Suggestion::EditManifest(vec![edit_request]);
+    let hint = |link: &str| context.bare_invocation().hint(&suggestion.clone().after_copying(link));
     plan.ensure_inside_tree(&context.sources, hint)?;
     transaction::apply(&context.tree, &plan)?;
     (report.plan, report.fixes) = (plan, fixes);

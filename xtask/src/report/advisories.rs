@@ -109,27 +109,23 @@ impl AdvisoryReport {
 
     /// The key `advisories` of the JSON document.
     pub(super) fn to_json(&self) -> Value {
-        let mut document = json!({ "source": self.source, "signed": false, "note": self.remarks() });
         let Ok(fixes) = &self.fixes else {
-            document["note"] = self.headline().into();
-            return document;
+            return json!({ "source": self.source, "signed": false, "note": self.headline() });
         };
-        document["fixes"] = fixes.total.into();
-        document["other"] = fixes.count_outside_stage1().into();
-        document["flavors"] = fixes
-            .group_by_flavor()
-            .map(|(flavor, count, _)| (flavor.to_string(), Value::from(count)))
-            .collect();
+        let flavors = fixes.group_by_flavor().map(|(flavor, count, _)| (flavor.to_string(), json!(count)));
         let package = |fix: &RelevantFix| {
-            json!({
-                "name": fix.package,
-                "ids": fix.ids,
-                "links": fix.links,
-                "flavors": fix.flavors.iter().map(Flavor::as_str).collect::<Vec<_>>(),
-            })
+            let flavors: Vec<&str> = fix.flavors.iter().map(Flavor::as_str).collect();
+            json!({ "name": fix.package, "ids": fix.ids, "links": fix.links, "flavors": flavors })
         };
-        document["packages"] = fixes.relevant.iter().map(package).collect();
-        document
+        json!({
+            "source": self.source,
+            "signed": false,
+            "note": self.remarks(),
+            "fixes": fixes.total,
+            "other": fixes.count_outside_stage1(),
+            "flavors": flavors.collect::<Value>(),
+            "packages": fixes.relevant.iter().map(package).collect::<Value>(),
+        })
     }
 }
 

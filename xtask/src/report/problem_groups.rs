@@ -28,10 +28,8 @@ impl Problem<'_> {
 
     /// Whether the problem is fixed by `--fix --drop-missing` and not by `--fix`.
     fn is_droppable(&self) -> bool {
-        !self.is_fixable()
-            && self
-                .findings()
-                .all(|finding| finding.fixable || finding.suggestion == Suggestion::RunFixDropMissing)
+        let is_droppable = |finding: &Finding| finding.suggestion == Suggestion::RunFixDropMissing;
+        !self.is_fixable() && self.findings().all(|finding| finding.fixable || is_droppable(finding))
     }
 
     fn severity(&self) -> Severity {
