@@ -57,7 +57,7 @@ fn refusal_message(image: Result<ImageHandle>) -> String {
 fn release_is_downloaded_once() {
     let site = CacheSite::new();
     let store = site.store();
-    let first = store.open_release(&site.release_cache(), &site.urls(), &accept_any).unwrap().unwrap();
+    let first = site.open(&store).unwrap().unwrap();
     assert_eq!(first.provenance().signer.as_ref().unwrap().primary, site.certificate.fingerprint());
     assert_eq!(first.tree().known_file_info("bin/bash"), None);
     assert!(matches!(first.tree().read_file_info("bin/bash"), Some(FileInfo::Elf(_))));
@@ -65,11 +65,7 @@ fn release_is_downloaded_once() {
     let tree = first.store_tree().unwrap();
     let requests = site.server.requests().len();
 
-    let second = site
-        .store_with(true, "key.asc")
-        .open_release(&site.release_cache(), &site.urls(), &accept_any)
-        .unwrap()
-        .unwrap();
+    let second = site.open(&site.store_with(true, "key.asc")).unwrap().unwrap();
     assert_eq!((second.provenance(), second.tree()), (&origin, &tree));
     assert_eq!(site.server.requests().len(), requests);
     for path in [site.cache(), site.release_path()] {
@@ -190,14 +186,14 @@ fn interrupted_download_resumes_in_the_next_run() {
     let store = site.store();
     site.server.misbehave(IMAGE, 1, Misbehavior::CutAfter(5000));
     site.server.misbehave(IMAGE, 3, Misbehavior::Status(503, None));
-    let error = store.open_release(&site.release_cache(), &site.urls(), &accept_any).map(|_| ()).unwrap_err();
+    let error = site.open(&store).map(|_| ()).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Failed, "{error}");
     assert!(error.to_string().contains("503"), "{error}");
     assert!(!has_image(&site), "{:?}", files(&site.release_path()));
     assert!(files(&site.release_path()).iter().any(|name| name.ends_with(".cpio.gz.partial")));
 
     let before = site.server.requests().len();
-    store.open_release(&site.release_cache(), &site.urls(), &accept_any).unwrap().unwrap();
+    site.open(&store).unwrap().unwrap();
     let requests = site.server.requests();
     let resumed = requests[before..].iter().find(|request| request.path == IMAGE).unwrap();
     assert_eq!(resumed.range_from(), Some(5000), "{resumed:?}");
@@ -211,13 +207,13 @@ fn resumed_bad_signature_restarts_once() {
     let store = site.store();
     site.server.misbehave(IMAGE, 1, Misbehavior::CutAfter(5000));
     site.server.misbehave(IMAGE, 3, Misbehavior::Status(503, None));
-    assert!(store.open_release(&site.release_cache(), &site.urls(), &accept_any).is_err());
+    assert!(site.open(&store).is_err());
     let partial = site.release_path().join("coreos_production_pxe_image.cpio.gz.partial");
     let mut bytes = fs::read(&partial).unwrap();
     bytes[100] ^= 1;
     fs::write(&partial, bytes).unwrap();
     let before = site.downloads();
-    assert!(store.open_release(&site.release_cache(), &site.urls(), &accept_any).unwrap().is_some());
+    assert!(site.open(&store).unwrap().is_some());
     assert_eq!(site.downloads() - before, 2);
 }
 
@@ -231,12 +227,7 @@ fn image_changed_during_download_is_restarted() {
         let site = CacheSite::new();
         site.server.misbehave(IMAGE, 1, Misbehavior::CutAfter(5000));
         site.server.misbehave(IMAGE, 1, misbehavior.clone());
-        assert!(
-            site.store()
-                .open_release(&site.release_cache(), &site.urls(), &accept_any)
-                .is_ok_and(|image| image.is_some()),
-            "{misbehavior:?}"
-        );
+        assert!(site.open(&site.store()).is_ok_and(|image| image.is_some()), "{misbehavior:?}");
     }
 }
 
@@ -248,40 +239,25 @@ fn refused_image_leaves_no_files() {
     let site = CacheSite::new();
     site.server.put(IMAGE, corrupted);
     let store = site.store();
-    assert!(
-        refusal_message(
-            store.open_release(&site.release_cache(), &site.urls(), &accept_any).map(Option::unwrap)
-        )
-        .contains("bad-signature")
-    );
+    assert!(refusal_message(site.open(&store).map(Option::unwrap)).contains("bad-signature"));
     assert_eq!(files(&site.release_path()), ["lock"]);
     assert!(files(&site.cache().join("trees")).is_empty());
 
     let before = site.downloads();
     let other = TestCertificate::throwaway(8).unwrap();
     site.server.put(&format!("{IMAGE}.sig"), other.sign(b"").unwrap());
-    assert!(
-        refusal_message(
-            store.open_release(&site.release_cache(), &site.urls(), &accept_any).map(Option::unwrap)
-        )
-        .contains("unknown-key")
-    );
+    assert!(refusal_message(site.open(&store).map(Option::unwrap)).contains("unknown-key"));
     assert_eq!(site.downloads(), before, "an unknown key is refused before the download");
 
     site.server.put(&format!("{IMAGE}.sig"), b"<html>sign in</html>".to_vec());
-    let error = store.open_release(&site.release_cache(), &site.urls(), &accept_any).map(|_| ()).unwrap_err();
+    let error = site.open(&store).map(|_| ()).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Failed);
     assert!(error.to_string().contains("HTML"), "{error}");
 
     site.server.remove(&format!("{IMAGE}.sig"));
-    assert!(
-        refusal_message(
-            store.open_release(&site.release_cache(), &site.urls(), &accept_any).map(Option::unwrap)
-        )
-        .contains("there is no signature")
-    );
+    assert!(refusal_message(site.open(&store).map(Option::unwrap)).contains("there is no signature"));
     site.server.remove(IMAGE);
-    assert!(store.open_release(&site.release_cache(), &site.urls(), &accept_any).unwrap().is_none());
+    assert!(site.open(&store).unwrap().is_none());
     assert_eq!(files(&site.release_path()).iter().filter(|name| name.as_str() != "lock").count(), 0);
 }
 
@@ -291,11 +267,7 @@ fn missing_release_leaves_no_directory() {
     let nowhere = site.mirror(&[]).url();
     assert!(!site.release_path().exists());
     let _ = site.store().open_release(&site.release_cache(), &site.urls_from(&[&nowhere]), &accept_any);
-    assert!(
-        site.store_with(true, "key.asc")
-            .open_release(&site.release_cache(), &site.urls(), &accept_any)
-            .is_err()
-    );
+    assert!(site.open(&site.store_with(true, "key.asc")).is_err());
     assert!(!site.release_path().exists());
 }
 
@@ -303,19 +275,11 @@ fn missing_release_leaves_no_directory() {
 fn offline_uses_the_cached_image() {
     let site = CacheSite::new();
     let offline = site.store_with(true, "key.asc");
-    let error =
-        offline.open_release(&site.release_cache(), &site.urls(), &accept_any).map(|_| ()).unwrap_err();
+    let error = site.open(&offline).map(|_| ()).unwrap_err();
     assert!(error.to_string().contains("--offline"), "{error}");
     site.fetch();
     let requests = site.server.requests().len();
-    assert!(
-        offline
-            .open_release(&site.release_cache(), &site.urls(), &accept_any)
-            .unwrap()
-            .unwrap()
-            .reverify_path()
-            .is_ok()
-    );
+    assert!(site.open(&offline).unwrap().unwrap().reverify_path().is_ok());
     assert_eq!(site.server.requests().len(), requests);
 }
 
@@ -387,7 +351,7 @@ fn trees_of_removed_or_unused_images_are_pruned() {
 fn cached_bytes_are_verified_again_before_use() {
     let site = CacheSite::new();
     let store = site.store();
-    let image = store.open_release(&site.release_cache(), &site.urls(), &accept_any).unwrap().unwrap();
+    let image = site.open(&store).unwrap().unwrap();
     let path = image.reverify_path().unwrap().to_owned();
     let good = fs::read(&path).unwrap();
     let mut corrupted = good.clone();

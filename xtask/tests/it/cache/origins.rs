@@ -129,7 +129,7 @@ fn wrong_release_is_not_cached() {
         "{:?}",
         files(&site.release_path())
     );
-    assert!(store.open_release(&site.release_cache(), &site.urls(), &accept_any).unwrap().is_some());
+    assert!(site.open(&store).unwrap().is_some());
 
     // A wrong image that an earlier version cached is requested once more, and then refused.
     let before = site.downloads();
@@ -146,9 +146,8 @@ fn directory_as_cached_signature_is_named_in_the_hint() {
     let signature = signature_path(&site.fetch());
     fs::remove_file(&signature).unwrap();
     fs::create_dir(&signature).unwrap();
-    let error =
-        site.store().open_release(&site.release_cache(), &site.urls(), &accept_any).map(|_| ()).unwrap_err();
+    let error = site.open(&site.store()).map(|_| ()).unwrap_err();
     assert_eq!(error.hint, Some(format!("rm -r -- {}", signature.display())), "{error}");
     fs::remove_dir(&signature).unwrap();
-    assert!(site.store().open_release(&site.release_cache(), &site.urls(), &accept_any).unwrap().is_some());
+    assert!(site.open(&site.store()).unwrap().is_some());
 }

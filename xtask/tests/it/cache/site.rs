@@ -74,6 +74,11 @@ impl CacheSite {
         self.urls_from(&[&self.server.url()])
     }
 
+    /// Opens the release on this server, and accepts any image.
+    pub(super) fn open(&self, store: &ImageStore) -> Result<Option<ImageHandle>> {
+        store.open_release(&self.release_cache(), &self.urls(), &accept_any)
+    }
+
     /// The URLs of the same image on other mirrors.
     pub(super) fn urls_from(&self, mirrors: &[&str]) -> Vec<String> {
         mirrors.iter().map(|mirror| self.release_url(mirror).image_url()).collect()
@@ -100,7 +105,7 @@ impl CacheSite {
     /// Fetches the image and returns its path in the cache, after verifying the cached bytes.
     pub(super) fn fetch(&self) -> PathBuf {
         let store = self.store();
-        let image = store.open_release(&self.release_cache(), &self.urls(), &accept_any).unwrap().unwrap();
+        let image = self.open(&store).unwrap().unwrap();
         image.reverify_path().unwrap().to_owned()
     }
 
