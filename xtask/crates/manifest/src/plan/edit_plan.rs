@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use similar::{Algorithm, DiffOp, capture_diff_slices, group_diff_ops};
+use similar::algorithms::{Capture, Compact, Replace, myers};
+use similar::{DiffOp, group_diff_ops};
 
 use crate::stage1_sources::Stage1Sources;
 use coreos_types::{Error, Result};
@@ -76,7 +77,7 @@ impl FileEdit {
     pub fn diff(&self) -> String {
         let (old, new) = (diff_lines(&self.before), diff_lines(&self.after));
         let mut out = format!("--- {}\n+++ {}\n", header_name("a", &self.path), header_name("b", &self.path));
-        for hunk in group_diff_ops(capture_diff_slices(Algorithm::Myers, &old, &new), 3) {
+        for hunk in group_diff_ops(compare_lines(&old, &new), 3) {
             let (Some(first), Some(last)) = (hunk.first(), hunk.last()) else { continue };
             let old_range = hunk_range(first.old_range().start..last.old_range().end);
             let new_range = hunk_range(first.new_range().start..last.new_range().end);
@@ -96,6 +97,15 @@ impl FileEdit {
         }
         out
     }
+}
+
+/// The differences between two lists of lines, in order.
+///
+/// `similar::capture_diff_slices` does the same, and chooses the algorithm at run time: this crate then compiles all six.
+pub(super) fn compare_lines(old: &[String], new: &[String]) -> Vec<DiffOp> {
+    let mut operations = Compact::new(Replace::new(Capture::new()), old, new);
+    let Ok(()) = myers::diff(&mut operations, old, 0..old.len(), new, 0..new.len());
+    operations.into_inner().into_inner().into_ops()
 }
 
 /// The lines of one side of a hunk as diff(1) prints them: the first and the number, which is left out where it is 1.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use similar::{Algorithm, DiffOp, capture_diff_slices};
+use similar::DiffOp;
 
+use super::edit_plan::compare_lines;
 use crate::file::ManifestFile;
 use crate::finding::{Fix, FixKind};
 use crate::sort_order::{self, SortOrder};
@@ -39,7 +40,7 @@ fn changed_lines(file: &str, before: &ManifestFile, after: &ManifestFile, order:
     let texts = |text: &ManifestFile| text.lines().iter().map(|line| line.text.clone()).collect::<Vec<_>>();
     let (old, new) = (texts(before), texts(after));
     let (mut gone, mut come) = (Vec::new(), BTreeMap::<&str, usize>::new());
-    for op in capture_diff_slices(Algorithm::Myers, &old, &new) {
+    for op in compare_lines(&old, &new) {
         if !matches!(op, DiffOp::Equal { .. }) {
             gone.extend(&old[op.old_range()]);
             new[op.new_range()].iter().for_each(|line| *come.entry(line).or_default() += 1);
