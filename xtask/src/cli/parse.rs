@@ -2,9 +2,9 @@
 
 use std::ffi::OsString;
 
-use clap::FromArgMatches;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches};
 
 use super::help_layout::clap_command;
 use super::{Cli, Color, GivenArgs, OutputFormat};
@@ -14,9 +14,15 @@ use super::{Cli, Color, GivenArgs, OutputFormat};
 /// # Errors
 /// clap's, which has its own text and exit code; `--help` and `--version` are among them.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    let mut command = clap_command();
-    let matches =
-        command.try_get_matches_from_mut(args).map_err(|error| with_owners_of_option(error, &command))?;
+    let args: Vec<OsString> = args.into_iter().collect();
+    let mut command = Cli::command();
+    let mut matches = command.try_get_matches_from_mut(&args);
+    if matches.is_err() {
+        // Only a help text and an error need the layout, which takes longer than the rest.
+        command = clap_command();
+        matches = command.try_get_matches_from_mut(&args);
+    }
+    let matches = matches.map_err(|error| with_owners_of_option(error, &command))?;
     let mut cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
     cli.name = matches.subcommand_name().unwrap_or_default().to_owned();
     cli.given = GivenArgs::from_matches(&command, &matches);
