@@ -23,7 +23,7 @@ use manifest::rules::lint_and_fix::FixOptions;
 use manifest::selection::ManifestRef;
 use openpgp_policy::{Certificate, DetachedSignatures, Pin, SHA1_CUTOFF, TrustPolicy};
 use pxe_image::{
-    InflateLimits, Payload, SignatureCheck, TempFileDir, VerifiedImage, unverified_read::read_unverified,
+    InflateLimits, SignatureCheck, TempFileDir, VerifiedImage, unverified_read::read_unverified,
 };
 use release_fixture::image_spec::{ImageSpec, NodeSpec};
 use release_fixture::pack;
@@ -102,13 +102,13 @@ fn reading(bench: &Bench) {
     bench.run("inflate and cpio, 64 MiB", || {
         read_unverified(
             packed.as_slice(),
-            SignatureCheck::Unsigned,
-            Payload::PxeImage(temp_dir.clone(), InflateLimits::default()),
+            SignatureCheck::new(None),
+            Some((&temp_dir, InflateLimits::default())),
         )
         .unwrap()
     });
     let verified = || {
-        VerifiedImage::read_and_verify("bench", packed.as_slice(), None, SignatureCheck::Unsigned, &temp_dir)
+        VerifiedImage::read_and_verify("bench", packed.as_slice(), None, SignatureCheck::new(None), &temp_dir)
             .unwrap()
     };
     bench.run("inflate, cpio and squashfs tables, 64 MiB", || verified().open().unwrap().tree().len());

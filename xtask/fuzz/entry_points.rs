@@ -180,7 +180,7 @@ pub(crate) fn gzip_stream(bytes: &[u8]) {
         "bytes",
         Cursor::new(bytes),
         None,
-        SignatureCheck::Unsigned,
+        SignatureCheck::new(None),
         &temp_dir,
     ) else {
         return;

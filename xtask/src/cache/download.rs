@@ -75,7 +75,7 @@ impl ImageDownload<'_> {
         downloaded: &File,
         verified: VerifiedImage,
     ) -> Result<ImageHandle> {
-        let digest = verified.digest();
+        let digest = verified.outcome().digest;
         let file = ImageFile {
             path: self.release.image_path(digest),
             source: self.url.to_owned(),

@@ -17,8 +17,8 @@ use crate::atomic_file;
 use crate::signals::TempPath;
 use coreos_types::{Error, Result, ResultExt, Signer};
 use packages::PackageSet;
-use pxe_image::unverified_read::{Payload, read_unverified};
-use pxe_image::{UsrSquashfs, VerifiedImage};
+use pxe_image::unverified_read::read_unverified;
+use pxe_image::{CheckOutcome, UsrSquashfs, VerifiedImage};
 use usr::{UsrPath, UsrTree};
 
 /// A verified image. Its tree may come from the cache; the image itself is then opened, and its bytes are verified,
@@ -69,10 +69,9 @@ impl ImageHandle {
         verified: VerifiedImage,
         cache_inputs: Option<CacheInputs>,
     ) -> Result<ImageHandle> {
-        let (digest, signer) = (verified.digest(), verified.signer().cloned());
-        let hashes = verified.signature_digests().to_vec();
+        let CheckOutcome { digest, signer, signature_digests } = verified.outcome().clone();
         let mut image = verified.open()?;
-        let read = CachedTree { digest, hashes, tree: image.take_tree_without_reader() };
+        let read = CachedTree { digest, hashes: signature_digests, tree: image.take_tree_without_reader() };
         Ok(ImageHandle::new(store, file, signer, read, Some(image), cache_inputs))
     }
 
@@ -160,9 +159,12 @@ impl ImageHandle {
         let LazyImage { store, file, .. } = &*self.reader;
         let check = store.signature_check(&file.source, file.signature.as_deref())?;
         let opened = file.open()?;
-        let read = read_unverified(ImageStream::new(&store.term, &opened, write), check, Payload::Opaque)?;
-        read.check.finish()?;
-        if read.digest == self.provenance().digest { Ok(()) } else { Err(file.changed_error()) }
+        let read = read_unverified(ImageStream::new(&store.term, &opened, write), check, None)?;
+        if read.check.finish()?.digest == self.provenance().digest {
+            Ok(())
+        } else {
+            Err(file.changed_error())
+        }
     }
 
     /// Stores the tree, with the files that were read, in the cache, and returns it.

@@ -62,10 +62,10 @@ impl ImageStore {
 
     /// The signature check for the bytes of `source`; fails at once if the result does not depend on them.
     pub(super) fn signature_check(&self, source: &str, signature: Option<&[u8]>) -> Result<SignatureCheck> {
-        let Some(signature) = signature else { return Ok(SignatureCheck::Unsigned) };
+        let Some(signature) = signature else { return Ok(SignatureCheck::new(None)) };
         let verification = self.fetch_key_and_begin_verification(source, signature)?;
         if verification.needs_data() {
-            return Ok(verification.into());
+            return Ok(SignatureCheck::new(Some(verification)));
         }
         // The signature is refused whatever the bytes are: they need not be read or downloaded.
         let signer = verification.finish().into_signer();

@@ -28,7 +28,7 @@ impl LazyImage {
         let why = format!("{}: the image is opened: the cache does not have all files", self.file.source);
         self.store.term.detail("cache", why);
         let verified = self.store.verify(&self.file, &self.file.open()?)?;
-        if verified.digest() != self.provenance.digest {
+        if verified.outcome().digest != self.provenance.digest {
             return Err(self.file.changed_error());
         }
         let mut image = verified.open()?;

@@ -100,7 +100,7 @@ fn packed_image_reads_as_described() {
             "here",
             packed.as_slice(),
             None,
-            SignatureCheck::Unsigned,
+            SignatureCheck::new(None),
             &scratch,
         )
         .unwrap();

@@ -14,7 +14,9 @@ pub enum Digest {
 impl Digest {
     /// The SHA-256 of `bytes`.
     pub fn sha256(bytes: &[u8]) -> Digest {
-        Digest::from_ring_sha256(&ring::digest::digest(&SHA256, bytes))
+        let mut octets = [0; 32];
+        octets.copy_from_slice(ring::digest::digest(&SHA256, bytes).as_ref());
+        Digest::Sha256(octets)
     }
 
     /// Lower-case hexadecimal: 64 digits of a SHA-256, 128 of a SHA-512.
@@ -40,12 +42,6 @@ impl Digest {
     pub(super) fn from_octets(octets: &[u8]) -> Option<Digest> {
         let sha256 = octets.try_into().map(Digest::Sha256);
         sha256.or_else(|_| octets.try_into().map(Digest::Sha512)).ok()
-    }
-
-    pub(super) fn from_ring_sha256(digest: &ring::digest::Digest) -> Digest {
-        let mut octets = [0; 32];
-        octets.copy_from_slice(digest.as_ref());
-        Digest::Sha256(octets)
     }
 }
 

@@ -2,9 +2,8 @@
 //!
 //! [`unverified_read::read_unverified`] reads the `.cpio.gz` once. Two threads consume that read: the [`SignatureCheck`],
 //! whose hash is the [`Digest`] of the image, and the extraction of `usr.squashfs` to a file without a name
-//! ([`TempFileDir`]). A third computes a SHA-256 where the signature uses another hash. With a valid signature the result is
-//! a [`VerifiedImage`], and only that opens as a [`UsrSquashfs`], which reads the tables into a tree and the files on
-//! demand.
+//! ([`TempFileDir`]). With a valid signature the result is a [`VerifiedImage`], and only that opens as a [`UsrSquashfs`],
+//! which reads the tables into a tree and the files on demand.
 //!
 //! # Invariants
 //! - No parser sees bytes that were not verified, except gzip and cpio; their output has no name until then.
@@ -31,7 +30,7 @@ pub use digest::Digest;
 pub use inflate_limits::InflateLimits;
 pub use signature_check::{CheckOutcome, SignatureCheck};
 pub use temp_file::TempFileDir;
-pub use unverified_read::{Payload, UnverifiedRead};
+pub use unverified_read::UnverifiedRead;
 pub use usr_squashfs::UsrSquashfs;
 pub use verified_image::VerifiedImage;
 

@@ -1,47 +1,50 @@
 //! The check of a signature over the bytes of a file, or its absence under `--unsigned`.
 
+use ring::digest::{Context, SHA256};
+
 use super::digest::Digest;
-use coreos_types::{Result, Signer};
+use coreos_types::{Error, Result, Signer};
 use openpgp_policy::Verification;
 
-/// The signature check of a file.
-pub enum SignatureCheck {
-    /// A signature that passed every check that needs no data.
-    Signed(Box<Verification>),
-    /// No check (`--unsigned`): the file has no signature, and the user trusts it.
-    Unsigned,
+/// The signature check of a file, which is also the computation of its digest.
+pub struct SignatureCheck {
+    /// A signature that passed every check that needs no data; `None` under `--unsigned`.
+    verification: Option<Verification>,
+    /// The digest, where no signature was made over SHA-256 or SHA-512.
+    sha256: Option<Context>,
 }
 
 /// The outcome of a [`SignatureCheck`] that did not fail.
+#[derive(Debug, Clone)]
 pub struct CheckOutcome {
+    /// The digest of the bytes, by the hash that a signature was made over, so that nothing is hashed twice.
+    pub digest: Digest,
     /// The signer; `None` under `--unsigned`.
     pub signer: Option<Signer>,
     /// The digest of the bytes for each signature that needed them, which suffices to check the signatures again.
     pub signature_digests: Vec<Option<Vec<u8>>>,
 }
 
-impl From<Verification> for SignatureCheck {
-    fn from(verification: Verification) -> SignatureCheck {
-        SignatureCheck::Signed(Box::new(verification))
-    }
-}
-
 impl SignatureCheck {
+    /// A check of the signatures that `verification` has; with `None` (`--unsigned`) the file has no signature, and the
+    /// user trusts it.
+    pub fn new(verification: Option<Verification>) -> SignatureCheck {
+        let has_digest = verification.as_ref().is_some_and(|one| one.file_digest().is_some());
+        SignatureCheck { verification, sha256: (!has_digest).then(|| Context::new(&SHA256)) }
+    }
+
     /// Adds the next bytes, in order.
     pub(super) fn update(&mut self, bytes: &[u8]) {
-        match self {
-            SignatureCheck::Signed(verification) => verification.update(bytes),
-            SignatureCheck::Unsigned => {}
-        }
+        self.verification.iter_mut().for_each(|verification| verification.update(bytes));
+        self.sha256.iter_mut().for_each(|context| context.update(bytes));
     }
 
-    /// The digest of all bytes so far, by the hash that a signature was made over, so that nothing is hashed twice;
-    /// `None` if no signature uses SHA-256 or SHA-512. Neither `None` nor the algorithm depends on the bytes.
-    pub(super) fn file_digest(&self) -> Option<Digest> {
-        match self {
-            SignatureCheck::Signed(verification) => Digest::from_octets(&verification.file_digest()?),
-            SignatureCheck::Unsigned => None,
-        }
+    /// The digest of the bytes that were added.
+    pub(super) fn digest(&self) -> Result<Digest> {
+        let sha256 = self.sha256.clone().map(|context| context.finish().as_ref().to_vec());
+        let octets = sha256.or_else(|| self.verification.as_ref()?.file_digest());
+        let digest = octets.and_then(|octets| Digest::from_octets(&octets));
+        digest.ok_or_else(|| Error::failed("internal error: the signature check has no hash"))
     }
 
     /// Checks the signatures over the bytes that were added.
@@ -49,13 +52,12 @@ impl SignatureCheck {
     /// # Errors
     /// Refused (3): no signature is valid.
     pub fn finish(self) -> Result<CheckOutcome> {
-        match self {
-            SignatureCheck::Signed(verification) => {
-                let digests = verification.signature_digests();
-                let signer = verification.finish_with_signature_digests(&digests).into_signer()?;
-                Ok(CheckOutcome { signer: Some(signer), signature_digests: digests })
-            }
-            SignatureCheck::Unsigned => Ok(CheckOutcome { signer: None, signature_digests: Vec::new() }),
-        }
+        let digest = self.digest()?;
+        let Some(verification) = self.verification else {
+            return Ok(CheckOutcome { digest, signer: None, signature_digests: Vec::new() });
+        };
+        let signature_digests = verification.signature_digests();
+        let signer = verification.finish_with_signature_digests(&signature_digests).into_signer()?;
+        Ok(CheckOutcome { digest, signer: Some(signer), signature_digests })
     }
 }

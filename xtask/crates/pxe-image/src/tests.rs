@@ -9,7 +9,7 @@ use backhand::{FilesystemCompressor, FilesystemWriter, NodeHeader};
 use expect_test::expect;
 
 use super::unverified_read::read_unverified;
-use super::{Digest, Payload, SignatureCheck};
+use super::{Digest, SignatureCheck};
 use super::{InflateLimits, TempFileDir, UsrSquashfs};
 use coreos_types::{Board, Result};
 use openpgp_policy::{Certificate, DetachedSignatures, Pin, SHA1_CUTOFF, TrustPolicy, Verification};
@@ -77,8 +77,8 @@ fn extract(stream: impl Read) -> Result<Vec<u8>> {
 
 fn extract_with_limits(stream: impl Read, limits: InflateLimits) -> Result<Vec<u8>> {
     let directory = tempfile::tempdir().unwrap();
-    let payload = Payload::PxeImage(TempFileDir::new(directory.path()), limits);
-    let ingested = read_unverified(stream, SignatureCheck::Unsigned, payload)?;
+    let temp_dir = TempFileDir::new(directory.path());
+    let ingested = read_unverified(stream, SignatureCheck::new(None), Some((&temp_dir, limits)))?;
     let mut bytes = Vec::new();
     let mut file = ingested.squashfs.unwrap()?;
     file.rewind().unwrap();
@@ -94,10 +94,11 @@ fn extract_error(stream: &[u8]) -> String {
 fn digest_and_squashfs_come_from_one_read() {
     let image = noise(3_000_001);
     let archive = gzip(&cpio(&[(".", b""), ("etc", b""), ("./usr.squashfs", &image)]));
-    let read = read_unverified(archive.as_slice(), SignatureCheck::Unsigned, Payload::Opaque).unwrap();
-    assert_eq!(read.digest, Digest::sha256(&archive));
-    assert_eq!(Digest::from_hex(&read.digest.hex()), Some(read.digest));
-    assert_eq!(Digest::from_hex(&read.digest.hex().to_uppercase()), None);
+    let read = read_unverified(archive.as_slice(), SignatureCheck::new(None), None).unwrap();
+    let digest = read.check.finish().unwrap().digest;
+    assert_eq!(digest, Digest::sha256(&archive));
+    assert_eq!(Digest::from_hex(&digest.hex()), Some(digest));
+    assert_eq!(Digest::from_hex(&digest.hex().to_uppercase()), None);
     assert_eq!(extract(archive.as_slice()), Ok(image));
 }
 
@@ -121,8 +122,8 @@ fn digest_is_the_hash_of_the_signature() {
         let policy =
             TrustPolicy { pins: vec![Pin { sha1_until: Some(SHA1_CUTOFF), ..pin }], now: 1_767_268_800 };
         let parsed = DetachedSignatures::parse(bytes, signature).unwrap();
-        let check = Verification::new(&parsed, &[certificate], &policy).into();
-        let digest = read_unverified(&b"hello"[..], check, Payload::Opaque).unwrap().digest;
+        let check = SignatureCheck::new(Some(Verification::new(&parsed, &[certificate], &policy)));
+        let digest = read_unverified(&b"hello"[..], check, None).unwrap().check.digest().unwrap();
         assert_eq!(Digest::from_hex(&digest.hex()), Some(digest));
         digests += &format!("{signature} {digest}\n");
     }

@@ -3,21 +3,18 @@
 use std::fs::File;
 use std::io::Read;
 
-use super::digest::Digest;
 use super::inflate_limits::InflateLimits;
-use super::signature_check::SignatureCheck;
+use super::signature_check::{CheckOutcome, SignatureCheck};
 use super::temp_file::TempFileDir;
-use super::unverified_read::{Payload, read_unverified};
+use super::unverified_read::read_unverified;
 use super::usr_squashfs::UsrSquashfs;
-use coreos_types::{Error, Result, ResultExt, Signer};
+use coreos_types::{Error, Result, ResultExt};
 
 /// An image that was read once, and verified during that read. [`VerifiedImage::read_and_verify`] is its only constructor.
 #[derive(Debug)]
 pub struct VerifiedImage {
     source: String,
-    digest: Digest,
-    signer: Option<Signer>,
-    signature_digests: Vec<Option<Vec<u8>>>,
+    outcome: CheckOutcome,
     squashfs: File,
 }
 
@@ -35,33 +32,16 @@ impl VerifiedImage {
         temp_dir: &TempFileDir,
     ) -> Result<VerifiedImage> {
         let limits = InflateLimits { compressed_size: size, ..InflateLimits::default() };
-        let payload = Payload::PxeImage(temp_dir.clone(), limits);
         let about = || unusable_image(source);
-        let read = read_unverified(stream, check, payload).with_context(about)?;
+        let read = read_unverified(stream, check, Some((temp_dir, limits))).with_context(about)?;
         let outcome = read.check.finish().with_context(about)?;
         let squashfs = read.squashfs.unwrap_or_else(|| Err(Error::failed("it was not extracted")));
-        Ok(VerifiedImage {
-            source: source.to_owned(),
-            digest: read.digest,
-            signer: outcome.signer,
-            signature_digests: outcome.signature_digests,
-            squashfs: squashfs.with_context(about)?,
-        })
+        Ok(VerifiedImage { source: source.to_owned(), outcome, squashfs: squashfs.with_context(about)? })
     }
 
-    /// The digest of the `.cpio.gz`.
-    pub fn digest(&self) -> Digest {
-        self.digest
-    }
-
-    /// The signer; `None` under `--unsigned`.
-    pub fn signer(&self) -> Option<&Signer> {
-        self.signer.as_ref()
-    }
-
-    /// The digest of the bytes for each signature that needed them, which suffices to check the signatures again.
-    pub fn signature_digests(&self) -> &[Option<Vec<u8>>] {
-        &self.signature_digests
+    /// The outcome of its signature check, with the digest of the `.cpio.gz`.
+    pub fn outcome(&self) -> &CheckOutcome {
+        &self.outcome
     }
 
     /// Opens the squashfs and reads its tables.

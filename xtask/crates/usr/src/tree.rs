@@ -114,11 +114,6 @@ impl NodeKind {
     }
 }
 
-impl Node {
-    /// A directory that is only known by the nodes below it.
-    const DIRECTORY: Node = Node { mode: 0o755, kind: NodeKind::Directory };
-}
-
 /// The info of a file that cannot be read; [`UsrTree::check_reads`] returns the reason.
 static UNREADABLE: FileInfo = FileInfo::Other;
 
@@ -168,32 +163,21 @@ impl UsrTree {
         let mut tree = UsrTree { nodes, ..UsrTree::default() };
         let mut directories: Vec<UsrPath> = tree.paths().filter_map(UsrPath::parent).collect();
         directories.dedup();
-        let missing: BTreeSet<UsrPath> =
-            directories.into_iter().flat_map(|directory| tree.missing_directories(Some(directory))).collect();
-        tree.nodes.extend(missing.into_iter().map(|path| (path, Node::DIRECTORY)));
+        // The directories above an existing node exist as well.
+        let is_missing = |directory: &UsrPath| tree.get(directory.as_str()).is_none();
+        let upwards = |lowest| std::iter::successors(Some(lowest), UsrPath::parent).take_while(is_missing);
+        let missing: BTreeSet<UsrPath> = directories.into_iter().flat_map(upwards).collect();
+        let directory = |path| (path, Node { mode: 0o755, kind: NodeKind::Directory });
+        tree.nodes.extend(missing.into_iter().map(directory));
         tree.nodes.sort_by(|(one, _), (other, _)| one.cmp(other));
         tree
     }
 
-    /// Inserts a node, and the missing directories above it. For many nodes, [`UsrTree::from_nodes`] is faster.
+    /// Inserts a node, and the missing directories above it, into a small tree.
     pub fn insert(&mut self, path: UsrPath, node: Node) {
-        for directory in self.missing_directories(path.parent()) {
-            self.insert_one(directory, Node::DIRECTORY);
-        }
-        self.insert_one(path, node);
-    }
-
-    fn insert_one(&mut self, path: UsrPath, node: Node) {
-        match self.position(path.as_str()) {
-            Ok(at) => self.nodes[at].1 = node,
-            Err(at) => self.nodes.insert(at, (path, node)),
-        }
-    }
-
-    /// The directories from `lowest` up that are not nodes; those above an existing node exist as well.
-    fn missing_directories(&self, lowest: Option<UsrPath>) -> Vec<UsrPath> {
-        let upwards = std::iter::successors(lowest, UsrPath::parent);
-        upwards.take_while(|directory| self.get(directory.as_str()).is_none()).collect()
+        let mut nodes = std::mem::take(&mut self.nodes);
+        nodes.push((path, node));
+        self.nodes = UsrTree::from_nodes(nodes).nodes;
     }
 
     /// The index of the node at exactly this path, or where it would be.
@@ -201,23 +185,25 @@ impl UsrTree {
         self.nodes.binary_search_by(|(known, _)| known.as_str().cmp(path))
     }
 
-    fn get_entry(&self, path: &str) -> Option<&(UsrPath, Node)> {
-        self.nodes.get(self.position(path).ok()?)
-    }
-
     /// The node at exactly this path; symlinks are not followed.
     pub fn get(&self, path: &str) -> Option<&Node> {
-        self.get_entry(path).map(|(_, node)| node)
+        Some(&self.nodes[self.position(path).ok()?].1)
+    }
+
+    fn info_cell(&self, path: &str) -> Option<&OnceLock<Box<FileInfo>>> {
+        match &self.get(path)?.kind {
+            NodeKind::File { info, .. } => Some(info),
+            _ => None,
+        }
     }
 
     /// The content info of the regular file at exactly this path; `None` for any other path. A file that was not read
     /// yet is read now. A file that cannot be read counts as [`FileInfo::Other`]; [`UsrTree::check_reads`] then has the
     /// reason, and every caller calls it before writing any result.
     pub fn read_file_info(&self, path: &str) -> Option<&FileInfo> {
-        let (path, node) = self.get_entry(path)?;
-        let NodeKind::File { info, .. } = &node.kind else { return None };
+        let info = self.info_cell(path)?;
         if info.get().is_none() {
-            self.read_and_cache_infos(std::slice::from_ref(path));
+            self.read_and_cache_infos(&[UsrPath::from_normalized_unchecked(path)]);
         }
         Some(info.get().map_or(&UNREADABLE, |info| info))
     }
@@ -232,10 +218,7 @@ impl UsrTree {
 
     /// The content info of the regular file at exactly this path, if it was read before.
     pub fn known_file_info(&self, path: &str) -> Option<&FileInfo> {
-        match &self.get(path)?.kind {
-            NodeKind::File { info, .. } => info.get().map(|info| &**info),
-            _ => None,
-        }
+        self.info_cell(path)?.get().map(|info| &**info)
     }
 
     /// The tree with a reader for the files that were not read yet.
@@ -290,8 +273,7 @@ impl UsrTree {
     }
 
     fn is_unread(&self, path: &UsrPath) -> bool {
-        let kind = self.get(path.as_str()).map(|node| &node.kind);
-        matches!(kind, Some(NodeKind::File { info, .. }) if info.get().is_none())
+        self.info_cell(path.as_str()).is_some_and(|info| info.get().is_none())
     }
 
     /// The `DT_NEEDED` names of a file that was read.
@@ -311,9 +293,7 @@ impl UsrTree {
         match reader.read_infos(paths) {
             Ok(read) => {
                 for (path, new) in read {
-                    if let Some(Node { kind: NodeKind::File { info, .. }, .. }) = self.get(path.as_str()) {
-                        info.get_or_init(|| Box::new(new));
-                    }
+                    self.info_cell(path.as_str()).map(|info| info.get_or_init(|| Box::new(new)));
                 }
                 true
             }

@@ -53,7 +53,7 @@ impl Release {
 
 /// The tree of a `/usr` directory, with the facts of each file that can be a program or library.
 pub(super) fn read_tree(usr: &Path) -> UsrTree {
-    let mut tree = UsrTree::new();
+    let mut nodes = Vec::new();
     let mut todo = vec![usr.to_owned()];
     while let Some(directory) = todo.pop() {
         for entry in fs::read_dir(&directory).unwrap().flatten() {
@@ -78,8 +78,8 @@ pub(super) fn read_tree(usr: &Path) -> UsrTree {
             } else {
                 NodeKind::Special
             };
-            tree.insert(path, Node { mode: (what.permissions().mode() & 0o7777) as u16, kind });
+            nodes.push((path, Node { mode: (what.permissions().mode() & 0o7777) as u16, kind }));
         }
     }
-    tree
+    UsrTree::from_nodes(nodes)
 }

@@ -87,7 +87,7 @@ fn list_image(squashfs: &[u8]) -> BTreeMap<String, String> {
         "a test",
         Cursor::new(archive),
         None,
-        SignatureCheck::Unsigned,
+        SignatureCheck::new(None),
         &scratch,
     )
     .unwrap();

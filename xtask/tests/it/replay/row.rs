@@ -278,15 +278,14 @@ fn map_trees(
 
 /// An image in which only some files were read.
 fn with_known(image: &UsrTree, mut is_known: impl FnMut(&UsrPath) -> bool) -> UsrTree {
-    let mut changed = UsrTree::new();
-    for (path, node) in image.iter() {
+    let change = |(path, node): (&UsrPath, &Node)| {
         let kind = match node.kind {
             NodeKind::File { size, .. } if !is_known(path) => NodeKind::unread_file(size),
             _ => node.kind.clone(),
         };
-        changed.insert(path.clone(), Node { mode: node.mode, kind });
-    }
-    changed.with_reader(Arc::new(TreeReader(image.clone())))
+        (path.clone(), Node { mode: node.mode, kind })
+    };
+    UsrTree::from_nodes(image.iter().map(change).collect()).with_reader(Arc::new(TreeReader(image.clone())))
 }
 
 /// Reads files of an image with all facts.

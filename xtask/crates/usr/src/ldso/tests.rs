@@ -17,7 +17,7 @@ use coreos_types::Board;
 /// `machine`, `bits`, `order`, `type`, `dynamic`, `hwcaps`, lists split at commas; or `PATH plain`. A mode may follow the
 /// path: `bin/su:4755`.
 fn image(text: &str) -> UsrTree {
-    let mut tree = UsrTree::new();
+    let mut nodes = Vec::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (path, rest) = line.split_once(' ').unwrap();
         let kind = match rest.split_once(' ').unwrap_or((rest, "")) {
@@ -30,9 +30,9 @@ fn image(text: &str) -> UsrTree {
         };
         let (path, mode) = path.split_once(':').unwrap_or((path, "755"));
         let mode = u16::from_str_radix(mode, 8).unwrap();
-        tree.insert(UsrPath::new(path).unwrap(), Node { mode, kind });
+        nodes.push((UsrPath::new(path).unwrap(), Node { mode, kind }));
     }
-    tree
+    UsrTree::from_nodes(nodes)
 }
 
 fn elf(keys: &str) -> ElfInfo {

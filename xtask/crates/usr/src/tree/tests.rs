@@ -239,11 +239,9 @@ fn first_read_error_is_kept() {
 
 #[test]
 fn text_of_more_nodes_than_an_image_is_refused() {
-    let mut tree = UsrTree::new();
-    for at in 0..=MAX_NODES {
-        let node = Node { mode: 0o644, kind: NodeKind::Special };
-        tree.insert(UsrPath::new(&format!("{at:06}")).unwrap(), node);
-    }
+    let special = Node { mode: 0o644, kind: NodeKind::Special };
+    let nodes = (0..=MAX_NODES).map(|at| (UsrPath::new(&format!("{at:06}")).unwrap(), special.clone()));
+    let tree = UsrTree::from_nodes(nodes.collect());
     let error = UsrTree::from_text(tree.to_text().as_bytes()).unwrap_err();
     assert_eq!(error, format!("line {}: it has more than {MAX_NODES} nodes", MAX_NODES + 2));
 }
