@@ -81,7 +81,7 @@ pub(crate) fn load_report(
         AdvisorySource::File(file) => {
             let about = || format!("cannot read {}", file.display());
             let json = bounded_file::read(&file, MAX_LEN).with_context(about).map_err(with_hint)?;
-            let notes = ReleaseNotes::parse(&json).map_err(|error| with_hint(error.context(about())))?;
+            let notes = ReleaseNotes::parse(&json).with_context(about).map_err(with_hint)?;
             (file.display().to_string(), Ok((notes.fixes_between(from, to), None)))
         }
         AdvisorySource::Url(url) => {

@@ -24,23 +24,15 @@ impl Accounts {
     /// Whether a group is a user's private one: the user's primary group (for users that passwd does not name: the
     /// group of the same number), which has no other member and is nobody else's primary group.
     pub(super) fn is_private_group(&self, uid: u32, gid: u32) -> bool {
-        let users: Vec<(&str, Option<u32>, Option<u32>)> = colon_fields(&self.passwd)
-            .map(|fields| {
-                (
-                    fields.first().copied().unwrap_or_default(),
-                    parse_field(&fields, 2),
-                    parse_field(&fields, 3),
-                )
-            })
-            .collect();
-        let (own, others): (Vec<_>, Vec<_>) = users.into_iter().partition(|user| user.1 == Some(uid));
-        let primary = own.first().map_or(Some(uid), |user| user.2);
-        let is_other = |member: &str| !member.is_empty() && own.iter().all(|user| user.0 != member);
+        let (own, others): (Vec<_>, Vec<_>) =
+            colon_fields(&self.passwd).partition(|user| parse_field(user, 2) == Some(uid));
+        let primary = own.first().map_or(Some(uid), |user| parse_field(user, 3));
+        let is_other = |member: &str| !member.is_empty() && own.iter().all(|user| user[0] != member);
         let has_members =
             colon_fields(&self.group).filter(|fields| parse_field(fields, 2) == Some(gid)).any(|fields| {
                 fields.get(3).is_some_and(|members| members.split(',').map(str::trim).any(is_other))
             });
-        primary == Some(gid) && !has_members && others.iter().all(|user| user.2 != Some(gid))
+        primary == Some(gid) && !has_members && others.iter().all(|user| parse_field(user, 3) != Some(gid))
     }
 
     /// `user alice (1000)`, or `user 1000` where passwd does not name the user.
