@@ -99,9 +99,8 @@ fn fetch_newest(
     board: Board,
     channel: Option<ChannelOrStream>,
 ) -> Result<Row> {
-    let mut image = args.clone();
-    image.channel = channel;
-    let locations = ReleaseLocations::new(context, &image)?;
+    let args = ImageArgs { channel, ..args.clone() };
+    let locations = ReleaseLocations::new(context, &args)?;
     let (release, signer) =
         store.fetch_latest_release(&locations.latest_release_url(board)?, locations.vendor)?;
     let release_url = locations.first_candidate(board, &release, None)?;
