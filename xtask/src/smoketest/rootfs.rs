@@ -29,9 +29,6 @@ pub(super) struct Rootfs {
     pub build_files: BTreeSet<UsrPath>,
 }
 
-/// Paths of systemd, of which a root filesystem has one.
-pub(super) const SYSTEMD_PATHS: [&str; 2] = ["lib/systemd/systemd", "lib64/systemd/systemd"];
-
 const EXPECTED_ROOTFS: &str =
     "a build has one per flavor: --rootfs stage1/build-BOARD/aci-for-FLAVOR-flavor/rootfs";
 
@@ -90,6 +87,12 @@ impl Rootfs {
     /// The first of some paths that resolves to a file.
     pub(super) fn first_existing<'p>(&self, paths: &[&'p str]) -> Option<&'p str> {
         paths.iter().copied().find(|path| self.resolve_file(path).is_some())
+    }
+
+    /// The path of a file of systemd's directory.
+    pub(super) fn systemd_file(&self, name: &str) -> Option<String> {
+        let paths = ["lib", "lib64"].map(|lib| format!("{lib}/systemd/{name}"));
+        paths.into_iter().find(|path| self.resolve_file(path).is_some())
     }
 
     /// The file at a path below `usr`, without symlinks; `None` if no file is there.

@@ -86,10 +86,7 @@ fn missing_systemd_files(rootfs: &Rootfs, needs: &[(&str, &str)]) -> Vec<Missing
         Board::Amd64 => "lib64/systemd",
         Board::Arm64 => "lib/systemd",
     };
-    let is_there = |file: &str| {
-        rootfs.first_existing(&[&format!("lib/systemd/{file}"), &format!("lib64/systemd/{file}")]).is_some()
-    };
-    let absent = needs.iter().filter(|(file, _)| !is_there(file));
+    let absent = needs.iter().filter(|(file, _)| rootfs.systemd_file(file).is_none());
     absent.map(|(file, why)| MissingItem::new(format!("{home}/{file}"), *why)).collect()
 }
 

@@ -80,19 +80,13 @@ impl Boot<'_> {
     /// Why a boot failed; `None` if it passed.
     fn failure_reason(&self, console: &ConsoleLog) -> Option<String> {
         let seconds = self.limit.as_secs();
-        match (console.marker_seen, console.status) {
-            (true, Some(_)) => None,
-            _ if console.overflow => {
-                Some("the console printed without end, and the boot was stopped".to_owned())
-            }
-            (true, None) => {
-                Some(format!("the marker was printed, but the boot did not end within {seconds} s"))
-            }
-            (false, None) => Some(format!("no marker and no end within {seconds} s")),
-            (false, Some(status)) => {
-                Some(format!("the boot ended ({status}), and the marker was not printed"))
-            }
-        }
+        Some(match (console.marker_seen, console.status) {
+            (true, Some(_)) => return None,
+            _ if console.overflow => "the console printed without end, and the boot was stopped".to_owned(),
+            (true, None) => format!("the marker was printed, but the boot did not end within {seconds} s"),
+            (false, None) => format!("no marker and no end within {seconds} s"),
+            (false, Some(status)) => format!("the boot ended ({status}), and the marker was not printed"),
+        })
     }
 
     /// The outcome of a boot that failed for a reason, or passed. A failure is diagnosed.

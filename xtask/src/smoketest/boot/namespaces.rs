@@ -7,7 +7,6 @@
 use std::process::{Command, Stdio};
 
 use super::{Boot, BootOutcome, SupervisorScript, overlay};
-use crate::smoketest::rootfs::SYSTEMD_PATHS;
 use coreos_types::{Error, Result, ResultExt};
 
 const SUPERVISOR: &str = concat!(include_str!("supervise.sh"), include_str!("supervisor.sh"));
@@ -48,10 +47,9 @@ fn boot_once(supervisor: &SupervisorScript<'_>) -> Result<BootOutcome> {
         return Ok(outcome);
     }
     let no_namespace = why_no_user_namespace()?;
-    let usr = |paths: &[&str]| {
-        boot.rootfs.first_existing(paths).map(|path| format!("usr/{path}")).unwrap_or_default()
-    };
-    let nspawn = usr(&["bin/systemd-nspawn"]);
+    let usr = |path: Option<String>| path.map(|path| format!("usr/{path}")).unwrap_or_default();
+    let existing = |path: &str| boot.rootfs.first_existing(&[path]).map(str::to_owned);
+    let nspawn = usr(existing("bin/systemd-nspawn"));
     let tool = std::env::current_exe().with_context(|| "cannot locate this program")?;
     let mut command = supervisor.command("outer");
     command
@@ -59,9 +57,9 @@ fn boot_once(supervisor: &SupervisorScript<'_>) -> Result<BootOutcome> {
         .env("BOOT_FILES", boot.write_overlay(&supervisor.nonce)?)
         .env("BOOT_TOOL", tool)
         .env("BOOT_UIDS", if no_namespace.is_none() { FIRST_UID.to_string() } else { String::new() })
-        .env("BOOT_LOADER", usr(&[boot.rootfs.loader()]))
+        .env("BOOT_LOADER", usr(existing(boot.rootfs.loader())))
         .env("BOOT_NSPAWN", &nspawn)
-        .env("BOOT_INIT", usr(&SYSTEMD_PATHS))
+        .env("BOOT_INIT", usr(boot.rootfs.systemd_file("systemd")))
         .env("BOOT_UNIT", overlay::APP_UNIT);
     supervisor.run(command, |console| {
         let by =

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use super::{Boot, BootOutcome, console, nonce, overlay};
 use crate::smoketest::host::{self, list_dir};
-use crate::smoketest::rootfs::SYSTEMD_PATHS;
 use coreos_types::{Result, ResultExt};
 
 /// The variable with the path of the kernel, if no kernel is installed in the usual places.
@@ -106,7 +105,7 @@ fn build_initramfs(boot: &Boot<'_>, nonce: &str) -> Result<PathBuf> {
         let path = files.join(directory);
         fs::create_dir_all(&path).with_path("cannot create", &path)?;
     }
-    let init = boot.rootfs.first_existing(&SYSTEMD_PATHS).unwrap_or_default();
+    let init = boot.rootfs.systemd_file("systemd").unwrap_or_default();
     let link = files.join("init");
     std::os::unix::fs::symlink(format!("usr/{init}"), &link).with_path("cannot create", &link)?;
     let out = boot.work_directory.join("initramfs.cpio");

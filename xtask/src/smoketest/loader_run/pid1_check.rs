@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Checker, SearchMode};
-use crate::smoketest::rootfs::{Rootfs, SYSTEMD_PATHS};
+use crate::smoketest::rootfs::Rootfs;
 use coreos_types::Result;
 use usr::{
     UsrPath,
@@ -11,7 +11,8 @@ use usr::{
 };
 
 pub(super) fn is_pid1(rootfs: &Rootfs, file: &UsrPath) -> bool {
-    SYSTEMD_PATHS.iter().any(|path| rootfs.resolve_file(path).as_ref() == Some(file))
+    let paths = ["lib/systemd/systemd", "lib64/systemd/systemd"];
+    paths.iter().any(|path| rootfs.resolve_file(path).as_ref() == Some(file))
 }
 
 /// Problems without `LD_LIBRARY_PATH` that `known` does not have, and the missing links that would fix them.

@@ -17,7 +17,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::RecvTimeoutError::{Disconnected, Timeout};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use super::host::{STANDARD_PATH, is_root, missing_programs_reason};
@@ -187,14 +188,10 @@ impl RunState {
                 _ if is_stopped() => return Err(stopped_error()),
                 Ok((true, bytes)) => self.stderr.extend(bytes),
                 Ok((false, bytes)) => self.stdout.extend(bytes),
-                Err(RecvTimeoutError::Disconnected) => return Ok(None),
-                Err(RecvTimeoutError::Timeout) if rest > POLL_INTERVAL => {}
-                Err(RecvTimeoutError::Timeout) if self.setup_lines_left == 0 => {
-                    return Ok(Some(ProgramEnd::TimedOut));
-                }
-                Err(RecvTimeoutError::Timeout) => {
-                    return Err(Error::failed("the sandbox was not set up in time"));
-                }
+                Err(Disconnected) => return Ok(None),
+                Err(Timeout) if rest > POLL_INTERVAL => {}
+                Err(Timeout) if self.setup_lines_left == 0 => return Ok(Some(ProgramEnd::TimedOut)),
+                Err(Timeout) => return Err(Error::failed("the sandbox was not set up in time")),
             }
             if self.stdout.len() + self.stderr.len() > MAX_OUTPUT_LEN {
                 return Ok(Some(ProgramEnd::TooMuchOutput));
