@@ -33,7 +33,8 @@ impl<'a> TreeCopy<'a> {
         for (file, bytes) in &self.sources.manifests {
             let is_removed = |text: &str| lines.iter().any(|line| line.file == *file && line.path == text);
             let text = lossless_text::from_bytes(bytes);
-            let kept = text.split_inclusive('\n').filter(|line| !is_removed(line.trim_end_matches('\n')));
+            let kept =
+                text.split_inclusive('\n').filter(|line| !is_removed(line.trim_end_matches(['\r', '\n'])));
             let kept: String = kept.collect();
             let path = self.path().join(file);
             fs::write(&path, lossless_text::to_bytes(&kept)).with_path("cannot write", &path)?;
@@ -59,4 +60,34 @@ fn copy_directory(from: &Path, to: &Path, is_tree_root: bool) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use manifest::unneeded::UnneededCategory;
+
+    use super::*;
+
+    #[test]
+    fn line_that_ends_in_crlf_is_removed() {
+        let file = "systemd.manifest".to_owned();
+        let sources = Stage1Sources {
+            manifests: [(file.clone(), b"bin/a\r\nbin/b\r\nbin/c\n".to_vec())].into(),
+            ..Stage1Sources::default()
+        };
+        let tree = tempfile::tempdir().unwrap();
+        let copy = TreeCopy::create(tree.path(), &sources).unwrap();
+        let line = UnneededLine {
+            category: UnneededCategory::Libraries,
+            file: file.clone(),
+            line: 2,
+            path: "bin/b".into(),
+            resolved_path: "bin/b".into(),
+            bytes: 1,
+            used_by: Default::default(),
+        };
+        copy.write_manifests_without(&[&line]).unwrap();
+        assert_eq!(fs::read(copy.path().join(file)).unwrap(), b"bin/a\r\nbin/c\n");
+    }
 }
