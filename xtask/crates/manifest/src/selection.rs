@@ -21,9 +21,6 @@ pub struct ManifestRef {
     pub file: String,
 }
 
-/// Manifests by real path.
-pub type Manifests = BTreeMap<String, ManifestFile>;
-
 /// The manifests of a board and flavor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestSet {

@@ -7,7 +7,7 @@ pub use crate::common_mk::COMMON_MK;
 use crate::common_mk::{CommonMk, IncludedFiles};
 use crate::file::ManifestFile;
 pub use crate::selection::ManifestRef;
-use crate::selection::{ManifestSet, Manifests, Selection};
+use crate::selection::{ManifestSet, Selection};
 use coreos_types::{Board, Flavor, Result, Vendors};
 use usr::UsrTree;
 
@@ -50,7 +50,7 @@ impl Stage1Sources {
     }
 
     /// The manifests by their real paths.
-    pub fn parse_manifests(&self) -> Manifests {
+    pub fn parse_manifests(&self) -> BTreeMap<String, ManifestFile> {
         self.manifests.iter().map(|(file, bytes)| (file.clone(), ManifestFile::parse(bytes))).collect()
     }
 

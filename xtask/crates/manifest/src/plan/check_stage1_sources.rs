@@ -19,9 +19,7 @@ pub fn check_stage1_sources(
     let targets = options.pin_targets(trees)?;
     let indexes = index_all(trees, options.fix_options);
     let mut findings = lint(sources, &indexes);
-    if !findings.is_empty() {
-        mark_fixable(&mut findings, sources, &indexes, options.fix_options);
-    }
+    mark_fixable(&mut findings, sources, &indexes, options.fix_options);
     if let Some(&board) = trees.keys().next() {
         let mut mismatches = pins::check(&pins, &sources.common_mk_path, &targets, board);
         let is_fixable = !mismatches.is_empty()
@@ -42,7 +40,7 @@ fn mark_fixable(
     indexes: &Indexes<'_>,
     options: FixOptions,
 ) {
-    // No fix removes advice.
+    // Nothing to fix, or advice, which no fix removes.
     if findings.iter().all(|finding| finding.severity == Severity::Advice) {
         return;
     }
