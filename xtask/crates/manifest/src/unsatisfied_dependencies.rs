@@ -2,7 +2,6 @@
 
 mod selection_vs_image;
 
-use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -95,13 +94,15 @@ impl UnsatisfiedDependencies {
         let mut report = UnsatisfiedDependencies::default();
         let mut loaded: BTreeSet<UsrPath> = BTreeSet::new();
         for root in dynamic_elf_in_load_order(selection) {
-            let here = LazyCell::new(|| loaders.selection.load(root));
-            let image = LazyCell::new(|| loaders.image.load(root));
             if is_elf_program(selection, root) || !loaded.contains(root) {
-                report.record_load(&loaders, root, &here, &image);
-                loaded.extend(here.objects.iter().map(|object| object.path.clone()));
+                let here = loaders.selection.load(root);
+                report.record_load(&loaders, root, &here);
+                report.record_different_providers(&loaders, root, &here);
+                loaded.extend(here.objects.into_iter().map(|object| object.path));
+            } else if loaders.has_ambiguous_names() {
+                let here = loaders.selection_for_copies.load(root);
+                report.record_different_providers(&loaders, root, &here);
             }
-            report.record_different_providers(&loaders, root, &here, &image);
         }
         if let Some(level) = min_dlopen_priority {
             report.scan_dlopen_notes(selection, &loaders, level);

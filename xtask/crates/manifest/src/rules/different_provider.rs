@@ -16,3 +16,26 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
         lint.advise_adding(location, chain.last().unwrap_or(selected), needed_by, &unlisted, message);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::check_and_fix;
+
+    #[test]
+    fn search_in_a_long_chain_is_no_error() {
+        // The loader checks libz.so last.
+        let chain = (0..900).map(|at| format!("lib64/libd{at}.so libd{}.so", at + 1));
+        let mut image: Vec<String> = chain.collect();
+        image.extend([
+            "lib64/libd900.so".to_owned(),
+            "lib64/systemd/libd900.so".to_owned(),
+            "lib64/libz.so".to_owned(),
+        ]);
+        let mut manifest: String = (0..=900).map(|at| format!("lib64/libd{at}.so\n")).collect();
+        manifest.push_str("lib64/libz.so\n");
+        let image: Vec<&str> = image.iter().map(String::as_str).collect();
+        let found = check_and_fix(&image, &manifest);
+        assert_eq!(found.findings.len(), 1, "{:?}", &found.findings[..found.findings.len().min(3)]);
+        assert!(found.message.contains("loads lib64/systemd/libd900.so in the image"), "{}", found.message);
+    }
+}

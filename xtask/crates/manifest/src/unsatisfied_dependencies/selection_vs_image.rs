@@ -24,6 +24,9 @@ pub(super) struct Loaders<'s> {
     /// Without.
     bare_selection: DynamicLoader<'s>,
     bare_image: DynamicLoader<'s>,
+    /// Of the search for different providers: its work, which is bounded, is not to exhaust the others.
+    pub(super) selection_for_copies: DynamicLoader<'s>,
+    image_for_copies: DynamicLoader<'s>,
 }
 
 /// The load in which the image's loader does not take a selected library, although the selection's does.
@@ -45,9 +48,24 @@ impl<'s> Loaders<'s> {
         let is_library = |path: &&UsrPath| path.name().ends_with(".so") || path.name().contains(".so.");
         let ambiguous = selected.iter().filter(is_library).filter(|path| has_copies(path));
         let ambiguous_names = ambiguous.map(UsrPath::name).collect();
+        let [image_for_copies, _] = loaders_with_without_env(selection, None);
+        let [selection_for_copies, _] = loaders_with_without_env(selection, Some(selected));
         let [image, bare_image] = loaders_with_without_env(selection, None);
         let [selection, bare_selection] = loaders_with_without_env(selection, Some(selected));
-        Loaders { selected, ambiguous_names, selection, image, bare_selection, bare_image }
+        Loaders {
+            selected,
+            ambiguous_names,
+            selection,
+            image,
+            bare_selection,
+            bare_image,
+            selection_for_copies,
+            image_for_copies,
+        }
+    }
+
+    pub(super) fn has_ambiguous_names(&self) -> bool {
+        !self.ambiguous_names.is_empty()
     }
 
     /// Whether dlopen(3) finds the name in the selection, with `LD_LIBRARY_PATH` and, if the image does, without.
@@ -69,15 +87,10 @@ impl<'s> Loaders<'s> {
 
 impl UnsatisfiedDependencies {
     /// Records what the selection is missing for one program or library, by its load in the selection and in the image.
-    pub(super) fn record_load(
-        &mut self,
-        loaders: &Loaders<'_>,
-        root: &UsrPath,
-        here: &LoadResult,
-        image: &LazyCell<LoadResult, impl FnOnce() -> LoadResult>,
-    ) {
+    pub(super) fn record_load(&mut self, loaders: &Loaders<'_>, root: &UsrPath, here: &LoadResult) {
+        let image = LazyCell::new(|| loaders.image.load(root));
         if !here.is_sound() {
-            self.record_errors(loaders, here, image, None);
+            self.record_errors(loaders, here, &image, None);
         }
         // If every library is found without LD_LIBRARY_PATH too, a load without it is the same one.
         let env_only = |object: &Object| {
@@ -92,7 +105,7 @@ impl UnsatisfiedDependencies {
             }
         }
         for object in here.objects.iter().filter(|object| is_in_assumed_directory(object)) {
-            self.record_searched_path(loaders, object, &[image, &bare_image]);
+            self.record_searched_path(loaders, object, &[&image, &bare_image]);
         }
     }
 
@@ -101,20 +114,18 @@ impl UnsatisfiedDependencies {
         &mut self,
         loaders: &Loaders<'_>,
         root: &UsrPath,
-        here: &LazyCell<LoadResult, impl FnOnce() -> LoadResult>,
-        image: &LazyCell<LoadResult, impl FnOnce() -> LoadResult>,
+        here: &LoadResult,
     ) {
-        let names = &loaders.ambiguous_names;
-        if names.is_empty()
-            || !here.has_skipped_invisible
-            || !here.objects.iter().any(|object| names.contains(object.requested_name.as_str()))
-            || !here.is_sound()
-            || !image.is_sound()
-        {
+        let is_ambiguous = |object: &Object| loaders.ambiguous_names.contains(object.requested_name.as_str());
+        if !here.has_skipped_invisible || !here.is_sound() || !here.objects.iter().any(is_ambiguous) {
+            return;
+        }
+        let image = loaders.image_for_copies.load(root);
+        if !image.is_sound() {
             return;
         }
         let known = providers(here);
-        for (need, object) in resolved_needs(image) {
+        for (need, object) in resolved_needs(&image) {
             let selected = known.get(&(&need.needed_by, need.name.as_str())).copied().flatten();
             let Some(selected) = selected.filter(|selected| selected.path != object.path) else { continue };
             if loaders.is_chain_selected(object) {
