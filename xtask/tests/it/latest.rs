@@ -1,10 +1,11 @@
 //! `latest` never downgrades, and `--preview` reports that lists do not verify their release.
 
 use release_fixture::server::Server;
+use release_fixture::site::{Site, add_signed_release};
 use serde_json::Value;
 use xtask::demo::example;
 
-use crate::scene::{COMMON_MK, Scene, put_signed, serve};
+use crate::scene::{COMMON_MK, Scene, certificate, put_signed, serve};
 
 const DIR: &str = "amd64-usr/1032.0.0";
 
@@ -121,11 +122,9 @@ fn contradictory_lists_are_refused() {
     let entry = |path: &str| format!("-rwxr-xr-x  1 root    root       1000 2016-04-28 10:00 ./usr/{path}\n");
     let contents = format!("{DIR}/coreos_production_image_contents.txt");
     let mirror = Mirror::new();
-    let text = |path: &str| {
-        let name = path.rsplit('/').next().unwrap();
-        let files = release_fixture::site::unsigned_release_files(&example::image_after().unwrap()).unwrap();
-        String::from_utf8(files.into_iter().find(|(known, _)| *known == name).unwrap().1).unwrap()
-    };
+    let mut site = Site::new();
+    add_signed_release(&mut site, &example::image_after().unwrap(), &certificate()).unwrap();
+    let text = |path: &str| String::from_utf8(site[path].clone()).unwrap();
     for (path, replaced, reason) in [
         (&contents, text(&contents) + &entry("lib64/systemd/libsystemd-shared-233.so"), "systemd"),
         (&contents, entry("lib64/ld-linux-aarch64.so.1"), "loader of arm64-usr"),

@@ -12,7 +12,12 @@ pub type Site = BTreeMap<String, Vec<u8>>;
 
 /// Adds an image to the site: the PXE image, `version.txt`, the lists of files and packages, and a `.sig` for each.
 pub fn add_signed_release(site: &mut Site, image: &ImageSpec, certificate: &TestCertificate) -> Result<()> {
-    for (name, bytes) in unsigned_release_files(image)? {
+    for (name, bytes) in [
+        (image.vendor.pxe_image, pack::pxe_image(image)?),
+        ("version.txt", metadata_files::version_txt(image).into_bytes()),
+        (image.vendor.contents_list, metadata_files::contents_list(image).into_bytes()),
+        (image.vendor.packages_list, metadata_files::packages_list(image).into_bytes()),
+    ] {
         let path = format!("{}/{}/{name}", image.board, image.release);
         site.insert(format!("{path}.sig"), certificate.sign(&bytes)?);
         site.insert(path, bytes);
@@ -27,14 +32,4 @@ pub fn make_current(site: &mut Site, image: &ImageSpec) {
             site.insert(format!("{}/current/{name}", image.board), bytes);
         }
     }
-}
-
-/// The files of one release directory by name, without signatures.
-pub fn unsigned_release_files(image: &ImageSpec) -> Result<Vec<(&'static str, Vec<u8>)>> {
-    Ok(vec![
-        (image.vendor.pxe_image, pack::pxe_image(image)?),
-        ("version.txt", metadata_files::version_txt(image).into_bytes()),
-        (image.vendor.contents_list, metadata_files::contents_list(image).into_bytes()),
-        (image.vendor.packages_list, metadata_files::packages_list(image).into_bytes()),
-    ])
 }
