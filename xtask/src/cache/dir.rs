@@ -88,10 +88,9 @@ impl Cache {
     pub(super) fn private_path(&self, below: impl AsRef<Path>) -> Result<PathBuf> {
         let base = self.private_root()?;
         let path = base.join(below.as_ref());
-        let components = path.ancestors().take_while(|part| *part != base);
         let is_foreign =
             |part: &Path| fs::symlink_metadata(part).is_ok_and(|found| found.uid() != effective_uid());
-        match components.into_iter().any(is_foreign) {
+        match path.ancestors().take_while(|part| *part != base).any(is_foreign) {
             true => Ok(create_private_subdirectory(&base)?.join(below)),
             false => Ok(path),
         }

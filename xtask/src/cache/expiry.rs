@@ -85,8 +85,7 @@ fn subdirectories(path: &Path) -> impl Iterator<Item = PathBuf> {
 fn read_entry(releases: &Path, directory: PathBuf) -> Option<CacheEntry> {
     let names = directory.strip_prefix(releases).ok()?.to_str()?.split('/').map(str::to_owned);
     let [brand, board, release, digest] = names.collect::<Vec<_>>().try_into().ok()?;
-    let images = fs::read_dir(&directory).ok()?.flatten();
-    let mut images = images.map(|entry| entry.path());
+    let mut images = fs::read_dir(&directory).ok()?.flatten().map(|entry| entry.path());
     let image = images.find(|path| path.to_string_lossy().ends_with(".cpio.gz"))?;
     let metadata = bounded_file::own_file_metadata(&image)?;
     let stored = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
@@ -176,8 +175,7 @@ pub(crate) fn prune_automatically(store: &ImageStore, pinned: &Release, in_use: 
 
 /// `coreos amd64-usr 991.0.0: 412 MiB, last used 190 days ago`.
 pub(crate) fn describe(entry: &CacheEntry, now: SystemTime) -> String {
-    let days = entry.age(now).as_secs() / DAY.as_secs();
-    let used = match days {
+    let used = match entry.age(now).as_secs() / DAY.as_secs() {
         0 => "today".to_owned(),
         1 => "yesterday".to_owned(),
         days => format!("{days} days ago"),

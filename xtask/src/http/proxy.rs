@@ -48,10 +48,10 @@ impl ProxyConfig {
     }
 
     fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> ProxyConfig {
-        let set = |name: &&'static str| lookup(name).filter(|value| !value.is_empty());
-        let first = |names: &[&'static str]| {
-            names.iter().find_map(|name| set(name).map(|value| ProxyVariable { name, value }))
+        let set = |name: &&'static str| {
+            lookup(name).filter(|value| !value.is_empty()).map(|value| ProxyVariable { name, value })
         };
+        let first = |names: &[&'static str]| names.iter().find_map(set);
         ProxyConfig {
             // CGI sets `HTTP_PROXY` from a header of the client (CVE-2016-5385).
             http: first(&["http_proxy"]),
@@ -96,13 +96,11 @@ impl ProxyVariable {
             _ => return Err(invalid("its scheme is none of http, https, socks4, socks4a, socks5, socks5h")),
         };
         let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-        let (userinfo, host) =
-            authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
+        let (userinfo, host) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
         // A proxy's URL has the same syntax as other URLs; like curl, ignore its path.
         let parsed = Url::parse(&format!("https://{host}")).ok().filter(|_| !path.starts_with("//"));
         let parsed = parsed.ok_or_else(|| invalid("expected HOST:PORT"))?;
         let (host, port) = (parsed.bracketed_host(), parsed.explicit_port().unwrap_or(port));
-        let userinfo = userinfo.map(|user| format!("{user}@")).unwrap_or_default();
         let proxy = Proxy::new(&format!("{scheme}://{userinfo}{host}:{port}"));
         let proxy = proxy.map_err(|_| invalid("expected SCHEME://USER:PASSWORD@HOST:PORT"))?;
         Ok(ProxyServer { proxy, redacted })
