@@ -1,6 +1,6 @@
 //! The release, board and systemd version of an image.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
 
 use super::file_info::{FileInfo, is_loader_name, is_systemd_program};
 use super::path::UsrPath;
@@ -81,16 +81,16 @@ pub fn parse_shell_assignments(text: &str) -> BTreeMap<String, String> {
 /// # Errors
 /// The image has no version, or several; the paths and their versions.
 pub fn systemd_version(tree: &UsrTree) -> Result<SystemdVersion, String> {
-    let mut found: BTreeSet<(u32, String)> = BTreeSet::new();
+    let mut found = Vec::new();
     for (path, _) in tree.iter() {
         if let Some(number) = shared_library_version(path.name()) {
-            found.insert((number, path.to_string()));
+            found.push((number, path));
         }
         if is_systemd_program(path.as_str())
             && let Some(info) = tree.read_elf_info(path)
             && let Some(number) = info.systemd_version.as_deref().and_then(leading_number)
         {
-            found.insert((number, path.to_string()));
+            found.push((number, path));
         }
     }
     let mut numbers = found.iter().map(|(number, _)| *number);
@@ -147,9 +147,9 @@ fn most_frequent_elf_board(tree: &UsrTree, vendors: &Vendors) -> Option<Board> {
     let files = files_to_identify(tree, vendors);
     let machines = files.iter().filter_map(|path| tree.read_elf_info(path));
     let machines = machines.filter(|info| info.is_64).map(|info| info.machine);
-    let mut counts: BTreeMap<u16, usize> = BTreeMap::new();
+    let mut counts: HashMap<u16, usize> = HashMap::new();
     machines.for_each(|machine| *counts.entry(machine).or_default() += 1);
-    let (&machine, _) = counts.iter().max_by_key(|(_, count)| **count)?;
+    let (&machine, _) = counts.iter().max_by_key(|(machine, count)| (**count, **machine))?;
     Board::ALL.into_iter().find(|board| board.elf_machine() == machine)
 }
 

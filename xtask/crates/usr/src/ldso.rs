@@ -17,7 +17,7 @@ mod tests;
 mod unreachable_library;
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use super::path::UsrPath;
@@ -46,7 +46,7 @@ pub struct DynamicLoader<'a> {
     board: Board,
     library_path: Vec<UsrPath>,
     visible_paths: Option<&'a BTreeSet<UsrPath>>,
-    directories: RefCell<BTreeMap<String, Rc<Directory>>>,
+    directories: RefCell<HashMap<String, Rc<Directory>>>,
     defaults: RefCell<Defaults>,
     conf_directories: OnceCell<Vec<String>>,
     undefined_versions: RefCell<UndefinedVersions<'a>>,
@@ -56,7 +56,7 @@ pub struct DynamicLoader<'a> {
 }
 
 /// The default directories by the loader's path and the machine.
-type Defaults = BTreeMap<(Option<UsrPath>, &'static str), Rc<[SearchDir]>>;
+type Defaults = HashMap<(Option<UsrPath>, &'static str), Rc<[SearchDir]>>;
 
 impl<'a> DynamicLoader<'a> {
     /// A loader for the files of `tree`. `library_path` is `LD_LIBRARY_PATH`. With `visible_paths`, only these paths exist,
@@ -123,7 +123,7 @@ impl<'a> DynamicLoader<'a> {
     /// The systemd directories that rkt puts into `LD_LIBRARY_PATH` (stage1 `init.go`): `lib64/systemd` and
     /// `lib/systemd`, if they are directories, without duplicates.
     pub fn rkt_library_path(tree: &UsrTree) -> Vec<UsrPath> {
-        let mut seen = BTreeSet::new();
+        let mut seen = HashSet::new();
         ["lib/systemd", "lib64/systemd"]
             .iter()
             .filter_map(|text| UsrPath::new(text).ok())

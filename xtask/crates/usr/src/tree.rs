@@ -6,7 +6,7 @@ mod serialize;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -152,7 +152,7 @@ impl UsrTree {
     /// The tree of these nodes, in any order, and of the missing directories above them. Of several nodes with one path, the
     /// last is used.
     pub fn from_nodes(mut nodes: Vec<(UsrPath, Node)>) -> UsrTree {
-        nodes.sort_by(|(one, _), (other, _)| one.cmp(other));
+        sort_by_path(&mut nodes);
         nodes.dedup_by(|next, kept| {
             let is_same = next.0 == kept.0;
             if is_same {
@@ -166,10 +166,10 @@ impl UsrTree {
         // The directories above an existing node exist as well.
         let is_missing = |directory: &UsrPath| tree.get(directory.as_str()).is_none();
         let upwards = |lowest| std::iter::successors(Some(lowest), UsrPath::parent).take_while(is_missing);
-        let missing: BTreeSet<UsrPath> = directories.into_iter().flat_map(upwards).collect();
+        let missing: HashSet<UsrPath> = directories.into_iter().flat_map(upwards).collect();
         let directory = |path| (path, Node { mode: 0o755, kind: NodeKind::Directory });
         tree.nodes.extend(missing.into_iter().map(directory));
-        tree.nodes.sort_by(|(one, _), (other, _)| one.cmp(other));
+        sort_by_path(&mut tree.nodes);
         tree
     }
 
@@ -268,7 +268,9 @@ impl UsrTree {
             }
             let named = self.paths().filter(|path| needed.contains(path.name()));
             let files = named.filter_map(|path| self.resolve(path).end.node().cloned());
-            batch = files.filter(|path| self.is_unread(path)).collect::<BTreeSet<_>>().into_iter().collect();
+            batch = files.filter(|path| self.is_unread(path)).collect();
+            batch.sort();
+            batch.dedup();
         }
     }
 
@@ -348,4 +350,9 @@ impl UsrTree {
     pub fn resolve_rootfs(&self, path: &str) -> Resolution {
         Resolver::new(self, Cursor::Rootfs).resolve_path(path)
     }
+}
+
+/// Sorts nodes by path; of equal paths the order stays.
+fn sort_by_path(nodes: &mut [(UsrPath, Node)]) {
+    nodes.sort_by(|(one, _), (other, _)| one.cmp(other));
 }

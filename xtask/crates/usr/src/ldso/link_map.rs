@@ -3,7 +3,7 @@
 mod compatibility;
 mod object_search_path;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -27,11 +27,11 @@ pub(super) struct LinkMap<'l, 'a> {
     loader: &'l DynamicLoader<'a>,
     root: &'a ElfInfo,
     entries: Vec<MapEntry<'a>>,
-    by_path: BTreeMap<UsrPath, usize>,
+    by_path: HashMap<UsrPath, usize>,
     /// The objects by name: the names that they were requested by, and their sonames.
-    by_name: BTreeMap<String, usize>,
+    by_name: HashMap<String, usize>,
     /// The names that were not found; the real loader stops at the first.
-    not_found: BTreeSet<String>,
+    not_found: HashSet<String>,
     /// The interpreter of a library that is loaded alone: an object once a dependency names it.
     unrequested_interpreter: Option<(Rc<Candidate>, &'a ElfInfo)>,
     /// Whether the root runs in secure-execution mode (ld.so(8)): it is set-user-ID or set-group-ID.
@@ -74,9 +74,9 @@ impl<'l, 'a> LinkMap<'l, 'a> {
             loader,
             root,
             entries: Vec::new(),
-            by_path: BTreeMap::from([(path.clone(), 0)]),
-            by_name: BTreeMap::new(),
-            not_found: BTreeSet::new(),
+            by_path: HashMap::from([(path.clone(), 0)]),
+            by_name: HashMap::new(),
+            not_found: HashSet::new(),
             unrequested_interpreter: None,
             is_secure: root.interp.is_some() && mode & 0o6000 != 0,
             has_legacy_hwcaps: false,

@@ -1,7 +1,7 @@
 //! Search paths: lists of directories, and the lookup of a name in one of them.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::{BYTES_PER_LOOKUP, DynamicLoader, FoundVia};
@@ -22,7 +22,7 @@ pub(super) struct Directory {
     /// Whether this is a hwcaps subdirectory of another directory.
     is_hwcaps: bool,
     /// The results of earlier lookups by name.
-    candidates: RefCell<BTreeMap<String, Option<Rc<Candidate>>>>,
+    candidates: RefCell<HashMap<String, Option<Rc<Candidate>>>>,
 }
 
 impl Directory {
