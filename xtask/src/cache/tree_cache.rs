@@ -8,7 +8,7 @@
 //! hash HEX | -                     one per signature: the digest of the image's bytes
 //! check DIGEST-OF-THESE-LINES
 //!
-//! usr-tree 3 …
+//! usr-tree 4 …
 //! ```
 
 use std::path::Path;

@@ -1,16 +1,16 @@
 //! The text form of a tree for the cache: one line per node.
 //!
 //! ```text
-//! usr-tree 3
-//! d   755  0   lib64
-//! l   777  5   /libz.so.1   libz.so.1.2.8
-//! f   755  15  .2.8   92160   e   64l62   y   Slibz.so.1   Nlibc.so.6
+//! usr-tree 4
+//! d755  0   lib64
+//! l777  5   /libz.so.1   libz.so.1.2.8
+//! f755  15  .2.8   92160   e   64l62   y   Slibz.so.1   Nlibc.so.6
 //! sha256 HEX
 //! ```
 //!
-//! Tabs separate fields: the kind, the mode, and the path, which is the number of first bytes that it shares with the path
+//! Tabs separate fields: the kind and mode, and the path, which is the number of first bytes that it shares with the path
 //! of the last line, and its rest. In a field a tab, a newline and a backslash are `\t`, `\n` and `\\`. The kinds are
-//! `d` directory, `l` symlink, `f` file, `s` special. A file's info is `u` unread, `p` other, `b` malformed ELF,
+//! `d` directory, `l` symlink, `f` file, `s` special. The info of a file that was read is `p` other, `b` malformed ELF,
 //! `i` script, `t` text, `e` ELF with further fields (see [`super::serialize::elf`]). Lines are in byte order of the paths.
 //! The last line is the SHA-256 of all lines before it: it detects a damaged file, not a forged one.
 
@@ -26,7 +26,7 @@ use crate::file_info::FileInfo;
 use crate::path::UsrPath;
 
 /// The first line, with the version of the format.
-const HEADER: &str = "usr-tree 3\n";
+const HEADER: &str = "usr-tree 4\n";
 const CHECKSUM: &str = "sha256 ";
 /// The length of the last line: the prefix, 64 digits, a newline.
 const CHECKSUM_LENGTH: usize = CHECKSUM.len() + 64 + 1;
@@ -89,8 +89,9 @@ impl NodeParser {
         if self.nodes.len() == MAX_NODES {
             return Err(format!("it has more than {MAX_NODES} nodes"));
         }
-        let letter = fields.next().ok_or("the line is empty")?;
-        let mode = fields.next().and_then(|mode| number(mode, 8)).and_then(|mode| u16::try_from(mode).ok());
+        let field = fields.next().and_then(|field| field.split_at_checked(1));
+        let (letter, mode) = field.ok_or("the line is empty")?;
+        let mode = number(mode, 8).and_then(|mode| u16::try_from(mode).ok());
         let mode = mode.filter(|mode| *mode <= 0o7777).ok_or("the mode is not an octal number up to 7777")?;
         self.parse_path(fields)?;
         let kind = match letter {
@@ -170,16 +171,13 @@ fn push_node(text: &mut String, path: &str, last: &str, node: &Node) {
     let shared = path.bytes().zip(last.bytes()).take_while(|(one, other)| one == other).count();
     let shared = (0..=shared).rev().find(|&at| path.is_char_boundary(at)).unwrap_or_default();
     // Writing to a String cannot fail.
-    let _ = write!(text, "{letter}\t{:o}\t{shared}", node.mode);
+    let _ = write!(text, "{letter}{:o}\t{shared}", node.mode);
     push_field(text, "", &path[shared..]);
     match &node.kind {
         NodeKind::Symlink(target) => push_field(text, "", target),
         NodeKind::File { size, info } => {
             let _ = write!(text, "\t{size}");
-            match info.get() {
-                Some(info) => push_info(text, info),
-                None => text.push_str("\tu"),
-            }
+            info.get().into_iter().for_each(|info| push_info(text, info));
         }
         NodeKind::Directory | NodeKind::Special => {}
     }
@@ -218,11 +216,10 @@ fn push_field(text: &mut String, tag: &str, value: &str) {
     }
 }
 
-/// The content info of a file; `None` for a file that was not read.
+/// Parses the content info of a file; `None` for a file that was not read.
 fn parse_info(fields: &mut Fields<'_>) -> Result<Option<FileInfo>, String> {
-    let letter = fields.next().ok_or("the file info is missing")?;
+    let Some(letter) = fields.next() else { return Ok(None) };
     let info = match letter {
-        "u" => return Ok(None),
         "p" => Ok(FileInfo::Other),
         "b" => Ok(FileInfo::MalformedElf(fields.next_unescaped("a value")?.into_owned())),
         "i" => Ok(FileInfo::Script(fields.next_unescaped("a value")?.into_owned())),

@@ -140,7 +140,7 @@ fn text_form_round_trips() {
 
 /// Appends the checksum to a body.
 fn with_checksum(body: &str) -> Vec<u8> {
-    let text = format!("usr-tree 3\n{body}");
+    let text = format!("usr-tree 4\n{body}");
     let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
     let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{text}sha256 {hex}\n").into_bytes()
@@ -149,35 +149,32 @@ fn with_checksum(body: &str) -> Vec<u8> {
 #[test]
 fn malformed_text_is_an_error_with_the_line() {
     let error = |bytes: &[u8]| UsrTree::from_text(bytes).unwrap_err();
-    assert_eq!(error(b""), "it does not start with \"usr-tree 3\"");
-    assert_eq!(error(b"usr-tree 3\n"), "it ends before its checksum");
+    assert_eq!(error(b""), "it does not start with \"usr-tree 4\"");
+    assert_eq!(error(b"usr-tree 4\n"), "it ends before its checksum");
     let mut flipped = tree(&[("bin/a", "")]).to_text().into_bytes();
     flipped[20] ^= 1;
     assert_eq!(error(&flipped), "its checksum does not match");
     for (body, why) in [
-        ("d\t755\t0\tb\nd\t755\t0\ta\n", "line 3: \"a\" is out of order"),
-        ("d\t755\t0\tb\nd\t755\t1\t\n", "line 3: \"b\" is out of order"),
-        ("d\t755\t0\t\u{e9}\nd\t755\t1\ta\n", "line 3: the path has no part of the last one"),
-        ("d\t755\t1\ta\n", "line 2: the path has no part of the last one"),
-        ("d\t755\ta\n", "line 2: the path has no part of the last one"),
-        ("f\t644\t0\tbin/a\t1\tp\n", "line 2: the directory of \"bin/a\" is missing"),
-        ("f\t644\t0\ta\t1\tp\nf\t644\t1\t/b\t1\tp\n", "line 3: the directory of \"a/b\" is missing"),
-        ("d\t755\t0\ta\nd\t755\t1\t/b\nd\t755\t3\t/..\n", "line 4: \"a/b/..\" is not a normalised path"),
-        (
-            "d\t755\t0\ta\nd\t755\t1\t/b\nd\t755\t2\tc\nd\t755\t3\t/\n",
-            "line 5: \"a/c/\" is not a normalised path",
-        ),
-        ("d\t755\t0\ta\nd\t755\t1\t/b\nd\t755\t0\tb/b\n", "line 4: the directory of \"b/b\" is missing"),
-        ("d\t755\t0\ta/../b\n", "line 2: the directory of \"a/../b\" is missing"),
-        ("d\t755\t0\t/a\n", "line 2: \"/a\" is not a normalised path"),
-        ("d\t9\t0\ta\n", "line 2: the mode is not an octal number up to 7777"),
-        ("d\t755\t0\ta\tx\n", "line 2: \"x\" is one field too many"),
-        ("q\t755\t0\ta\n", "line 2: \"q\" is not a kind of node"),
-        ("\n", "line 2: the mode is not an octal number up to 7777"),
-        ("f\t644\t0\ta\t1\te\t64l62\tAx\n", "line 2: a part of a dlopen note comes before the note"),
-        ("f\t644\t0\ta\t1\te\t64l62\t\u{e9}\n", "line 2: \"\u{e9}\" is not an ELF field"),
-        ("f\t644\t0\ta\t1\te\t64l62\tL\u{e9}\n", "line 2: \"\u{e9}\" starts with no priority"),
-        ("l\t777\t0\ta\tx\\\n", "line 2: a backslash escapes nothing"),
+        ("d755\t0\tb\nd755\t0\ta\n", "line 3: \"a\" is out of order"),
+        ("d755\t0\tb\nd755\t1\t\n", "line 3: \"b\" is out of order"),
+        ("d755\t0\t\u{e9}\nd755\t1\ta\n", "line 3: the path has no part of the last one"),
+        ("d755\t1\ta\n", "line 2: the path has no part of the last one"),
+        ("d755\ta\n", "line 2: the path has no part of the last one"),
+        ("f644\t0\tbin/a\t1\tp\n", "line 2: the directory of \"bin/a\" is missing"),
+        ("f644\t0\ta\t1\tp\nf644\t1\t/b\t1\tp\n", "line 3: the directory of \"a/b\" is missing"),
+        ("d755\t0\ta\nd755\t1\t/b\nd755\t3\t/..\n", "line 4: \"a/b/..\" is not a normalised path"),
+        ("d755\t0\ta\nd755\t1\t/b\nd755\t2\tc\nd755\t3\t/\n", "line 5: \"a/c/\" is not a normalised path"),
+        ("d755\t0\ta\nd755\t1\t/b\nd755\t0\tb/b\n", "line 4: the directory of \"b/b\" is missing"),
+        ("d755\t0\ta/../b\n", "line 2: the directory of \"a/../b\" is missing"),
+        ("d755\t0\t/a\n", "line 2: \"/a\" is not a normalised path"),
+        ("d9\t0\ta\n", "line 2: the mode is not an octal number up to 7777"),
+        ("d755\t0\ta\tx\n", "line 2: \"x\" is one field too many"),
+        ("q755\t0\ta\n", "line 2: \"q\" is not a kind of node"),
+        ("\n", "line 2: the line is empty"),
+        ("f644\t0\ta\t1\te\t64l62\tAx\n", "line 2: a part of a dlopen note comes before the note"),
+        ("f644\t0\ta\t1\te\t64l62\t\u{e9}\n", "line 2: \"\u{e9}\" is not an ELF field"),
+        ("f644\t0\ta\t1\te\t64l62\tL\u{e9}\n", "line 2: \"\u{e9}\" starts with no priority"),
+        ("l777\t0\ta\tx\\\n", "line 2: a backslash escapes nothing"),
     ] {
         assert_eq!(error(&with_checksum(body)), why, "{body:?}");
     }
@@ -249,8 +246,8 @@ fn text_of_more_nodes_than_an_image_is_refused() {
 #[test]
 fn text_of_longer_paths_than_an_image_is_refused() {
     // Each line repeats the long path of the line before.
-    let long = format!("d\t755\t0\t{}\n", "x".repeat(1 << 20));
-    let lines: String = (0..64).map(|at| format!("d\t755\t{}\tx\n", (1 << 20) + at)).collect();
+    let long = format!("d755\t0\t{}\n", "x".repeat(1 << 20));
+    let lines: String = (0..64).map(|at| format!("d755\t{}\tx\n", (1 << 20) + at)).collect();
     let error = UsrTree::from_text(&with_checksum(&(long + &lines))).unwrap_err();
     assert_eq!(error, format!("line 33: the paths have more than {MAX_PATH_BYTES} bytes"));
 }
