@@ -261,7 +261,8 @@ impl UsrTree {
             if batch.is_empty() || !self.read_and_cache_infos(&batch) {
                 break;
             }
-            let needed = batch.iter().flat_map(|path| self.known_needed(path));
+            let elf_infos = batch.iter().filter_map(|path| self.read_elf_info(path));
+            let needed = elf_infos.flat_map(|info| &info.needed).map(String::as_str);
             let needed: HashSet<&str> = needed.filter(|name| searched.insert((*name).to_owned())).collect();
             if needed.is_empty() {
                 break;
@@ -276,15 +277,6 @@ impl UsrTree {
 
     fn is_unread(&self, path: &UsrPath) -> bool {
         self.info_cell(path.as_str()).is_some_and(|info| info.get().is_none())
-    }
-
-    /// The `DT_NEEDED` names of a file that was read.
-    fn known_needed(&self, path: &UsrPath) -> impl Iterator<Item = &str> {
-        let needed = match self.known_file_info(path.as_str()) {
-            Some(FileInfo::Elf(info)) => info.needed.as_slice(),
-            _ => &[],
-        };
-        needed.iter().map(String::as_str)
     }
 
     /// Reads files that were not read yet; `false` if that failed, now or before.

@@ -66,10 +66,6 @@ impl SearchDir {
         }
     }
 
-    fn exists(&self) -> bool {
-        self.directory.exists()
-    }
-
     /// The directory, if it is built into the loader.
     pub(super) fn built_in(&self) -> Option<&str> {
         matches!(self.found_via, FoundVia::BuiltIn(_)).then_some(self.directory.text.as_str())
@@ -215,7 +211,7 @@ impl DynamicLoader<'_> {
                 found_via: dir.found_via.clone(),
             };
             let below: Vec<SearchDir> = subdirectories.iter().map(below).collect();
-            below.into_iter().filter(SearchDir::exists).chain([dir])
+            below.into_iter().filter(|dir| dir.directory.exists()).chain([dir])
         };
         dirs.into_iter().flat_map(with_subdirectories).collect()
     }

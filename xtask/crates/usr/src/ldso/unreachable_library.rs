@@ -2,7 +2,7 @@
 
 use super::{DynamicLoader, NotFound};
 use crate::path::UsrPath;
-use crate::tree::{Node, NodeKind, ResolutionEnd};
+use crate::tree::ResolutionEnd;
 
 /// A file with a missing name, outside of every searched directory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,15 +28,11 @@ impl DynamicLoader<'_> {
     /// A missing search directory explains the miss if its path below the first missing component is a suffix of the
     /// file's directory: `lib/TRIPLET/systemd` is `lib64/systemd` if `TRIPLET` is a symlink to `.`.
     pub fn find_unreachable(&self, missing: &NotFound) -> Option<UnreachableLibrary> {
-        let is_file = |path: &UsrPath| match self.tree.resolve(path).end {
-            ResolutionEnd::Node(end) => {
-                matches!(self.tree.get(end.as_str()), Some(Node { kind: NodeKind::File { .. }, .. }))
-            }
-            _ => false,
+        let is_file = |path: &&UsrPath| {
+            let end = self.tree.resolve(path).end;
+            end.node().and_then(|end| self.tree.get(end.as_str())).is_some_and(|node| node.kind.is_file())
         };
-        let paths = self.tree.iter().map(|(path, _)| path);
-        let files: Vec<&UsrPath> =
-            paths.filter(|path| path.name() == missing.name && is_file(path)).collect();
+        let files: Vec<&UsrPath> = self.tree.with_name(&missing.name).into_iter().filter(is_file).collect();
         let broken = missing.searched.iter().find_map(|searched| {
             let directory = searched.split(" (").next().unwrap_or(searched);
             let ResolutionEnd::Missing(lost) = self.tree.resolve_rootfs(directory).end else { return None };
@@ -44,14 +40,11 @@ impl DynamicLoader<'_> {
             let rest = lost.as_str().strip_prefix(link.as_str()).filter(|rest| !rest.is_empty())?;
             let file =
                 files.iter().find(|file| file.as_str().ends_with(&format!("{rest}/{}", missing.name)))?;
-            Some(((*file).clone(), MissingSymlink { directory: searched.clone(), link }))
+            let missing_symlink = Some(MissingSymlink { directory: searched.clone(), link });
+            Some(UnreachableLibrary { file: (*file).clone(), missing_symlink })
         });
-        match broken {
-            Some((file, way)) => Some(UnreachableLibrary { file, missing_symlink: Some(way) }),
-            None => {
-                files.first().map(|&file| UnreachableLibrary { file: file.clone(), missing_symlink: None })
-            }
-        }
+        let other = || Some(UnreachableLibrary { file: (*files.first()?).clone(), missing_symlink: None });
+        broken.or_else(other)
     }
 
     /// The path up to its first component that does not exist.
