@@ -182,4 +182,10 @@ mod tests {
         assert!(kept.exists());
         assert!(!lock_ignoring_poison(&TEMP_PATHS).iter().any(|path| path.starts_with(home.path())));
     }
+
+    #[test]
+    fn temp_directory_gets_a_free_name() {
+        let [one, other] = [(); 2].map(|()| TempPath::create_dir("xtask-signals-test").unwrap());
+        assert!(one.path() != other.path() && one.path().is_dir() && other.path().is_dir());
+    }
 }

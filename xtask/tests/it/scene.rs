@@ -34,7 +34,7 @@ fn neighbour_files() -> &'static [(String, Vec<u8>)] {
     })
 }
 
-/// The certificate whose key every scene trusts.
+/// The certificate that every scene trusts.
 pub(crate) fn certificate() -> TestCertificate {
     TestCertificate::throwaway(5).unwrap()
 }
