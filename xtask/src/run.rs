@@ -1,8 +1,8 @@
 //! Runs a command and prints its report.
 
-use crate::cache::Cache;
 use std::ffi::OsString;
 
+use crate::cache::Cache;
 use crate::cli::{self, Cli, Color, Command, OutputFormat};
 use crate::commands::{
     self, bump_coreos, completions, diff, edit_manifest, fetch, releases, sort_manifests, verify_manifests,

@@ -27,12 +27,11 @@ const GLIBC: [&str; 13] = [
     "libutil",
 ];
 
-/// Programs and the package that has them.
-const PROGRAMS: [(&str, &str, &str); 8] = [
+/// Programs other than those of systemd, and the package that has them with its version.
+const PROGRAMS: [(&str, &str, &str); 7] = [
     ("bash", "app-shells/bash", "4.3_p42"),
     ("chmod", "sys-apps/coreutils", "8.24"),
     ("chown", "sys-apps/coreutils", "8.24"),
-    ("coredumpctl", "sys-apps/systemd", ""),
     ("ip", "sys-apps/iproute2", "4.4.0"),
     ("mount", "sys-apps/util-linux", "2.26.2"),
     ("ssh-keygen", "net-misc/openssh", "7.2_p2"),
@@ -72,8 +71,7 @@ pub(super) fn infer_packages(image: &ImageSpec) -> Packages<'_> {
 
 fn package_of_program(path: &UsrPath, systemd: &str) -> Option<(String, String)> {
     if let Some((_, package, version)) = PROGRAMS.iter().find(|(name, ..)| *name == path.name()) {
-        let version = if version.is_empty() { systemd } else { version };
-        return Some(((*package).to_owned(), version.to_owned()));
+        return Some(((*package).to_owned(), (*version).to_owned()));
     }
     let is_systemd = path.as_str().contains("systemd") || path.name().ends_with("ctl");
     is_systemd.then(|| ("sys-apps/systemd".to_owned(), systemd.to_owned()))
