@@ -134,29 +134,6 @@ impl UsrSquashfs {
         self.tables.files.get(at).map(|(path, layout)| (path, layout))
     }
 
-    fn read_file_infos(&self, wanted: &[(&UsrPath, &FileLayout)]) -> Result<Vec<(UsrPath, FileInfo)>> {
-        let bytes: u64 = wanted.iter().map(|(_, layout)| layout.size).sum();
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
-        if threads == 1 || bytes < MIN_PARALLEL_BYTES {
-            return self.read_file_infos_sequentially(wanted);
-        }
-        let queue = Mutex::new(wanted.chunks(FILES_AT_ONCE));
-        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-        let read = || self.read_file_infos_sequentially(std::iter::from_fn(next).flatten());
-        thread::scope(|scope| {
-            let reading: Vec<_> = (0..threads).map(|_| scope.spawn(read)).collect();
-            let parts: Vec<_> = reading
-                .into_iter()
-                .map(|part| panic_to_error("the image reader", part.join()).flatten())
-                .collect();
-            let mut all = Vec::with_capacity(wanted.len());
-            for part in parts {
-                all.extend(part?);
-            }
-            Ok(all)
-        })
-    }
-
     fn read_file_infos_sequentially<'f>(
         &self,
         wanted: impl IntoIterator<Item = &'f (&'f UsrPath, &'f FileLayout)>,
@@ -174,7 +151,27 @@ impl UsrSquashfs {
 impl FileInfoReader for UsrSquashfs {
     /// Paths that are not regular files of the image are skipped.
     fn read_infos(&self, paths: &[UsrPath]) -> Result<Vec<(UsrPath, FileInfo)>> {
-        self.read_file_infos(&self.layouts_in_read_order(paths))
+        let wanted = self.layouts_in_read_order(paths);
+        let bytes: u64 = wanted.iter().map(|(_, layout)| layout.size).sum();
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+        if threads == 1 || bytes < MIN_PARALLEL_BYTES {
+            return self.read_file_infos_sequentially(&wanted);
+        }
+        let queue = Mutex::new(wanted.chunks(FILES_AT_ONCE));
+        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let read = || self.read_file_infos_sequentially(std::iter::from_fn(next).flatten());
+        thread::scope(|scope| {
+            let reading: Vec<_> = (0..threads).map(|_| scope.spawn(read)).collect();
+            let parts: Vec<_> = reading
+                .into_iter()
+                .map(|part| panic_to_error("the image reader", part.join()).flatten())
+                .collect();
+            let mut all = Vec::with_capacity(wanted.len());
+            for part in parts {
+                all.extend(part?);
+            }
+            Ok(all)
+        })
     }
 }
 
