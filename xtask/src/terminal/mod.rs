@@ -10,9 +10,8 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::time::Instant;
 
-use indicatif::{MultiProgress, ProgressDrawTarget};
-
 pub use self::progress::Progress;
+use self::progress::ProgressLines;
 use crate::report::styled_text::{Style, StyledText};
 use crate::report::text::Layout;
 use crate::report::{OutputFormat, Report, github, json, sarif, text};
@@ -100,8 +99,7 @@ pub struct Term {
     color_stderr: bool,
     /// The start, from which `-v` counts seconds.
     started: Instant,
-    /// Progress bars, where standard error is a terminal that can draw them.
-    bars: Option<MultiProgress>,
+    progress: ProgressLines,
 }
 
 impl Term {
@@ -116,7 +114,7 @@ impl Term {
         color: ColorChoice,
         verbosity: Verbosity,
     ) -> Term {
-        let bars = around.stderr_terminal && !around.plain && verbosity != Verbosity::Quiet;
+        let draws_bars = around.stderr_terminal && !around.plain && verbosity != Verbosity::Quiet;
         Term {
             format,
             verbosity,
@@ -124,7 +122,7 @@ impl Term {
             width: around.stdout_terminal.then(columns),
             color_stdout: around.use_colors(color, around.stdout_terminal) && format == OutputFormat::Text,
             color_stderr: around.use_colors(color, around.stderr_terminal),
-            bars: bars.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr())),
+            progress: ProgressLines::new(draws_bars),
         }
     }
 
@@ -174,10 +172,9 @@ impl Term {
 
     /// Starts to show the progress of a long step. `label` is one verb, `fetching`; `total` is in bytes, where known.
     pub fn progress(&self, label: &str, total: Option<u64>) -> Progress {
-        match (&self.bars, self.verbosity) {
-            (_, Verbosity::Quiet) => Progress::silent(),
-            (Some(bars), _) => Progress::bar(bars, label, total),
-            (None, _) => Progress::lines(label, total),
+        match self.verbosity {
+            Verbosity::Quiet => Progress::silent(),
+            _ => self.progress.start(label, total),
         }
     }
 
@@ -224,11 +221,7 @@ impl Term {
 
     /// Clears the bars, and prints the state that an interrupted run leaves.
     fn print_interruption(&self, error: &Error) {
-        if let Some(bars) = &self.bars {
-            // A bar that is drawn once more would stay.
-            bars.set_draw_target(ProgressDrawTarget::hidden());
-            progress::write_stderr(b"\r\x1b[J");
-        }
+        self.progress.stop();
         progress::write_stderr(&ansi::paint(&text::render_error(error), self.color_stderr));
     }
 
@@ -255,16 +248,14 @@ impl Term {
 
     fn print_stderr(&self, text: &StyledText) {
         let painted = ansi::paint(text, self.color_stderr);
-        match &self.bars {
-            Some(bars) => bars.suspend(|| progress::write_stderr(&painted)),
-            None => progress::write_stderr(&painted),
-        }
+        self.progress.print_above(&painted);
     }
 }
 
 /// The width of the terminal; a terminal that does not know it has the usual one.
 fn columns() -> usize {
-    console::Term::stdout().size_checked().map_or(80, |(_, columns)| usize::from(columns))
+    let size = rustix::termios::tcgetwinsize(io::stdout());
+    size.ok().filter(|size| size.ws_col > 0).map_or(80, |size| size.ws_col.into())
 }
 
 /// The result as a script reads it; for people there is [`text::render`].
@@ -325,7 +316,9 @@ mod tests {
     fn bars_are_drawn_on_terminals_only() {
         let terminal = Environment { stderr_terminal: true, ..Environment::default() };
         let bars = |around, verbosity| {
-            Term::with_environment(around, OutputFormat::Text, ColorChoice::Auto, verbosity).bars.is_some()
+            Term::with_environment(around, OutputFormat::Text, ColorChoice::Auto, verbosity)
+                .progress
+                .is_on_terminal()
         };
         assert!(bars(terminal, Verbosity::Normal));
         assert!(!bars(terminal, Verbosity::Quiet));

@@ -1,107 +1,222 @@
-//! Progress of a long step: a bar on a terminal, a line every ten seconds elsewhere.
+//! Progress of a long step: a line that is drawn again and again on a terminal, a line every ten seconds elsewhere.
 
-use std::fmt;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{DecimalBytes, HumanDuration, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
-
-/// The progress of a long step. All amounts are bytes; a clone counts for the same step. The bar is removed with the
+/// The progress of a long step. All amounts are bytes; a clone counts for the same step. Its line is removed with the
 /// last clone; a [`super::Term::stage`] line replaces it.
 #[derive(Debug, Clone)]
 pub struct Progress {
-    bar: ProgressBar,
-    /// What off a terminal begins each line, and the time of the last one.
-    lines: Option<(Arc<str>, Arc<Mutex<Instant>>)>,
+    /// `None` shows nothing.
+    step: Option<Arc<StepHandle>>,
+}
+
+/// The lines of the running steps, below everything else that is printed.
+#[derive(Debug, Clone)]
+pub(super) struct ProgressLines {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+struct State {
+    on_terminal: bool,
+    steps: Vec<Step>,
+    /// The lines that are on the terminal now.
+    drawn: usize,
+    last_drawn: Instant,
+}
+
+#[derive(Debug)]
+struct Step {
+    id: usize,
+    label: String,
+    done: u64,
+    /// The amount of an earlier run.
+    resumed: u64,
+    total: Option<u64>,
+    started: Instant,
+}
+
+#[derive(Debug)]
+struct StepHandle {
+    id: usize,
+    lines: ProgressLines,
 }
 
 impl Progress {
     /// Shows nothing.
     pub fn silent() -> Progress {
-        Progress { bar: ProgressBar::hidden(), lines: None }
-    }
-
-    pub(super) fn bar(bars: &MultiProgress, label: &str, total: Option<u64>) -> Progress {
-        let bar = bars.add(total.map_or_else(ProgressBar::no_length, ProgressBar::new));
-        bar.set_style(style(total.is_some()));
-        bar.set_prefix(format!("{label:<9}"));
-        Progress { bar, lines: None }
-    }
-
-    pub(super) fn lines(label: &str, total: Option<u64>) -> Progress {
-        let progress = Progress::silent();
-        total.into_iter().for_each(|total| progress.bar.set_length(total));
-        Progress { lines: Some((label.into(), Arc::new(Mutex::new(Instant::now())))), ..progress }
+        Progress { step: None }
     }
 
     /// Sets the total, once it is known.
     pub fn set_total(&self, total: u64) {
-        self.bar.set_length(total);
-        self.bar.set_style(style(true));
+        self.update(|step| step.total = Some(total));
     }
 
     /// Sets the amount of an earlier run, which is excluded from the rate.
     pub fn set_resumed_bytes(&self, bytes: u64) {
-        self.bar.set_position(bytes);
-        self.bar.reset_eta();
+        self.update(|step| (step.done, step.resumed, step.started) = (bytes, bytes, Instant::now()));
     }
 
     /// Adds an amount.
     pub fn advance(&self, bytes: u64) {
-        self.bar.inc(bytes);
-        let Some((label, last_line)) = &self.lines else { return };
-        // A time stays valid after a panic in another thread.
-        let mut last_line = last_line.lock().unwrap_or_else(PoisonError::into_inner);
-        if last_line.elapsed() >= PAUSE {
-            *last_line = Instant::now();
-            let rate = self.bar.per_sec() as u64;
-            write_stderr(line(label, self.bar.position(), self.bar.length(), rate).as_bytes());
+        self.update(|step| step.done = step.done.saturating_add(bytes));
+    }
+
+    /// Removes the line.
+    pub fn finish(&self) {
+        self.step.iter().for_each(|step| step.remove());
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Step)) {
+        let Some(handle) = &self.step else { return };
+        let mut state = handle.lines.lock();
+        if let Some(step) = state.steps.iter_mut().find(|step| step.id == handle.id) {
+            change(step);
+            state.draw_if_due();
+        }
+    }
+}
+
+impl StepHandle {
+    fn remove(&self) {
+        let mut state = self.lines.lock();
+        state.steps.retain(|step| step.id != self.id);
+        let text = state.erase() + &state.draw();
+        write_stderr(text.as_bytes());
+    }
+}
+
+impl Drop for StepHandle {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+impl ProgressLines {
+    pub(super) fn new(on_terminal: bool) -> ProgressLines {
+        let state = State { on_terminal, steps: Vec::new(), drawn: 0, last_drawn: Instant::now() };
+        ProgressLines { state: Arc::new(Mutex::new(state)) }
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_on_terminal(&self) -> bool {
+        self.lock().on_terminal
+    }
+
+    /// Starts a step.
+    pub(super) fn start(&self, label: &str, total: Option<u64>) -> Progress {
+        let mut state = self.lock();
+        let id = state.steps.iter().map(|step| step.id + 1).max().unwrap_or_default();
+        let (label, started) = (label.to_owned(), Instant::now());
+        if state.steps.is_empty() {
+            state.last_drawn = started;
+        }
+        state.steps.push(Step { id, label, done: 0, resumed: 0, total, started });
+        Progress { step: Some(Arc::new(StepHandle { id, lines: self.clone() })) }
+    }
+
+    /// Prints a text above the lines.
+    pub(super) fn print_above(&self, text: &[u8]) {
+        let mut state = self.lock();
+        let before = state.erase();
+        write_stderr(&[before.as_bytes(), text, state.draw().as_bytes()].concat());
+    }
+
+    /// Removes the lines, and draws none from now on.
+    pub(super) fn stop(&self) {
+        let mut state = self.lock();
+        write_stderr(state.erase().as_bytes());
+        state.steps.clear();
+    }
+
+    /// The amounts stay valid after a panic in another thread.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn draw_if_due(&mut self) {
+        let pause = if self.on_terminal { REDRAW_PAUSE } else { LINE_PAUSE };
+        if self.last_drawn.elapsed() < pause {
+            return;
+        }
+        self.last_drawn = Instant::now();
+        let text = if self.on_terminal {
+            self.erase() + &self.draw()
+        } else {
+            self.steps.iter().map(|step| step.line() + "\n").collect()
+        };
+        write_stderr(text.as_bytes());
+    }
+
+    /// The control sequences that remove the drawn lines (ECMA-48): cursor up, erase to the end of the screen.
+    fn erase(&mut self) -> String {
+        match std::mem::take(&mut self.drawn) {
+            0 => String::new(),
+            drawn => format!("\x1b[{drawn}A\r\x1b[J"),
         }
     }
 
-    /// Removes the bar.
-    pub fn finish(&self) {
-        self.bar.finish_and_clear();
+    /// The lines, without line wrap (DECAWM): a wrapped one would be two to erase.
+    fn draw(&mut self) -> String {
+        let mut text = String::new();
+        if self.on_terminal && !self.steps.is_empty() {
+            self.drawn = self.steps.len();
+            text.push_str("\x1b[?7l");
+            self.steps.iter().for_each(|step| text += &(step.bar() + "\n"));
+            text.push_str("\x1b[?7h");
+        }
+        text
     }
 }
 
-/// The templates are constants; a bar that cannot be styled is still a bar.
-fn style(bounded: bool) -> ProgressStyle {
-    let template = if bounded {
-        "{prefix:.cyan} [{bar:24}] {decimal_bytes:>9} of {decimal_total_bytes}{rate}"
-    } else {
-        "{prefix:.cyan} {spinner} {decimal_bytes:>9}{rate}"
-    };
-    ProgressStyle::with_template(template)
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .with_key("rate", write_rate)
-        .progress_chars("=> ")
-        .tick_chars("-\\|/ ")
-}
-
-/// Writes the rate and the time left, once a second of this run was measured.
-fn write_rate(state: &ProgressState, out: &mut dyn fmt::Write) {
-    if state.elapsed() < Duration::from_secs(1) {
-        return;
+impl Step {
+    fn bar(&self) -> String {
+        let Some(total) = self.total else { return self.line() };
+        let filled = self.done.min(total).saturating_mul(BAR_LEN).checked_div(total).unwrap_or(BAR_LEN);
+        let bar = "=".repeat(filled as usize) + ">";
+        format!("{:<9} [{bar:<24.24}] {}", self.label, self.amounts())
     }
-    // A failure to write to a string does not occur.
-    let _ = write!(out, ", {}/s", DecimalBytes(state.per_sec() as u64));
-    if state.len().is_some() {
-        let _ = write!(out, ", {:#} left", HumanDuration(state.eta()));
+
+    fn line(&self) -> String {
+        format!("{:<9} {}", self.label, self.amounts())
+    }
+
+    fn amounts(&self) -> String {
+        let elapsed = self.started.elapsed();
+        let bytes = self.done.saturating_sub(self.resumed);
+        // The rate of the first second is not one.
+        let rate = if elapsed < Duration::from_secs(1) { 0.0 } else { bytes as f64 / elapsed.as_secs_f64() };
+        amounts(self.done, self.total, rate as u64)
     }
 }
 
-/// Time between two lines.
-const PAUSE: Duration = Duration::from_secs(10);
+/// Time between two drawings on a terminal.
+const REDRAW_PAUSE: Duration = Duration::from_millis(100);
 
-fn line(label: &str, done: u64, total: Option<u64>, rate: u64) -> String {
-    let of = total.map(|total| format!(" of {}", DecimalBytes(total))).unwrap_or_default();
-    let left = match total {
-        Some(total) if rate > 0 => format!(", {} s left", total.saturating_sub(done) / rate),
-        _ => String::new(),
-    };
-    format!("{label:<9} {}{of}, {}/s{left}\n", DecimalBytes(done), DecimalBytes(rate))
+/// Time between two lines elsewhere.
+const LINE_PAUSE: Duration = Duration::from_secs(10);
+
+/// The characters of a full bar.
+const BAR_LEN: u64 = 24;
+
+fn amounts(done: u64, total: Option<u64>, rate: u64) -> String {
+    let of = total.map(|total| format!(" of {}", decimal_bytes(total))).unwrap_or_default();
+    let left = total.and_then(|total| total.saturating_sub(done).checked_div(rate));
+    let left = left.map(|seconds| format!(", {seconds} s left")).unwrap_or_default();
+    format!("{}{of}, {}/s{left}", decimal_bytes(done), decimal_bytes(rate))
+}
+
+fn decimal_bytes(bytes: u64) -> String {
+    let units = [(1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
+    match units.iter().find(|(size, _)| bytes as f64 >= *size) {
+        Some((size, unit)) => format!("{:.2} {unit}", bytes as f64 / size),
+        None => format!("{bytes} B"),
+    }
 }
 
 /// Writes to standard error. A failure is ignored, because it cannot be reported.
@@ -115,22 +230,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn line_has_amount_rate_and_time_left() {
+    fn amounts_have_rate_and_time_left() {
         let (done, total) = (120_000_000, Some(374_000_000));
-        assert_eq!(
-            line("fetching", done, total, 12_000_000),
-            "fetching  120.00 MB of 374.00 MB, 12.00 MB/s, 21 s left\n"
-        );
-        assert_eq!(line("fetching", done, None, 12_000_000), "fetching  120.00 MB, 12.00 MB/s\n");
-        assert_eq!(line("fetching", 0, total, 0), "fetching  0 B of 374.00 MB, 0 B/s\n");
+        assert_eq!(amounts(done, total, 12_000_000), "120.00 MB of 374.00 MB, 12.00 MB/s, 21 s left");
+        assert_eq!(amounts(done, None, 12_000_000), "120.00 MB, 12.00 MB/s");
+        assert_eq!(amounts(0, total, 0), "0 B of 374.00 MB, 0 B/s");
     }
 
     #[test]
-    fn amounts_are_counted_without_a_terminal() {
-        let progress = Progress::lines("download", None);
+    fn lines_are_erased_before_a_text_and_drawn_below() {
+        let lines = ProgressLines::new(true);
+        let progress = lines.start("download", None);
         progress.set_total(100);
         progress.set_resumed_bytes(40);
         progress.clone().advance(10);
-        assert_eq!((progress.bar.position(), progress.bar.length()), (50, Some(100)));
+        let mut state = lines.lock();
+        assert_eq!(state.erase(), "");
+        let bar = "download  [============>           ] 50 B of 100 B, 0 B/s";
+        assert_eq!(state.draw(), format!("\x1b[?7l{bar}\n\x1b[?7h"));
+        assert_eq!(state.erase(), "\x1b[1A\r\x1b[J");
+        drop(state);
+        drop(progress);
+        assert_eq!(lines.lock().draw(), "");
     }
 }

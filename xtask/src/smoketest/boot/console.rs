@@ -3,8 +3,11 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::LazyLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
+
+use regex::Regex;
 
 use crate::smoketest::no_follow;
 use coreos_types::{Error, Result, ResultExt};
@@ -110,9 +113,15 @@ fn spawn_reader(child: &mut Child) -> Receiver<(usize, String)> {
     receiver
 }
 
-/// A console line without control sequences (ECMA-48) and control characters.
+/// A control sequence, a control string, or another escape sequence (ECMA-48, ECMA-35).
+static ESCAPE_SEQUENCE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])").ok()
+});
+
+/// A console line without control sequences and control characters.
 fn strip_control(line: &str) -> String {
-    let text = console::strip_ansi_codes(line).replace('\t', " ");
+    let text = ESCAPE_SEQUENCE.as_ref().map_or(line.into(), |sequence| sequence.replace_all(line, ""));
+    let text = text.replace('\t', " ");
     text.chars().filter(|c| !c.is_control()).collect()
 }
 
