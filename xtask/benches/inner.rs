@@ -18,9 +18,9 @@ use std::time::{Duration, Instant};
 use coreos_types::{Board, Flavor, SystemdVersion, Vendor};
 use manifest::plan::bump::{BumpOptions, plan_bump};
 use manifest::plan::check_stage1_sources::check_stage1_sources;
-use manifest::plan::stage1_sources::Stage1Sources;
 use manifest::rules::lint_and_fix::FixOptions;
 use manifest::selection::ManifestRef;
+use manifest::stage1_sources::Stage1Sources;
 use openpgp_policy::{Certificate, DetachedSignatures, Pin, SHA1_CUTOFF, TrustPolicy};
 use pxe_image::{
     InflateLimits, SignatureCheck, TempFileDir, VerifiedImage, unverified_read::read_unverified,

@@ -13,7 +13,7 @@ use crate::terminal::Term;
 use crate::verbose_log::log_tree;
 use coreos_types::{Board, Error, Release, Result, ResultExt, Vendor, Vendors};
 use manifest::common_mk::CommonMk;
-use manifest::plan::stage1_sources::Stage1Sources;
+use manifest::stage1_sources::Stage1Sources;
 
 /// The lowest major number of a release of Flatcar.
 const FLATCAR_FIRST: u64 = 1600;

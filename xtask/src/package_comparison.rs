@@ -9,7 +9,7 @@ use crate::http::Client;
 use crate::images::{ImageSet, ReleaseLocations};
 use crate::taken_paths::taken_paths;
 use coreos_types::{Board, Release, Result};
-use manifest::plan::stage1_sources::Stage1Sources;
+use manifest::stage1_sources::Stage1Sources;
 use packages::package_changes::{ComparisonSide, PackageChange, TakenPaths, package_changes};
 use packages::{Package, PackageSet, parse_packages};
 

@@ -1,7 +1,7 @@
 //! The paths that the stage1 takes from an image.
 
 use coreos_types::Board;
-use manifest::plan::stage1_sources::Stage1Sources;
+use manifest::stage1_sources::Stage1Sources;
 use packages::package_changes::TakenPaths;
 use usr::{NodeKind, UsrTree};
 

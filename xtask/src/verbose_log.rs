@@ -6,7 +6,7 @@ use crate::repo::Repo;
 use crate::terminal::Term;
 use coreos_types::Board;
 use manifest::common_mk::CommonMk;
-use manifest::plan::stage1_sources::Stage1Sources;
+use manifest::stage1_sources::Stage1Sources;
 
 /// Creates a client that prints each retry, and under `-v` each response.
 pub(crate) fn logging_http_client(term: &Term, config: ClientConfig) -> Client {

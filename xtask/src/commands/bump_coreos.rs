@@ -17,7 +17,7 @@ use crate::report::Report;
 use crate::report::sizes::TreeState;
 use coreos_types::Result;
 use manifest::plan::bump::ImageTrees;
-use manifest::plan::stage1_sources::Stage1Sources;
+use manifest::stage1_sources::Stage1Sources;
 
 /// Opens the images, plans the bump, and writes it unless `--dry-run` or `--check` is set.
 ///

@@ -16,8 +16,8 @@ use manifest::finding::FindingKind;
 use manifest::plan::bump::{BumpOptions, BumpPlan, plan_bump};
 use manifest::plan::check_stage1_sources::check_stage1_sources;
 use manifest::plan::edit_plan::EditPlan;
-use manifest::plan::stage1_sources::Stage1Sources;
 use manifest::rules::lint_and_fix::FixOptions;
+use manifest::stage1_sources::Stage1Sources;
 use manifest::suggestion::Suggestion;
 
 /// The options of a bump to open images, whose origin is added to the report.

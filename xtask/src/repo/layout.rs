@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use coreos_types::{Board, Error, Flavor, Result, ResultExt, shell::quote};
-use manifest::plan::stage1_sources::COMMON_MK;
+use manifest::stage1_sources::COMMON_MK;
 
 /// Largest manifest in bytes; rkt's largest has 4 KiB.
 pub(super) const MAX_MANIFEST_LEN: u64 = 1 << 20;

@@ -13,7 +13,7 @@ use super::layout::{
 use crate::bounded_file;
 use coreos_types::{Board, Error, Flavor, Result, ResultExt, shell::quote};
 use manifest::common_mk::{CommonMk, IncludedFiles};
-use manifest::plan::stage1_sources::{COMMON_MK, ManifestRef};
+use manifest::stage1_sources::{COMMON_MK, ManifestRef};
 
 /// The lines of all manifests of a tree. rkt has a fiftieth of that.
 const MAX_LINES: usize = 15_000;

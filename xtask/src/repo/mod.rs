@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use self::transaction::lock_best_effort;
 use coreos_types::{Error, ErrorExt, Result, ResultExt, shell::quote};
-use manifest::plan::stage1_sources::{COMMON_MK, Stage1Sources};
+use manifest::stage1_sources::{COMMON_MK, Stage1Sources};
 
 /// An rkt-style tree on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use super::sizes::listed_node;
 use coreos_types::Board;
 use manifest::finding::{Fix, FixKind};
 use manifest::plan::bump::ImageTrees;
-use manifest::plan::stage1_sources::Stage1Sources;
+use manifest::stage1_sources::Stage1Sources;
 use usr::{NodeKind, UsrTree, lossless_text};
 
 /// Most edges of a drawing; more are not legible.
@@ -74,7 +74,7 @@ fn direct_dependencies(tree: &UsrTree, line: &str) -> Vec<(String, String)> {
 mod tests {
     use super::*;
     use coreos_types::Flavor;
-    use manifest::plan::stage1_sources::ManifestRef;
+    use manifest::stage1_sources::ManifestRef;
     use usr::{ElfInfo, FileInfo, Node, UsrPath};
 
     #[test]

@@ -8,7 +8,7 @@ use super::count_with_noun;
 use super::sizes::{format_bytes, format_size_change};
 use super::styled_text::{Style, StyledText};
 use coreos_types::Board;
-use manifest::plan::stage1_sources::Stage1Sources;
+use manifest::stage1_sources::Stage1Sources;
 use usr::{DynamicLoader, Node, NodeKind, UsrPath, UsrTree};
 
 /// Differences on one board.
@@ -163,7 +163,7 @@ mod tests {
 
     use super::*;
     use coreos_types::Flavor;
-    use manifest::plan::stage1_sources::ManifestRef;
+    use manifest::stage1_sources::ManifestRef;
     use usr::{ElfInfo, FileInfo};
 
     fn image(files: &[(&str, u64, &[&str])], links: &[(&str, &str)]) -> UsrTree {

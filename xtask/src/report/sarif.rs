@@ -155,7 +155,7 @@ fn failed_check_results(report: &Report) -> impl Iterator<Item = Value> {
         let rule = format!("check-{}", check.name);
         let is_known = RULES.iter().any(|(id, ..)| *id == rule);
         let rule = if is_known { &rule } else { "check-other" };
-        let file = check.file.as_deref().unwrap_or(manifest::plan::stage1_sources::COMMON_MK);
+        let file = check.file.as_deref().unwrap_or(manifest::stage1_sources::COMMON_MK);
         result(rule, "error", &format!("{}: {}", check.subject, check.message), file, check.line)
     })
 }

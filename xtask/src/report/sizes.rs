@@ -6,7 +6,7 @@ use super::Report;
 use coreos_types::{Board, Flavor};
 use manifest::finding::Fix;
 use manifest::plan::bump::ImageTrees;
-use manifest::plan::stage1_sources::Stage1Sources;
+use manifest::stage1_sources::Stage1Sources;
 use usr::{Node, NodeKind, UsrPath, UsrTree, lossless_text};
 
 /// The paths of one manifest on one board.
@@ -228,7 +228,7 @@ pub(super) fn format_size_change(before: Option<u64>, after: Option<u64>) -> Str
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use manifest::plan::stage1_sources::ManifestRef;
+    use manifest::stage1_sources::ManifestRef;
     use usr::{FileInfo, Node};
 
     fn tree(files: &[(&str, u64)], links: &[(&str, &str)]) -> UsrTree {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::signals::TempPath;
 use crate::trusted_owners::is_build_output_or_git;
 use coreos_types::{Result, ResultExt};
-use manifest::plan::stage1_sources::Stage1Sources;
+use manifest::stage1_sources::Stage1Sources;
 use manifest::unneeded::UnneededLine;
 use usr::lossless_text;
 

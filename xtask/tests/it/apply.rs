@@ -14,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use manifest::plan::edit_plan::EditPlan;
-use manifest::plan::stage1_sources::{COMMON_MK, Stage1Sources};
+use manifest::stage1_sources::{COMMON_MK, Stage1Sources};
 use xtask::repo::Repo;
 
 const KVM: &str = "stage1/usr_from_kvm/manifest-amd64-usr.d";

@@ -227,9 +227,7 @@ fn hint_repeats_the_systemd_option() {
     let hints = bench.follow(&bench.tree(), line);
     assert_eq!(hints.len(), 1, "{hints:#?}");
     assert!(
-        fs::read_to_string(bench.tree().join(manifest::plan::stage1_sources::COMMON_MK))
-            .unwrap()
-            .contains("v230")
+        fs::read_to_string(bench.tree().join(manifest::stage1_sources::COMMON_MK)).unwrap().contains("v230")
     );
 }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 mod untrusted_journal;
 
 use super::*;
-use manifest::plan::stage1_sources::{COMMON_MK, Stage1Sources};
+use manifest::stage1_sources::{COMMON_MK, Stage1Sources};
 
 /// The system calls that fail, counted from 1.
 #[derive(Debug, Default)]

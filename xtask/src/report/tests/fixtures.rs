@@ -8,7 +8,7 @@ use super::{Check, CheckOutcome, ImageOrigin, Report, Signer};
 use coreos_types::{Board, Channel, Flavor, Release, SystemdVersion};
 use manifest::finding::{Finding, FindingKind, Fix, FixKind, Severity};
 use manifest::plan::edit_plan::{EditPlan, FileEdit};
-use manifest::plan::stage1_sources::COMMON_MK;
+use manifest::stage1_sources::COMMON_MK;
 use manifest::suggestion::Suggestion;
 
 const MANIFEST: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest";

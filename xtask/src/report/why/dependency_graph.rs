@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Edge, ManifestLine, UnresolvedName};
 use coreos_types::Board;
-use manifest::plan::stage1_sources::Stage1Sources;
 use manifest::selection::Location;
+use manifest::stage1_sources::Stage1Sources;
 use manifest::{unit_and_script_execs::find_exec_references, unlisted_execs};
 use usr::{
     DynamicLoader, ElfInfo, UsrPath, UsrTree,

@@ -10,7 +10,7 @@ use self::dependency_graph::DependencyGraph;
 pub(crate) use self::render::{dot, mermaid, render_tree, to_json};
 use coreos_types::Board;
 use manifest::plan::bump::ImageTrees;
-use manifest::plan::stage1_sources::Stage1Sources;
+use manifest::stage1_sources::Stage1Sources;
 use usr::{Node, NodeKind, ResolutionEnd, UsrPath, UsrTree};
 
 /// The answer, one per board.

@@ -5,7 +5,7 @@ use expect_test::{Expect, expect};
 
 use super::*;
 use coreos_types::Flavor;
-use manifest::plan::stage1_sources::ManifestRef;
+use manifest::stage1_sources::ManifestRef;
 use usr::{DlopenPriority, ElfInfo, FileInfo, Node, elf::DlopenNote};
 
 const FILE: &str = "stage1/usr_from_coreos/manifest-amd64-usr.d/systemd.manifest";

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use manifest::plan::stage1_sources::COMMON_MK;
+use manifest::stage1_sources::COMMON_MK;
 
 use crate::scene::{SYSTEMD, Scene, is_link};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Output;
 
-use manifest::plan::stage1_sources::COMMON_MK;
+use manifest::stage1_sources::COMMON_MK;
 use xtask::demo::example;
 
 use super::{Files, parse_calls, read_files};

@@ -13,8 +13,8 @@ use std::process::{Command, Stdio};
 use coreos_types::{Board, Flavor};
 use manifest::finding::Severity;
 use manifest::plan::bump::{BumpOptions, BumpPlan, plan_bump};
-use manifest::plan::stage1_sources::{ManifestRef, Stage1Sources};
 use manifest::rules::lint_and_fix::FixOptions;
+use manifest::stage1_sources::{ManifestRef, Stage1Sources};
 use release_fixture::elf::ElfStub;
 use tempfile::TempDir;
 

@@ -7,7 +7,7 @@ use coreos_types::Board;
 use manifest::finding::{Finding, Severity};
 use manifest::plan::bump::BumpPlan;
 use manifest::plan::edit_manifest::plan_edit;
-use manifest::plan::stage1_sources::COMMON_MK;
+use manifest::stage1_sources::COMMON_MK;
 use manifest::suggestion::Suggestion;
 use usr::{DlopenPriority, DynamicLoader, FileInfo, NodeKind, UsrPath, UsrTree};
 

@@ -8,8 +8,8 @@ use coreos_types::{Board, Channel, Flavor, Release, Result, Vendor};
 use expect_test::Expect;
 use manifest::finding::{Finding, FindingKind, Fix, Severity};
 use manifest::plan::bump::{BumpOptions, BumpPlan};
-use manifest::plan::stage1_sources::{COMMON_MK, ManifestRef, Stage1Sources};
 use manifest::rules::lint_and_fix::FixOptions;
+use manifest::stage1_sources::{COMMON_MK, ManifestRef, Stage1Sources};
 use release_fixture::elf::ElfStub;
 
 use release_fixture::image_spec::ImageSpec;

@@ -6,5 +6,3 @@ pub mod edit_manifest;
 pub mod edit_plan;
 pub mod sort_manifests;
 pub mod systemd_version_to_pin;
-
-pub use crate::stage1_sources;
