@@ -4,7 +4,7 @@ use elf::abi;
 use elf::endian::AnyEndian;
 use elf::file::{Class, ELF32_EHDR_TAILSIZE, ELF64_EHDR_TAILSIZE, FileHeader, parse_ident};
 use elf::parse::{ParseAt, ParsingTable};
-use elf::section::{SectionHeader, SectionHeaderTable};
+use elf::section::SectionHeaderTable;
 use elf::segment::SegmentTable;
 
 use super::MAGIC;
@@ -39,45 +39,31 @@ impl<'a> Headers<'a> {
         Ok(headers)
     }
 
+    /// The number is that of the file header, as in the loader, which knows no extended one (gABI `PN_XNUM`).
     fn read_segments(&self) -> Result<SegmentTable<'a, AnyEndian>, String> {
-        let count = match self.header.e_phnum {
-            // The number does not fit into the field (gABI, "ELF Header").
-            abi::PN_XNUM if self.header.e_phoff != 0 => self.first_section()?.sh_info.into(),
-            count => count.into(),
-        };
-        self.read_table(self.header.e_phoff, count, self.header.e_phentsize)
+        self.read_table(self.header.e_phoff, self.header.e_phnum, self.header.e_phentsize)
             .map_err(|error| format!("its program headers are invalid: {error}"))
     }
 
     /// The section headers, which a file can have none of.
     pub(super) fn read_sections(&self) -> Result<SectionHeaderTable<'a, AnyEndian>, String> {
-        let count = match self.header.e_shnum {
-            0 if self.header.e_shoff != 0 => self.first_section()?.sh_size,
-            count => count.into(),
-        };
-        self.read_table(self.header.e_shoff, count, self.header.e_shentsize)
-    }
-
-    /// The section header that has the numbers that do not fit into the file header.
-    fn first_section(&self) -> Result<SectionHeader, String> {
-        let first = self.read_table(self.header.e_shoff, 1, self.header.e_shentsize)?;
-        first.get(0).map_err(|error| error.to_string())
+        self.read_table(self.header.e_shoff, self.header.e_shnum, self.header.e_shentsize)
     }
 
     /// A table of headers; offset 0 is a file without it.
     fn read_table<T: ParseAt>(
         &self,
         offset: u64,
-        count: u64,
+        count: u16,
         entry_size: u16,
     ) -> Result<ParsingTable<'a, AnyEndian, T>, String> {
         let mut bytes: &[u8] = &[];
         if offset != 0 && count != 0 {
             let entry_size = T::validate_entsize(self.header.class, entry_size.into());
             let entry_size = entry_size.map_err(|error| error.to_string())? as u64;
-            let size = count.checked_mul(entry_size);
-            bytes = size
-                .and_then(|size| self.file.read_bytes_at(offset, size))
+            bytes = self
+                .file
+                .read_bytes_at(offset, u64::from(count) * entry_size)
                 .ok_or_else(|| format!("{count} entries at {offset:#x} exceed the file"))?;
         }
         Ok(ParsingTable::new(self.header.endianness, self.header.class, bytes))
