@@ -5,9 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::LazyLock;
-
-use regex::bytes::Regex;
 
 use super::logical_lines::{LogicalLine, comment_start, find_outside_references, logical_lines, words};
 
@@ -270,25 +267,25 @@ fn parse_plain_assignment(text: &[u8], from: usize) -> Option<(String, Operator,
     let is_end = |rest: &[u8]| {
         matches!(rest, [b'=' | b':', ..] | [b'?' | b'+' | b'!', b'=', ..]) || rest[0].is_ascii_whitespace()
     };
-    let name_end = find_outside_references(text, from, is_end)?;
-    let found = OPERATOR_AND_VALUE.as_ref()?.captures(&text[name_end..]).filter(|_| name_end > from)?;
-    let operator = match found.name("operator")?.as_bytes() {
-        b"=" => Operator::Recursive,
-        b"?=" => Operator::Default,
-        b"+=" => Operator::Append,
-        b"!=" => Operator::Shell,
-        _ => Operator::Simple,
-    };
-    let value = found.name("value")?.range();
+    let name_end = find_outside_references(text, from, is_end).filter(|end| *end > from)?;
+    let rest = text[name_end..].trim_ascii_start();
+    let (sign, operator) = ASSIGNMENTS.iter().find(|(sign, _)| rest.starts_with(sign))?;
+    let value = rest[sign.len()..].trim_ascii_start();
+    let start = text.len() - value.len();
     let name = String::from_utf8_lossy(&text[from..name_end]).into_owned();
-    Some((name, operator, name_end + value.start..name_end + value.end))
+    Some((name, *operator, start..start + value.trim_ascii_end().len()))
 }
 
-/// The operator after the name of a variable (GNU make manual, "Setting Variables").
-static OPERATOR_AND_VALUE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?s-u)^[\t\n\x0C\r ]*(?<operator>:{0,3}=|[?+!]=)[\t\n\x0C\r ]*(?<value>.*?)[\t\n\x0C\r ]*$")
-        .ok()
-});
+/// The operators after the name of a variable (GNU make manual, "Setting Variables").
+const ASSIGNMENTS: [(&[u8], Operator); 7] = [
+    (b"=", Operator::Recursive),
+    (b":=", Operator::Simple),
+    (b"::=", Operator::Simple),
+    (b":::=", Operator::Simple),
+    (b"?=", Operator::Default),
+    (b"+=", Operator::Append),
+    (b"!=", Operator::Shell),
+];
 
 #[cfg(test)]
 mod tests;
