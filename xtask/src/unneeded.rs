@@ -109,16 +109,17 @@ fn to_json(line: &UnneededLine) -> Value {
     })
 }
 
-/// Most entries of directories of the tree, and bytes of the files that are searched for names; rkt has 1 MiB. The words
-/// need 13 times as much memory.
+/// Most entries of directories of the tree, files that are searched for names, and bytes of these; rkt has 1 MiB. The
+/// words need 13 times as much memory.
 const MAX_ENTRIES: usize = if cfg!(test) { 500 } else { 50_000 };
+const MAX_FILES: usize = 5_000;
 const MAX_BYTES: u64 = 4 << 20;
 
 /// The words in the files below a directory, manifests and builds left out: a file that a unit or script of the
 /// tree names is needed. A file that cannot be read has none.
 fn read_words_of_tree(directory: &Path) -> BTreeSet<String> {
     let (mut words, mut todo) = (BTreeSet::new(), vec![directory.to_owned()]);
-    let (mut bytes_left, mut entries) = (MAX_BYTES, 0);
+    let (mut bytes_left, mut files, mut entries) = (MAX_BYTES, 0, 0);
     while let Some(directory) = todo.pop() {
         for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
             entries += 1;
@@ -131,7 +132,8 @@ fn read_words_of_tree(directory: &Path) -> BTreeSet<String> {
             let Some(kind) = entry.file_type().ok().filter(|_| !is_left_out) else { continue };
             if kind.is_dir() {
                 todo.push(entry.path());
-            } else if kind.is_file() {
+            } else if kind.is_file() && files < MAX_FILES {
+                files += 1;
                 let text = bounded_file::read(&entry.path(), bytes_left).unwrap_or_default();
                 bytes_left -= text.len() as u64;
                 words.extend(possible_file_names(&String::from_utf8_lossy(&text)).map(str::to_owned));

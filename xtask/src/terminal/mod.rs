@@ -219,10 +219,9 @@ impl Term {
         Ok(())
     }
 
-    /// Clears the bars, and prints the state that an interrupted run leaves.
+    /// Prints the state that an interrupted run leaves, in place of the bars.
     fn print_interruption(&self, error: &Error) {
-        self.progress.stop();
-        progress::write_stderr(&ansi::paint(&text::render_error(error), self.color_stderr));
+        self.progress.stop(&ansi::paint(&text::render_error(error), self.color_stderr));
     }
 
     /// Writes a result to standard output.

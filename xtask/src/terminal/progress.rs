@@ -21,7 +21,9 @@ pub(super) struct ProgressLines {
 #[derive(Debug)]
 struct State {
     on_terminal: bool,
+    is_stopped: bool,
     steps: Vec<Step>,
+    next_id: usize,
     /// The lines that are on the terminal now.
     drawn: usize,
     last_drawn: Instant,
@@ -75,7 +77,8 @@ impl Progress {
         let mut state = handle.lines.lock();
         if let Some(step) = state.steps.iter_mut().find(|step| step.id == handle.id) {
             change(step);
-            state.draw_if_due();
+            let text = state.text_if_due(Instant::now());
+            write_stderr(text.unwrap_or_default().as_bytes());
         }
     }
 }
@@ -97,7 +100,9 @@ impl Drop for StepHandle {
 
 impl ProgressLines {
     pub(super) fn new(on_terminal: bool) -> ProgressLines {
-        let state = State { on_terminal, steps: Vec::new(), drawn: 0, last_drawn: Instant::now() };
+        let last_drawn = Instant::now();
+        let state =
+            State { on_terminal, is_stopped: false, steps: Vec::new(), next_id: 0, drawn: 0, last_drawn };
         ProgressLines { state: Arc::new(Mutex::new(state)) }
     }
 
@@ -109,8 +114,11 @@ impl ProgressLines {
     /// Starts a step.
     pub(super) fn start(&self, label: &str, total: Option<u64>) -> Progress {
         let mut state = self.lock();
-        let id = state.steps.iter().map(|step| step.id + 1).max().unwrap_or_default();
-        let (label, started) = (label.to_owned(), Instant::now());
+        if state.is_stopped {
+            return Progress::silent();
+        }
+        let (id, label, started) = (state.next_id, label.to_owned(), Instant::now());
+        state.next_id += 1;
         if state.steps.is_empty() {
             state.last_drawn = started;
         }
@@ -125,11 +133,12 @@ impl ProgressLines {
         write_stderr(&[before.as_bytes(), text, state.draw().as_bytes()].concat());
     }
 
-    /// Removes the lines, and draws none from now on.
-    pub(super) fn stop(&self) {
+    /// Prints a text in place of the lines, and draws none from now on.
+    pub(super) fn stop(&self, text: &[u8]) {
         let mut state = self.lock();
-        write_stderr(state.erase().as_bytes());
+        state.is_stopped = true;
         state.steps.clear();
+        write_stderr(&[state.erase().as_bytes(), text].concat());
     }
 
     /// The amounts stay valid after a panic in another thread.
@@ -139,18 +148,17 @@ impl ProgressLines {
 }
 
 impl State {
-    fn draw_if_due(&mut self) {
+    /// The text to print for the running steps; `None` before the pause between two of them has passed.
+    fn text_if_due(&mut self, now: Instant) -> Option<String> {
         let pause = if self.on_terminal { REDRAW_PAUSE } else { LINE_PAUSE };
-        if self.last_drawn.elapsed() < pause {
-            return;
+        if now.duration_since(self.last_drawn) < pause {
+            return None;
         }
-        self.last_drawn = Instant::now();
-        let text = if self.on_terminal {
-            self.erase() + &self.draw()
-        } else {
-            self.steps.iter().map(|step| step.line() + "\n").collect()
-        };
-        write_stderr(text.as_bytes());
+        self.last_drawn = now;
+        Some(match self.on_terminal {
+            true => self.erase() + &self.draw(),
+            false => self.steps.iter().map(|step| step.line() + "\n").collect(),
+        })
     }
 
     /// The control sequences that remove the drawn lines (ECMA-48): cursor up, erase to the end of the screen.
@@ -251,6 +259,35 @@ mod tests {
         assert_eq!(state.erase(), "\x1b[1A\r\x1b[J");
         drop(state);
         drop(progress);
+        assert_eq!(lines.lock().draw(), "");
+    }
+
+    #[test]
+    fn off_a_terminal_each_step_has_a_line_after_a_pause() {
+        let lines = ProgressLines::new(false);
+        let (fetching, reading) = (lines.start("fetching", Some(400)), lines.start("read", None));
+        fetching.advance(100);
+        reading.advance(5);
+        let start = Instant::now();
+        let mut state = lines.lock();
+        assert_eq!(state.text_if_due(start + LINE_PAUSE / 2), None);
+        let expected = "fetching  100 B of 400 B, 0 B/s\nread      5 B, 0 B/s\n";
+        assert_eq!(state.text_if_due(start + LINE_PAUSE).as_deref(), Some(expected));
+        assert_eq!(state.text_if_due(start + LINE_PAUSE), None);
+    }
+
+    #[test]
+    fn finished_step_does_not_remove_a_later_one() {
+        let lines = ProgressLines::new(true);
+        let first = lines.start("fetching", None);
+        first.finish();
+        let second = lines.start("fetching", None);
+        drop(first);
+        assert_eq!(lines.lock().steps.len(), 1);
+        lines.stop(b"");
+        second.advance(1);
+        let after = lines.start("fetching", None);
+        after.advance(1);
         assert_eq!(lines.lock().draw(), "");
     }
 }
