@@ -20,7 +20,7 @@ use manifest::plan::bump::{BumpOptions, plan_bump};
 use manifest::plan::check_stage1_sources::check_stage1_sources;
 use manifest::rules::lint_and_fix::FixOptions;
 use manifest::selection::ManifestRef;
-use manifest::stage1_sources::Stage1Sources;
+use manifest::stage1_sources::{COMMON_MK, Stage1Sources};
 use openpgp_policy::{Certificate, DetachedSignatures, Pin, SHA1_CUTOFF, TrustPolicy};
 use pxe_image::{
     InflateLimits, SignatureCheck, TempFileDir, VerifiedImage, unverified_read::read_unverified,
@@ -185,6 +185,7 @@ fn listing(tree: &UsrTree) -> Stage1Sources {
     let common_mk =
         example::FILES.iter().find(|(path, _)| path.ends_with(".mk")).unwrap().1.as_bytes().to_vec();
     Stage1Sources {
+        common_mk_path: COMMON_MK.to_owned(),
         common_mk,
         manifests: BTreeMap::from([(file, lines.into_bytes())]),
         manifest_refs,

@@ -77,11 +77,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn command_definition_is_valid() {
-        clap_command().debug_assert();
-    }
-
-    #[test]
     fn help_has_styles() {
         let text = "Move it\n\nUsage: x [OPTIONS]\n\nOptions:\n  -h, --help  Print\n      --a <B>  C  d\n";
         assert_eq!(style_help(text).to_string(), text);

@@ -19,7 +19,8 @@ const MIN_BITS: usize = 2048;
 /// RSA keys with more bits are refused: the pgp crate and ring read no longer ones, and a check would take long.
 const MAX_BITS: usize = 8192;
 
-/// Longer keys are malformed, in octets: RSA with 16,384 bits has 2,060, and each signature over a key hashes it.
+/// The octets of a key; a longer one is malformed, because each signature over a key hashes it. RSA with 8,192 bits has
+/// about 1,040.
 const MAX_LENGTH: usize = 4096;
 
 /// A primary key or subkey of version 4 or 6.

@@ -85,7 +85,7 @@ impl VerificationResults {
 }
 
 impl SignatureResult {
-    /// A result for an unknown key; only a good one has no hint.
+    /// A result without a key, which [`SignatureResult::with_key`] sets; only a good one has no hint.
     pub(super) fn new(
         status: SignatureStatus,
         rule: &'static str,

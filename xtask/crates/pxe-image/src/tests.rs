@@ -94,12 +94,17 @@ fn extract_error(stream: &[u8]) -> String {
 fn digest_and_squashfs_come_from_one_read() {
     let image = noise(3_000_001);
     let archive = gzip(&cpio(&[(".", b""), ("etc", b""), ("./usr.squashfs", &image)]));
-    let read = read_unverified(archive.as_slice(), SignatureCheck::new(None), None).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let extract_to = (&TempFileDir::new(directory.path()), InflateLimits::default());
+    let read = read_unverified(archive.as_slice(), SignatureCheck::new(None), Some(extract_to)).unwrap();
     let digest = read.check.finish().unwrap().digest;
     assert_eq!(digest, Digest::sha256(&archive));
     assert_eq!(Digest::from_hex(&digest.hex()), Some(digest));
     assert_eq!(Digest::from_hex(&digest.hex().to_uppercase()), None);
-    assert_eq!(extract(archive.as_slice()), Ok(image));
+    let (mut file, mut bytes) = (read.squashfs.unwrap().unwrap(), Vec::new());
+    file.rewind().unwrap();
+    file.read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes, image);
 }
 
 macro_rules! fixture {

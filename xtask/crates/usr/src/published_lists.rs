@@ -10,8 +10,8 @@ use super::path::UsrPath;
 use super::tree::{Node, NodeKind, UsrTree};
 use coreos_types::{Error, Result, SystemdVersion};
 
-/// The files and directories, the bytes of their paths, and the components, each of which can be a directory that is not
-/// listed itself; a real list has a third of that at most.
+/// The files, the bytes of their paths, and the components that a path does not share with the one before: each of them
+/// may be a directory that is not listed itself, with a path of its own. A real list has a third of that at most.
 const MAX_NODES: usize = 150_000;
 const MAX_PATH_BYTES: usize = 16 << 20;
 const MAX_COMPONENTS: usize = 3 * MAX_NODES;
@@ -24,14 +24,17 @@ const MAX_DEPTH: usize = 64;
 /// # Errors
 /// Failed (2) for a list with more files than any image.
 pub fn parse_contents(text: &str) -> Result<UsrTree> {
-    let (mut nodes, mut path_bytes, mut components) = (Vec::new(), 0, 0);
+    let (mut nodes, mut path_bytes, mut components) = (Vec::<(UsrPath, Node)>::new(), 0, 0);
     for (path, node) in text.lines().filter_map(parse_line) {
-        path_bytes += path.as_str().len();
-        components += path.components().count();
+        let last = nodes.last().map_or("", |(last, _)| last.as_str());
+        let shared = path.components().zip(last.split('/')).take_while(|(one, other)| one == other).count();
+        let new = path.components().count().saturating_sub(shared).max(1);
+        path_bytes += new * path.as_str().len();
+        components += new;
         nodes.push((path, node));
         if nodes.len() > MAX_NODES || path_bytes > MAX_PATH_BYTES || components > MAX_COMPONENTS {
             return Err(Error::failed(format!(
-                "the list of files has more than {MAX_NODES} files, {MAX_PATH_BYTES} bytes of paths, or {MAX_COMPONENTS} directories"
+                "the list of files has more than {MAX_NODES} files, {MAX_PATH_BYTES} bytes of paths, or {MAX_COMPONENTS} components of paths"
             )));
         }
     }
@@ -148,6 +151,12 @@ nonsense
             format!("-rw-r--r--  1 root    root          1 2026-08-01 00:00 ./usr/{at}{}x\n", "/d".repeat(60))
         };
         assert!(parse_contents(&(0..8_000).map(deep).collect::<String>()).is_err());
+        // Few lines of long paths, with many directories that are not listed.
+        let long = |at| {
+            let (name, below) = ("n".repeat(2000), "/d".repeat(60));
+            format!("-rw-r--r--  1 root    root          1 2026-08-01 00:00 ./usr/{at}{name}{below}\n")
+        };
+        assert!(parse_contents(&(0..200).map(long).collect::<String>()).is_err());
     }
 
     #[test]

@@ -173,7 +173,8 @@ impl UsrTree {
         tree
     }
 
-    /// Inserts a node, and the missing directories above it, into a small tree.
+    /// Inserts a node, and the missing directories above it. It sorts all nodes: [`UsrTree::from_nodes`] makes a tree of
+    /// many.
     pub fn insert(&mut self, path: UsrPath, node: Node) {
         let mut nodes = std::mem::take(&mut self.nodes);
         nodes.push((path, node));

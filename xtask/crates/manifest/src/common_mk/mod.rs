@@ -132,12 +132,15 @@ impl CommonMk {
         let url = variables.value(URL).map_err(|ExpandError { variable, problem }| {
             let (subject, hint) = match variable == URL {
                 true => (at.clone(), assignment_hint(URL, EXAMPLE_URL)),
-                false => (
-                    format!("{at} uses $({variable}), which"),
-                    format!(
-                        "write the value of $({variable}) out, or assign a plain value to it above {URL}"
-                    ),
-                ),
+                false => {
+                    // The name of a make function has arguments: `shell date`.
+                    let assign = match variable.contains(char::is_whitespace) {
+                        true => String::new(),
+                        false => format!(", or assign a plain value to it above {URL}"),
+                    };
+                    let hint = format!("write the value of $({variable}) out{assign}");
+                    (format!("{at} uses $({variable}), which"), hint)
+                }
             };
             Error::failed(format!("{subject} {problem}")).with_hint(hint)
         })?;

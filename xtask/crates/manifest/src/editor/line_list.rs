@@ -183,13 +183,18 @@ impl LineList {
     }
 
     fn index(&mut self, id: usize) {
-        let key = self.key(&self.slots[id].line.text);
-        if let Some(entries) = self.entries.get_mut().filter(|_| self.slots[id].line.is_entry()) {
-            entries.entry(key).or_default().push(id);
+        if self.entries.get().is_none() || !self.slots[id].line.is_entry() {
+            return;
         }
+        let key = self.key(&self.slots[id].line.text);
+        let Some(entries) = self.entries.get_mut() else { return };
+        entries.entry(key).or_default().push(id);
     }
 
     fn unindex(&mut self, id: usize) {
+        if self.entries.get().is_none() {
+            return;
+        }
         let key = self.key(&self.slots[id].line.text);
         let Some(entries) = self.entries.get_mut() else { return };
         if let Some(ids) = entries.get_mut(&key) {

@@ -18,7 +18,7 @@ const DT_AUXILIARY: i64 = FilterKind::Auxiliary as i64;
 /// The bytes of names, and 16 for each, that are stored of one file. glibc's largest library needs 2 KiB of names, and
 /// a thousand files may be in memory.
 const NAME_BUDGET: usize = 1 << 16;
-/// The entries of a dynamic section or of a version chain that are read.
+/// The entries of a dynamic section that are read; [`NAME_BUDGET`] bounds the chains of versions.
 const MAX_ENTRIES: usize = 1 << 16;
 /// `PATH_MAX` of Linux: a longer name cannot be opened.
 const MAX_NAME: usize = 4096;

@@ -75,10 +75,10 @@ impl<'a> LinkMap<'_, 'a> {
         for object in &self.entries {
             let needs = object.info.map_or(&[][..], |info| &info.verneed);
             self.loader.charge(needs.len() / 4);
-            if self.loader.is_exhausted() {
-                return;
-            }
             for needs in needs.chunk_by(|one, other| one.library == other.library) {
+                if self.loader.is_exhausted() {
+                    return;
+                }
                 let Some(&provider) = self.by_name.get(&needs[0].library) else { continue };
                 let provider = &self.entries[provider];
                 let Some(info) = provider.info else { continue };
@@ -101,6 +101,7 @@ pub(in super::super) type UndefinedVersions<'a> =
 impl<'a> DynamicLoader<'a> {
     fn undefined_versions(&self, needs: &'a [VersionNeed], library: &'a ElfInfo) -> Rc<[&'a str]> {
         let compare = || {
+            self.charge(library.verdef.len() / 16);
             let defined: HashSet<&str> = library.verdef.iter().map(String::as_str).collect();
             let is_defined = |need: &VersionNeed| {
                 need.weak || defined.is_empty() || defined.contains(need.version.as_str())

@@ -144,6 +144,22 @@ fn lookups_of_all_programs_are_bounded() {
 }
 
 #[test]
+fn comparisons_of_symbol_versions_are_bounded() {
+    let definitions = (0..4000).map(|at| format!("V{at}")).collect::<Vec<_>>().join(",");
+    let needs = "liba.so:V1,libb.so:V1,".repeat(400);
+    let tree = image(&format!(
+        "bin/p elf needed=liba.so,libb.so needs={needs}liba.so:NONE\n\
+         bin/q elf needed=liba.so\n\
+         lib64/liba.so elf defs={definitions}\nlib64/libb.so elf defs={definitions}"
+    ));
+    let loader = DynamicLoader::new(&tree, Board::Amd64, Vec::new(), None);
+    let load = |path: &str| loader.load(&UsrPath::new(path).unwrap());
+    assert!(load("bin/q").is_sound());
+    assert_eq!(load("bin/p").undefined_versions, []);
+    assert!(load("bin/q").fatal[0].why.starts_with("its libraries were not checked: "));
+}
+
+#[test]
 fn includes_of_ld_so_conf_are_bounded() {
     let directories = (0..100).map(|at| format!("/usr/d{at}")).collect::<Vec<_>>().join("|");
     let files = (0..100).map(|at| format!("etc/d/f{at} plain\n")).collect::<String>();
