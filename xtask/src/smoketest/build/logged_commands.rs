@@ -109,13 +109,21 @@ impl LoggedCommands {
         Ok(Some(FailedCommand { command: line, status, output_tail }))
     }
 
-    /// The end of the log, from `start` on at most.
+    /// The end of the log, from `start` on at most. The build may write to the log or shorten it meanwhile.
     fn read_tail(&self, start: u64) -> io::Result<String> {
         let end = self.file.metadata()?.len();
-        let start = start.max(end.saturating_sub(MAX_OUTPUT_LEN));
+        let start = start.max(end.saturating_sub(MAX_OUTPUT_LEN)).min(end);
         let mut bytes = vec![0; (end - start) as usize];
-        self.file.read_exact_at(&mut bytes, start)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        let mut len = 0;
+        while len < bytes.len() {
+            match self.file.read_at(&mut bytes[len..], start + len as u64) {
+                Ok(0) => break,
+                Ok(more) => len += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(String::from_utf8_lossy(&bytes[..len]).into_owned())
     }
 }
 
@@ -157,6 +165,15 @@ mod tests {
             text,
             "$ sh -c 'echo first'\nfirst\n$ sh -c 'cat; echo second; echo third >&2; exit 3'\nsecond\nthird\n"
         );
+    }
+
+    #[test]
+    fn log_may_become_shorter() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("build.log");
+        let mut log = LoggedCommands::create(path.clone()).unwrap();
+        let failed = log.run(sh(&format!(": > {}; exit 1", path.display()))).unwrap().unwrap();
+        assert_eq!((failed.status.code(), failed.output_tail.as_str()), (Some(1), ""));
     }
 
     #[test]
