@@ -126,11 +126,12 @@ impl Build<'_> {
             .unwrap_or_else(|| self.tree.join("build-rkt-VERSION"))
     }
 
-    /// The version that `configure` wrote into the Makefile.
+    /// The version that `configure` wrote into the Makefile, if `build-rkt-VERSION` is a build directory in the tree.
     fn configured_version(&self) -> Option<String> {
         let makefile = read_build_file(&self.tree.join("Makefile"))?;
         let line = makefile.lines().find_map(|line| line.strip_prefix("RKT_VERSION := "))?;
-        Some(line.trim().to_owned())
+        let is_build_directory = |version: &&str| !version.contains('/') && *version != "smoketest";
+        Some(line.trim()).filter(is_build_directory).map(str::to_owned)
     }
 
     /// Cleans, then builds everything, from copies of the images that are verified while they are copied. A failed
@@ -228,4 +229,30 @@ fn newest_build_directory(tree: &Path) -> Option<PathBuf> {
     let time = |flavor: &Path| fs::metadata(flavor.join("rootfs")).ok()?.modified().ok();
     let (_, newest) = flavors.filter_map(|flavor| Some((time(&flavor)?, flavor))).max()?;
     newest.parent().map(Path::to_owned)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn configured_version_names_a_directory_of_the_tree() {
+        let home = tempfile::tempdir().unwrap();
+        let build = Build {
+            tree: home.path(),
+            boards: vec![Board::Amd64],
+            manifest_flavors: BTreeMap::new(),
+            selected_flavors: &[],
+            systemd: SystemdVersion(252),
+            configure: Vec::new(),
+            make: Vec::new(),
+        };
+        for (version, expected) in
+            [("1.30.0+git", Some("1.30.0+git")), ("x/../..", None), ("x/", None), ("smoketest", None)]
+        {
+            fs::write(home.path().join("Makefile"), format!("RKT_VERSION := {version}\n")).unwrap();
+            assert_eq!(build.configured_version().as_deref(), expected, "{version}");
+        }
+    }
 }
