@@ -14,6 +14,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use rustix::process::{Resource, Rlimit};
 use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid};
@@ -132,8 +133,9 @@ fn zero_namespace_sysctls() {
 fn make_and_enter_root(root: &Path, emulator: Option<&Path>, owner_only_files: &[OsString]) -> Result<()> {
     rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .with_context(|| "cannot make mounts private")?;
-    // Opened before a file system is mounted over it.
+    // Opened before a file system is mounted over them.
     let rootfs = open_path_fd(CWD, root, OFlags::DIRECTORY)?;
+    let emulator = emulator.map(|path| open_path_fd(CWD, path, OFlags::empty())).transpose()?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
     rustix::mount::mount("tmpfs", root, "tmpfs", flags, c"mode=755,size=512m")
         .with_context(|| "cannot mount a tmpfs")?;
@@ -141,9 +143,7 @@ fn make_and_enter_root(root: &Path, emulator: Option<&Path>, owner_only_files: &
         let path = root.join(name);
         if let Ok(target) = rustix::fs::readlinkat(&rootfs, name, Vec::new()) {
             symlink(OsStr::from_bytes(target.to_bytes()), path).with_context(|| "cannot make a link")?;
-        } else if let Ok(directory) =
-            open_path_fd(&rootfs, Path::new(name), OFlags::DIRECTORY | OFlags::NOFOLLOW)
-        {
+        } else if let Some(directory) = open_directory_if_exists(&rootfs, Path::new(name))? {
             bind_directory_read_only(&directory, &path)?;
         }
     }
@@ -151,7 +151,6 @@ fn make_and_enter_root(root: &Path, emulator: Option<&Path>, owner_only_files: &
     bind_directory_read_only(&usr, &root.join("usr"))?;
     if let Some(emulator) = emulator {
         fs::write(root.join(EMULATOR_MOUNT_POINT), "").with_context(|| "cannot make a file")?;
-        let emulator = open_path_fd(CWD, emulator, OFlags::empty())?;
         bind_read_only(&emulator, &root.join(EMULATOR_MOUNT_POINT))?;
     }
     for (number, path) in owner_only_files.iter().enumerate() {
@@ -162,8 +161,19 @@ fn make_and_enter_root(root: &Path, emulator: Option<&Path>, owner_only_files: &
 }
 
 fn open_path_fd(directory: impl AsFd, path: &Path, flags: OFlags) -> Result<OwnedFd> {
+    open_path(directory, path, flags).with_path("cannot open", path)
+}
+
+/// Opens a directory; `None` where the path does not exist or is something else.
+fn open_directory_if_exists(directory: impl AsFd, path: &Path) -> Result<Option<OwnedFd>> {
+    match open_path(directory, path, OFlags::DIRECTORY | OFlags::NOFOLLOW) {
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        opened => opened.map(Some).with_path("cannot open", path),
+    }
+}
+
+fn open_path(directory: impl AsFd, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
     rustix::fs::openat(directory, path, flags | OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
-        .with_path("cannot open", path)
 }
 
 fn bind_directory_read_only(directory: &OwnedFd, target: &Path) -> Result<()> {
