@@ -57,13 +57,14 @@ impl CheckLog<'_> {
         self.checks.push(Check { name, subject, outcome, message, file: None, line: None });
     }
 
-    /// The paths that a flavor's manifests list, each with its manifest.
+    /// The paths that a flavor's manifests list, each with the first manifest that lists it.
     pub(super) fn listed_paths(&self, tested: &RootfsUnderTest) -> BTreeMap<UsrPath, String> {
         let mut listed = BTreeMap::new();
         for file in self.flavor_manifests(tested) {
             let manifest = self.parse_manifest(file);
-            let paths = manifest.entries().filter_map(|(_, entry)| UsrPath::new(entry).ok());
-            listed.extend(paths.map(|path| (path, file.clone())));
+            for path in manifest.entries().filter_map(|(_, entry)| UsrPath::new(entry).ok()) {
+                listed.entry(path).or_insert_with(|| file.clone());
+            }
         }
         listed
     }
@@ -82,9 +83,10 @@ impl CheckLog<'_> {
         named.or_else(|| self.flavor_manifests(tested).next()).cloned().unwrap_or_else(default)
     }
 
-    /// The manifest that lists a path, else the one that should list it.
+    /// The first manifest that lists a path, else the one that should list it.
     pub(super) fn listing_manifest(&self, tested: &RootfsUnderTest, path: &str) -> String {
-        let listing = self.listed_paths(tested).remove(path);
+        let lists = |file: &&String| self.parse_manifest(file).entries().any(|(_, entry)| entry == path);
+        let listing = self.flavor_manifests(tested).find(lists).cloned();
         listing.unwrap_or_else(|| self.suggested_manifest(tested, path))
     }
 
