@@ -115,7 +115,7 @@ fn spawn_reader(child: &mut Child) -> Receiver<(usize, String)> {
 
 /// A control sequence, a control string, or another escape sequence (ECMA-48, ECMA-35).
 static ESCAPE_SEQUENCE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])").ok()
+    Regex::new(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-~])").ok()
 });
 
 /// A console line without control sequences and control characters.
@@ -134,6 +134,8 @@ mod tests {
     fn control_sequences_are_removed() {
         assert_eq!(strip_control("\u{1b}[0;1;31mred\u{1b}[0m\r\n"), "red");
         assert_eq!(strip_control("\u{1b}]8;;file://x\u{1b}\\link\u{1b}]8;;\u{7}."), "link.");
+        // A string without its end may be any text.
+        assert_eq!(strip_control("\u{1b}]marker"), "marker");
         assert_eq!(strip_control("a\tb\u{0}\u{1b}"), "a b");
     }
 
