@@ -11,13 +11,15 @@ use std::time::Duration;
 
 use super::{Boot, BootOutcome, console, nonce, overlay};
 use crate::smoketest::host::{self, list_dir};
-use coreos_types::{Result, ResultExt};
+use coreos_types::{Error, Result, ResultExt};
 
 /// The variable with the path of the kernel, if no kernel is installed in the usual places.
 const KERNEL_VARIABLE: &str = "XTASK_VM_KERNEL";
 const SUPERVISOR: &str = concat!(include_str!("supervise.sh"), include_str!("vm.sh"));
 /// Longest wait for the first line of a kernel where KVM works.
 const KVM_PROBE_TIMEOUT: Duration = Duration::from_secs(8);
+/// The exit status of a supervisor after a signal.
+const EXIT_TERMINATED: i32 = 143;
 const MEMORY_MIB: &str = "1024";
 
 /// Boots in qemu, with KVM if KVM works.
@@ -35,7 +37,7 @@ pub(crate) fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
     if let Some(outcome) = boot.essentials_failure() {
         return Ok(outcome);
     }
-    let why_not_kvm = why_not_kvm(boot, &kernel);
+    let why_not_kvm = why_not_kvm(boot, &kernel)?;
     let nonce = nonce();
     let initramfs = build_initramfs(boot, &nonce)?;
     let append = format!(
@@ -54,22 +56,26 @@ pub(crate) fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
 }
 
 /// The reason why KVM is not used, if any: in nested machines it may start a guest that never prints anything. The
-/// probe, once in a run, boots the kernel alone, which panics without a root file system.
-fn why_not_kvm(boot: &Boot<'_>, kernel: &Path) -> Option<&'static str> {
+/// probe, once in a run, boots the kernel alone, which panics without a root file system. A signal that ends the probe
+/// is an error.
+fn why_not_kvm(boot: &Boot<'_>, kernel: &Path) -> Result<Option<&'static str>> {
     static KVM_WORKS: OnceLock<bool> = OnceLock::new();
     let arch = boot.rootfs.board.uname_machine();
     if arch != std::env::consts::ARCH {
-        return Some("a foreign board");
+        return Ok(Some("a foreign board"));
     }
     if fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_err() {
-        return Some("/dev/kvm cannot be opened");
+        return Ok(Some("/dev/kvm cannot be opened"));
     }
-    let probe = || {
+    if KVM_WORKS.get().is_none() {
         let (mut command, log) = (qemu_command(arch, kernel, "kvm", ""), boot.work_directory.join("kvm.log"));
-        let console = console::run_with_limits(&mut command, "Linux version", KVM_PROBE_TIMEOUT, &log);
-        console.is_ok_and(|console| console.marker_seen)
-    };
-    (!KVM_WORKS.get_or_init(probe)).then_some("a guest of /dev/kvm prints nothing")
+        let console = console::run_with_limits(&mut command, "Linux version", KVM_PROBE_TIMEOUT, &log)?;
+        if console.status.is_some_and(|status| matches!(status.code(), None | Some(EXIT_TERMINATED))) {
+            return Err(Error::failed("the supervisor of qemu was killed"));
+        }
+        let _ = KVM_WORKS.set(console.marker_seen);
+    }
+    Ok((KVM_WORKS.get() != Some(&true)).then_some("a guest of /dev/kvm prints nothing"))
 }
 
 fn qemu_command(arch: &str, kernel: &Path, accelerator: &str, append: &str) -> Command {
