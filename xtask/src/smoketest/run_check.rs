@@ -41,9 +41,10 @@ pub(super) fn check(
                 ran = true;
                 let mut message = format!("{why} ({method})\n");
                 message.extend(missing.iter().map(|item| describe_missing(tested, item, checks)));
-                message.push_str(&format!("{tail}full log: {}", log.display()));
+                message.push_str(&tail);
+                message.extend(log.map(|log| format!("full log: {}", log.display())));
                 let file = missing.first().map(|item| manifest_of(tested, item, checks));
-                checks.fail("run", &what, file, &message);
+                checks.fail("run", &what, file, message.trim_end());
             }
             BootOutcome::Unsupported(why) => {
                 checks.skip("run", &what, &why);

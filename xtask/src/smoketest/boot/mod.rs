@@ -45,7 +45,8 @@ pub(super) enum BootOutcome {
         missing: Vec<diagnosis::MissingItem>,
         /// The last lines of the console.
         tail: String,
-        log: PathBuf,
+        /// `None` where nothing was booted.
+        log: Option<PathBuf>,
     },
     /// This machine or user cannot boot the root filesystem; the reason.
     Unsupported(String),
@@ -54,9 +55,12 @@ pub(super) enum BootOutcome {
 impl Boot<'_> {
     /// The failure for a root filesystem without an essential file, which is not booted.
     fn essentials_failure(&self) -> Option<BootOutcome> {
-        let is_complete = diagnosis::missing_essentials(self.rootfs).is_empty();
-        let why = Some("the boot cannot start".to_owned()).filter(|_| !is_complete)?;
-        Some(self.outcome("boot".to_owned(), Some(why), &ConsoleLog::default()))
+        let missing = diagnosis::missing_essentials(self.rootfs);
+        if missing.is_empty() {
+            return None;
+        }
+        let (method, why) = ("boot".to_owned(), "the boot cannot start".to_owned());
+        Some(BootOutcome::Failed { method, why, missing, tail: String::new(), log: None })
     }
 
     fn log_path(&self) -> PathBuf {
@@ -94,7 +98,7 @@ impl Boot<'_> {
         let Some(why) = failure else { return BootOutcome::Passed { method, took: console.took } };
         let missing = diagnosis::diagnose(self.rootfs, self.systemd, &console.lines);
         let tail = last_lines(console.lines.iter().map(String::as_str), 8);
-        BootOutcome::Failed { method, why, missing, tail, log: self.log_path() }
+        BootOutcome::Failed { method, why, missing, tail, log: Some(self.log_path()) }
     }
 }
 
