@@ -24,7 +24,8 @@ use coreos_types::{Error, ErrorExt, Result, ResultExt, Vendor, Vendors, shell};
 pub struct Config {
     /// `mirror`, `XTASK_MIRROR`, `--mirror`.
     pub mirror: Option<String>,
-    /// `allow-hosts`, then `XTASK_ALLOW_HOSTS`, separated by commas, then `--allow-host`: hosts that the URL of a `--repo` tree may have.
+    /// `allow-hosts`, then `XTASK_ALLOW_HOSTS`, separated by commas, then `--allow-host`: hosts that the URL of a
+    /// `--repo` tree may have.
     pub allow_hosts: Vec<String>,
     /// `signing-key`, `XTASK_SIGNING_KEY`: a certificate instead of the pinned keys.
     pub signing_key: Option<PathBuf>,

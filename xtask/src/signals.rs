@@ -87,7 +87,7 @@ fn print_termination_message(signal: i32) {
 }
 
 /// Largest number in the name of a temporary directory.
-const MAX_NUMBER: u32 = 64;
+const MAX_DIR_NUMBER: u32 = 64;
 
 /// A temporary file or directory: removed when dropped, and when a signal ends the process.
 #[derive(Debug)]
@@ -112,7 +112,7 @@ impl TempPath {
             loop {
                 let path = std::env::temp_dir().join(format!("{prefix}-{}-{number}", std::process::id()));
                 match fs::DirBuilder::new().mode(0o700).create(&path) {
-                    Err(error) if error.kind() == ErrorKind::AlreadyExists && number < MAX_NUMBER => {
+                    Err(error) if error.kind() == ErrorKind::AlreadyExists && number < MAX_DIR_NUMBER => {
                         number += 1
                     }
                     created => {

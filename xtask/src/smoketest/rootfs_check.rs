@@ -91,8 +91,9 @@ fn find_dangling_links(rootfs: &Rootfs) -> Vec<(&UsrPath, String)> {
     dangling
 }
 
-/// The paths that differ from the image, each with how it differs: compares kind, mode, link target and content of everything in `rootfs` with the `usr.squashfs` at `squashfs`. If
-/// `listed` has a directory, all files of the image below it must be in `rootfs` (`unsquashfs -ef`).
+/// Compares kind, mode, link target and content of everything in `rootfs` with the `usr.squashfs` at `squashfs`: the
+/// paths that differ, each with how. Below a directory of `expected_complete`, `rootfs` must have every file of the
+/// image (`unsquashfs -ef`).
 fn compare_with_image<'p>(
     rootfs: &Rootfs,
     squashfs: &Path,

@@ -79,8 +79,8 @@ impl LinkResult {
     }
 }
 
-/// Checks every program and library of a root filesystem, `jobs` at once, in byte order of the paths. The inner error is a
-/// loader that itself fails, so that no file can be checked.
+/// Checks every program and library of a root filesystem, `jobs` at once. Returns the results in byte order of the
+/// paths. The inner error is a loader that itself fails, so that no file can be checked.
 pub(super) fn check(
     rootfs: &Rootfs,
     runner: &LoaderRunner,
@@ -194,6 +194,7 @@ impl Checker<'_> {
         let resolve = |path: &String| rootfs.resolve_file(UsrPath::from_rootfs_path(path).ok()?.as_str());
         Ok(Linked { problems, loaded_files: output.resolved.iter().filter_map(resolve).collect() })
     }
+
     /// Lists what one file loads (`ld.so --list`, ld.so(8)). Options alone reach the loader: its environment is empty.
     fn run_loader(
         self,
