@@ -76,14 +76,19 @@ fn extract(stream: impl Read) -> Result<Vec<u8>> {
 }
 
 fn extract_with_limits(stream: impl Read, limits: InflateLimits) -> Result<Vec<u8>> {
+    read_and_extract(stream, limits).map(|(_, bytes)| bytes)
+}
+
+/// The check and the squashfs that come from one read of a stream.
+fn read_and_extract(stream: impl Read, limits: InflateLimits) -> Result<(SignatureCheck, Vec<u8>)> {
     let directory = tempfile::tempdir().unwrap();
     let temp_dir = TempFileDir::new(directory.path());
-    let ingested = read_unverified(stream, SignatureCheck::new(None), Some((&temp_dir, limits)))?;
+    let read = read_unverified(stream, SignatureCheck::new(None), Some((&temp_dir, limits)))?;
     let mut bytes = Vec::new();
-    let mut file = ingested.squashfs.unwrap()?;
+    let mut file = read.squashfs.unwrap()?;
     file.rewind().unwrap();
     file.read_to_end(&mut bytes).unwrap();
-    Ok(bytes)
+    Ok((read.check, bytes))
 }
 
 fn extract_error(stream: &[u8]) -> String {
@@ -94,17 +99,12 @@ fn extract_error(stream: &[u8]) -> String {
 fn digest_and_squashfs_come_from_one_read() {
     let image = noise(3_000_001);
     let archive = gzip(&cpio(&[(".", b""), ("etc", b""), ("./usr.squashfs", &image)]));
-    let directory = tempfile::tempdir().unwrap();
-    let extract_to = (&TempFileDir::new(directory.path()), InflateLimits::default());
-    let read = read_unverified(archive.as_slice(), SignatureCheck::new(None), Some(extract_to)).unwrap();
-    let digest = read.check.finish().unwrap().digest;
+    let (check, squashfs) = read_and_extract(archive.as_slice(), InflateLimits::default()).unwrap();
+    assert_eq!(squashfs, image);
+    let digest = check.finish().unwrap().digest;
     assert_eq!(digest, Digest::sha256(&archive));
     assert_eq!(Digest::from_hex(&digest.hex()), Some(digest));
     assert_eq!(Digest::from_hex(&digest.hex().to_uppercase()), None);
-    let (mut file, mut bytes) = (read.squashfs.unwrap().unwrap(), Vec::new());
-    file.rewind().unwrap();
-    file.read_to_end(&mut bytes).unwrap();
-    assert_eq!(bytes, image);
 }
 
 macro_rules! fixture {
