@@ -11,7 +11,7 @@ use crate::atomic_file;
 use crate::bounded_file;
 use crate::cache::ImageStore;
 use crate::cache::remove_old_entries::remove_old_entries;
-use crate::cli::{AdvisorySource, ImageArgs};
+use crate::cli::AdvisorySource;
 use crate::context::Context;
 use crate::http::{Client, ClientConfig, redact};
 use crate::package_comparison::PackageComparison;
@@ -31,19 +31,15 @@ const FRESH: Duration = Duration::from_secs(24 * 3600);
 ///
 /// # Errors
 /// The file cannot be opened; the URL is not valid, or is plain http to another machine.
-pub(crate) fn check_source(
-    context: &Context<'_>,
-    args: &ImageArgs,
-    option: Option<&AdvisorySource>,
-) -> Result<()> {
-    match resolve_source(context, args, option) {
+pub(crate) fn check_source(context: &Context<'_>, option: Option<&AdvisorySource>) -> Result<()> {
+    match resolve_source(context, option) {
         AdvisorySource::None => Ok(()),
         AdvisorySource::File(file) => {
             bounded_file::open(&file).map(drop).with_path("cannot open", &file).map_err(with_hint)
         }
         AdvisorySource::Url(url) => {
-            let config = ClientConfig { insecure_http: args.insecure_http, ..ClientConfig::default() };
-            Client::new(config).check_url(&url)
+            let insecure_http = context.image_args.insecure_http;
+            Client::new(ClientConfig { insecure_http, ..ClientConfig::default() }).check_url(&url)
         }
     }
 }
@@ -53,12 +49,8 @@ fn with_hint(error: Error) -> Error {
 }
 
 /// The option, else the configuration, else the notes of the vendor.
-fn resolve_source(
-    context: &Context<'_>,
-    args: &ImageArgs,
-    option: Option<&AdvisorySource>,
-) -> AdvisorySource {
-    let default = || match context.vendor(args) == Vendor::FLATCAR {
+fn resolve_source(context: &Context<'_>, option: Option<&AdvisorySource>) -> AdvisorySource {
+    let default = || match context.vendor() == Vendor::FLATCAR {
         true => AdvisorySource::Url(FLATCAR_NOTES_URL.to_owned()),
         false => AdvisorySource::None,
     };
@@ -73,9 +65,9 @@ pub(crate) fn load_report(
     comparison: &PackageComparison<'_>,
     option: Option<&AdvisorySource>,
 ) -> Result<Option<AdvisoryReport>> {
-    let PackageComparison { context, args, from, new: images, after: sources, .. } = *comparison;
+    let PackageComparison { context, from, new: images, after: sources, .. } = *comparison;
     let to = &images.release;
-    let (source, found) = match resolve_source(context, args, option) {
+    let (source, found) = match resolve_source(context, option) {
         _ if from == to => return Ok(None),
         AdvisorySource::None => return Ok(None),
         AdvisorySource::File(file) => {

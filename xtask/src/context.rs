@@ -21,7 +21,7 @@ const FLATCAR_FIRST: u64 = 1600;
 const COREOS_LAST: u64 = 2514;
 
 /// The tree, the configuration, and the options of the run.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Context<'a> {
     /// Prints progress and diagnostics.
     pub term: &'a Term,
@@ -37,6 +37,8 @@ pub struct Context<'a> {
     pub command: String,
     /// The arguments of the command, for hints.
     pub given: GivenArgs,
+    /// Where images come from.
+    pub image_args: ImageArgs,
     /// The tree.
     pub tree: Repo,
     /// Its sources.
@@ -76,14 +78,13 @@ impl<'a> Context<'a> {
     /// As [`Context::recover_and_load`], with another configuration.
     pub fn load_with_config(term: &'a Term, cli: &Cli, mut settings: Config) -> Result<Context<'a>> {
         let cwd = current_dir()?;
-        if let Some(args) = cli.command.image_args() {
-            settings.override_with(args);
-            if let Some(id) = args.brand.as_deref().filter(|id| settings.vendors.get(id).is_none()) {
-                return Err(unknown_vendor_error(id, &settings.vendors));
-            }
-            if let Some(warning) = ignored_channel_warning(&cli.name, args, &settings) {
-                term.warn(warning);
-            }
+        let image_args = cli.command.image_args().cloned().unwrap_or_default();
+        settings.override_with(&image_args);
+        if let Some(id) = image_args.brand.as_deref().filter(|id| settings.vendors.get(id).is_none()) {
+            return Err(unknown_vendor_error(id, &settings.vendors));
+        }
+        if let Some(warning) = ignored_channel_warning(&cli.name, &image_args, &settings) {
+            term.warn(warning);
         }
         let tree = Repo::find(cli.globals.repo.as_deref(), &cwd)?;
         let mut read = tree.recover_and_read()?;
@@ -102,6 +103,7 @@ impl<'a> Context<'a> {
             repo: cli.globals.repo.clone(),
             command: cli.name.clone(),
             given: cli.given.clone(),
+            image_args,
             tree,
             sources: read.sources,
             pins,
@@ -148,22 +150,22 @@ impl<'a> Context<'a> {
     }
 
     /// The vendor of the images: `--brand`, else the one in the pinned URL, else CoreOS.
-    pub fn vendor(&self, flags: &ImageArgs) -> &'static Vendor {
-        self.requested_vendor(flags).or(self.pins.vendor()).unwrap_or(Vendor::COREOS)
+    pub fn vendor(&self) -> &'static Vendor {
+        self.requested_vendor().or(self.pins.vendor()).unwrap_or(Vendor::COREOS)
     }
 
     /// The vendor of `--brand`; [`Context::recover_and_load`] has checked that it is known.
-    pub fn requested_vendor(&self, flags: &ImageArgs) -> Option<&'static Vendor> {
-        self.settings.vendors.get(flags.brand.as_deref()?)
+    pub fn requested_vendor(&self) -> Option<&'static Vendor> {
+        self.settings.vendors.get(self.image_args.brand.as_deref()?)
     }
 
     /// Checks, before a request, that the vendor of `--brand` can have a release. A mirror may have any.
     ///
     /// # Errors
     /// The number is outside the vendor's first and last release.
-    pub fn ensure_vendor_has_release(&self, flags: &ImageArgs, release: &Release) -> Result<()> {
-        let is_vendors_server = flags.images.is_empty() && self.settings.mirror.is_none();
-        let requested = self.requested_vendor(flags).filter(|_| is_vendors_server);
+    pub fn ensure_vendor_has_release(&self, release: &Release) -> Result<()> {
+        let is_vendors_server = self.image_args.images.is_empty() && self.settings.mirror.is_none();
+        let requested = self.requested_vendor().filter(|_| is_vendors_server);
         let Some(vendor) = requested else { return Ok(()) };
         let why = if vendor == Vendor::FLATCAR && release.major() < FLATCAR_FIRST {
             "Flatcar began in 2018, with releases above 1600"
@@ -201,14 +203,15 @@ impl<'a> Context<'a> {
     ///
     /// # Errors
     /// A requested board has no manifests.
-    pub fn boards(&self, flags: &ImageArgs) -> Result<Vec<Board>> {
+    pub fn boards(&self) -> Result<Vec<Board>> {
+        let requested = &self.image_args.boards;
         let available = self.sources.boards();
         let names = available.iter().map(|board| board.id()).collect::<Vec<_>>().join(" or ");
-        if let Some(board) = flags.boards.iter().find(|board| !available.contains(board)) {
+        if let Some(board) = requested.iter().find(|board| !available.contains(board)) {
             let message = format!("{board} has no manifests: manifest-{board}.d does not exist");
             return Err(Error::failed(message).with_hint(format!("omit --board, or use {names}")));
         }
-        let is_requested = |board: &Board| flags.boards.is_empty() || flags.boards.contains(board);
+        let is_requested = |board: &Board| requested.is_empty() || requested.contains(board);
         Ok(available.into_iter().filter(is_requested).collect())
     }
 }

@@ -3,7 +3,6 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
-use crate::cli::ImageArgs;
 use crate::context::Context;
 use crate::http::Client;
 use crate::images::{ImageSet, ReleaseLocations};
@@ -17,8 +16,6 @@ use packages::{Package, PackageSet, parse_packages};
 pub(crate) struct PackageComparison<'a> {
     /// The context of the run.
     pub(crate) context: &'a Context<'a>,
-    /// Where the lists of packages are.
-    pub(crate) args: &'a ImageArgs,
     /// The old release.
     pub(crate) from: &'a Release,
     /// The images of the old release; `None` if they are not available.
@@ -92,13 +89,13 @@ impl PackageComparison<'_> {
 
     /// The signed list of a release's packages; `None` for a run from local files, and if the list is not available.
     fn fetch_package_list(&self, board: Board, release: &Release) -> Option<Vec<Package>> {
-        let PackageComparison { context, args, .. } = *self;
+        let (context, args) = (self.context, &self.context.image_args);
         let is_local = !args.images.is_empty() && context.settings.mirror.is_none();
         if is_local || args.offline {
             return None;
         }
         let read = || -> Result<Option<Vec<Package>>> {
-            let locations = ReleaseLocations::new(context, args)?;
+            let locations = ReleaseLocations::new(context)?;
             for dir in locations.candidates(board, release, None)? {
                 let url = dir.file_url(locations.vendor.packages_list);
                 if let Some((list, _)) = self.new.store.fetch_signed(&url, Client::get_bytes_without_retry)? {

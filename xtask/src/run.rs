@@ -127,7 +127,7 @@ fn dispatch(term: &Term, cli: &Cli, report: &mut Report) -> Result<()> {
         Command::SortManifests { check } => sort_manifests(term, &cli.globals, *check, report),
         Command::Why(flags) => why(&context()?, flags, report),
         Command::Diff(flags) => diff(&context()?, flags, report),
-        Command::Releases(args) => releases(&context()?, args, report),
+        Command::Releases(_) => releases(&context()?, report),
         Command::Report { file } => commands::last_report(&context()?, file.as_deref(), report),
         Command::Completions { shell } => {
             completions(*shell, report);

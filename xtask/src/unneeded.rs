@@ -25,7 +25,7 @@ use manifest::unneeded::{UnneededCategory, UnneededLine, find_unneeded, possible
 /// An image is not available or not trusted; with `--prove`, the tree cannot be built and booted as it is.
 pub(crate) fn unneeded(context: &Context<'_>, args: &Unneeded, report: &mut Report) -> Result<()> {
     let pinned = context.pins.release().clone();
-    let images = ImageSet::open_and_prune_cache(context, &args.image, Some(&pinned))?;
+    let images = ImageSet::open_and_prune_cache(context, Some(&pinned))?;
     report.images = images.origins();
     report.release = Some((pinned.clone(), pinned));
     let words = read_words_of_tree(&context.tree.root().join("stage1"));

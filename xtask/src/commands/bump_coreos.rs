@@ -26,7 +26,7 @@ use manifest::stage1_sources::Stage1Sources;
 pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Report) -> Result<()> {
     report.dry_run = flags.dry_run || flags.check;
     report.check = flags.check;
-    advisories::check_source(context, &flags.image, flags.advisories.as_ref())?;
+    advisories::check_source(context, flags.advisories.as_ref())?;
     if flags.preview {
         return preview(context, flags, report);
     }
@@ -39,19 +39,19 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
     if let Some(release) = &release {
         // A release that cannot be pinned is refused before the download.
         context.pins.clone().set_release(release)?;
-    } else if flags.image.images.is_empty() {
-        let latest = fetch_latest_release(context, &flags.image)?;
+    } else if context.image_args.images.is_empty() {
+        let latest = fetch_latest_release(context)?;
         downgrade::check(context, flags, &latest, report)?;
         release = Some(latest);
     }
-    let images = ImageSet::open_and_prune_cache(context, &flags.image, release.as_ref())?;
+    let images = ImageSet::open_and_prune_cache(context, release.as_ref())?;
     if !is_latest || release.is_none() {
         downgrade::check(context, flags, &images.release, report)?;
     }
-    let done = if is_latest && is_already_pinned(context, flags, &images) {
+    let done = if is_latest && is_already_pinned(context, &images) {
         context.term.stage("current", format!("nothing is newer than {}", images.release));
         report.invocation = context.command_invocation(&["verify-manifests", "--fix"]);
-        check_manifests(context, &images, (&flags.image, flags.fix_args), report)
+        check_manifests(context, &images, flags.fix_args, report)
     } else {
         fix_and_write(context, flags, &images, report)
     };
@@ -60,9 +60,9 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
 }
 
 /// Whether the tree pins the release, on the channel and of the vendor that were requested.
-fn is_already_pinned(context: &Context<'_>, flags: &BumpCoreos, images: &ImageSet) -> bool {
+fn is_already_pinned(context: &Context<'_>, images: &ImageSet) -> bool {
     let is_same_channel = images.channel.is_none() || images.channel == context.pins.channel();
-    let requested = context.requested_vendor(&flags.image);
+    let requested = context.requested_vendor();
     let is_same_vendor = requested.is_none() || requested == context.pins.vendor();
     images.release == *context.pins.release() && is_same_channel && is_same_vendor
 }
@@ -75,7 +75,7 @@ fn fix_and_write(
     report: &mut Report,
 ) -> Result<()> {
     report.invocation = context.bump_invocation(&images.release);
-    let options = prepare_bump_options(context, images, (&flags.image, flags.fix_args), report)?;
+    let options = prepare_bump_options(context, images, flags.fix_args, report)?;
     warn_unchecked_boards(context, images);
     let old = open_old(context, flags, images, report);
     let after = plan_fixes(context, images, &options, flags.commit, report)?;
@@ -111,7 +111,7 @@ fn open_old(
     if *pinned == images.release {
         return None;
     }
-    let opened = ImageSet::open_pinned_before_bump(context, &flags.image, flags.compare_sizes);
+    let opened = ImageSet::open_pinned_before_bump(context, flags.compare_sizes);
     report.no_sizes_before = opened.as_ref().err().map(|error| match flags.compare_sizes {
         true => format!("the image of {pinned} is not available: {error}"),
         false => format!("the image of {pinned} is not in the cache; --compare-sizes downloads it"),
@@ -129,7 +129,6 @@ fn fill_packages_and_advisories(
 ) -> Result<()> {
     let comparison = PackageComparison {
         context,
-        args: &flags.image,
         from: context.pins.release(),
         old,
         new,

@@ -24,19 +24,19 @@ use usr::{
 /// Plans a bump from file and package lists: which listed paths are removed, moved or renamed, and the version of
 /// systemd. Nothing is written.
 pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Report) -> Result<()> {
-    if !flags.image.images.is_empty() {
+    if !context.image_args.images.is_empty() {
         return Err(Error::failed("--preview works without an image").with_hint(
             "omit --preview: with --image everything can be checked, and --dry-run writes nothing",
         ));
     }
     report.dry_run = true;
     if let Some(release) = flags.release.number() {
-        context.ensure_vendor_has_release(&flags.image, release)?;
+        context.ensure_vendor_has_release(release)?;
     }
-    let store = open_store(context, &flags.image)?;
-    let locations = ReleaseLocations::new(context, &flags.image)?;
-    let boards = context.boards(&flags.image)?;
-    let latest = || fetch_latest_release(context, &flags.image);
+    let store = open_store(context)?;
+    let locations = ReleaseLocations::new(context)?;
+    let boards = context.boards()?;
+    let latest = || fetch_latest_release(context);
     let release = flags.release.number().cloned().map_or_else(latest, Ok)?;
     downgrade::check(context, flags, &release, report)?;
     report.invocation = context.bump_invocation(&release);
@@ -54,7 +54,7 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
         choose_systemd_version(flags.fix_args.systemd, versions).map_err(|error| Error { kind, ..error })?,
     );
     let fix_options = FixOptions { by_names_only: true, ..flags.fix_args.to_options() };
-    let vendor = context.requested_vendor(&flags.image);
+    let vendor = context.requested_vendor();
     let request = BumpOptions { release, channel, vendor, systemd, fix_options };
     let trees = lists.iter().map(|(&board, list)| (board, &list.tree)).collect();
     let bump = plan_bump(&context.sources, &request, &trees)?;

@@ -1,6 +1,7 @@
 //! `diff RELEASE RELEASE`: changes of the paths in the manifests and their dependencies.
 
 use std::cell::OnceCell;
+use std::path::PathBuf;
 
 use crate::advisories;
 use crate::cli::{Diff, ImageArgs};
@@ -9,14 +10,17 @@ use crate::images::ImageSet;
 use crate::package_comparison::PackageComparison;
 use crate::report::Report;
 use crate::report::image_diff::{ImageDiff, compare, render, to_json};
-use coreos_types::{Error, Result};
+use coreos_types::{Error, Release, Result};
 
 /// Compares the images of two releases. With `--image`, the first half is of the first release.
 pub(crate) fn diff(context: &Context<'_>, flags: &Diff, report: &mut Report) -> Result<()> {
-    advisories::check_source(context, &flags.image, flags.advisories.as_ref())?;
-    let (old_args, new_args) = split_images(&flags.image)?;
-    let old = ImageSet::open_and_prune_cache(context, &old_args, Some(&flags.from))?;
-    let new = ImageSet::open_and_prune_cache(context, &new_args, Some(&flags.to))?;
+    advisories::check_source(context, flags.advisories.as_ref())?;
+    let [old_images, new_images] = split_images(&context.image_args.images)?;
+    let open = |images: &[PathBuf], release: &Release| {
+        let image_args = ImageArgs { images: images.to_vec(), ..context.image_args.clone() };
+        ImageSet::open_and_prune_cache(&Context { image_args, ..context.clone() }, Some(release))
+    };
+    let (old, new) = (open(old_images, &flags.from)?, open(new_images, &flags.to)?);
     report.images = [old.origins(), new.origins()].concat();
     report.release = Some((flags.from.clone(), flags.to.clone()));
     let before = old.trees();
@@ -25,7 +29,6 @@ pub(crate) fn diff(context: &Context<'_>, flags: &Diff, report: &mut Report) -> 
         both.map(|(board, before, tree)| compare(board, &context.sources, before, tree)).collect();
     let comparison = PackageComparison {
         context,
-        args: &flags.image,
         from: &flags.from,
         old: Some(&old),
         new: &new,
@@ -43,16 +46,12 @@ pub(crate) fn diff(context: &Context<'_>, flags: &Diff, report: &mut Report) -> 
     Ok(())
 }
 
-fn split_images(flags: &ImageArgs) -> Result<(ImageArgs, ImageArgs)> {
-    if flags.images.is_empty() {
-        return Ok((flags.clone(), flags.clone()));
-    }
-    if flags.images.len() % 2 == 1 {
+/// The local images of the first release and of the second.
+fn split_images(images: &[PathBuf]) -> Result<[&[PathBuf]; 2]> {
+    if images.len() % 2 == 1 {
         let message = "diff compares two releases, and --image was given an odd number of times";
         return Err(Error::failed(message)
             .with_hint("pass the images of the first release first, then those of the second"));
     }
-    let (old, new) = flags.images.split_at(flags.images.len() / 2);
-    let with = |images: &[std::path::PathBuf]| ImageArgs { images: images.to_vec(), ..flags.clone() };
-    Ok((with(old), with(new)))
+    Ok(images.split_at(images.len() / 2).into())
 }

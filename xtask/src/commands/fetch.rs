@@ -20,7 +20,7 @@ pub fn fetch(context: &Context<'_>, flags: &Fetch, report: &mut Report) -> Resul
     }
     let pinned = context.pins.release();
     let release = flags.release.as_ref().map_or(Some(pinned), ReleaseSpec::number);
-    let images = ImageSet::open_and_prune_cache(context, &flags.image, release)?;
+    let images = ImageSet::open_and_prune_cache(context, release)?;
     report.images = images.origins();
     report.channel = images.channel.or(context.pins.channel());
     report.release = Some((pinned.clone(), images.release.clone()));

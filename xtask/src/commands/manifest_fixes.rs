@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use crate::cli::{FixArgs, ImageArgs};
+use crate::cli::FixArgs;
 use crate::context::Context;
 use crate::git;
 use crate::images::ImageSet;
@@ -24,7 +24,7 @@ use manifest::suggestion::Suggestion;
 pub(super) fn prepare_bump_options(
     context: &Context<'_>,
     images: &ImageSet,
-    (image_args, fix_args): (&ImageArgs, FixArgs),
+    args: FixArgs,
     report: &mut Report,
 ) -> Result<BumpOptions> {
     report.images = images.origins();
@@ -33,9 +33,9 @@ pub(super) fn prepare_bump_options(
     Ok(BumpOptions {
         release: images.release.clone(),
         channel: images.channel,
-        vendor: context.requested_vendor(image_args),
-        systemd: fix_args.systemd,
-        fix_options: fix_args.to_options(),
+        vendor: context.requested_vendor(),
+        systemd: args.systemd,
+        fix_options: args.to_options(),
     })
 }
 
@@ -43,7 +43,7 @@ pub(super) fn prepare_bump_options(
 pub(crate) fn check_manifests(
     context: &Context<'_>,
     images: &ImageSet,
-    args: (&ImageArgs, FixArgs),
+    args: FixArgs,
     report: &mut Report,
 ) -> Result<()> {
     let options = prepare_bump_options(context, images, args, report)?;

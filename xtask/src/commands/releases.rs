@@ -28,13 +28,13 @@ struct Row {
 ///
 /// # Errors
 /// No channel has a release that is available and signed.
-pub fn releases(context: &Context<'_>, args: &ImageArgs, report: &mut Report) -> Result<()> {
-    let store = open_store(context, args)?;
-    let board = context.boards(args)?.first().copied().unwrap_or(Board::Amd64);
+pub fn releases(context: &Context<'_>, report: &mut Report) -> Result<()> {
+    let store = open_store(context)?;
+    let board = context.boards()?.first().copied().unwrap_or(Board::Amd64);
     let (mut rows, mut first_error) = (Vec::new(), None);
-    let channels = fetch_channels(context, args, &store, board)?;
+    let channels = fetch_channels(context, &store, board)?;
     for &channel in &channels {
-        match fetch_newest(context, args, &store, board, channel) {
+        match fetch_newest(context, &store, board, channel) {
             Ok(row) => rows.push(row),
             Err(error) if channels.len() == 1 => return Err(error),
             Err(error) => {
@@ -56,14 +56,13 @@ pub fn releases(context: &Context<'_>, args: &ImageArgs, report: &mut Report) ->
 /// The channels to list: that of `--channel`, else all of the vendor with its long-term streams; `None` is a mirror.
 fn fetch_channels(
     context: &Context<'_>,
-    args: &ImageArgs,
     store: &ImageStore,
     board: Board,
 ) -> Result<Vec<Option<ChannelOrStream>>> {
-    if let Some(channel) = args.channel {
+    if let Some(channel) = context.image_args.channel {
         return Ok(vec![Some(channel)]);
     }
-    let locations = ReleaseLocations::new(context, args)?;
+    let locations = ReleaseLocations::new(context)?;
     if locations.first_candidate(board, context.pins.release(), None)?.channel(locations.vendors()).is_none()
     {
         return Ok(vec![None]);
@@ -94,13 +93,13 @@ fn parse_lts_info(text: &str) -> Vec<ChannelOrStream> {
 
 fn fetch_newest(
     context: &Context<'_>,
-    args: &ImageArgs,
     store: &ImageStore,
     board: Board,
     channel: Option<ChannelOrStream>,
 ) -> Result<Row> {
-    let args = ImageArgs { channel, ..args.clone() };
-    let locations = ReleaseLocations::new(context, &args)?;
+    let image_args = ImageArgs { channel, ..context.image_args.clone() };
+    let context = Context { image_args, ..context.clone() };
+    let locations = ReleaseLocations::new(&context)?;
     let (release, signer) =
         store.fetch_latest_release(&locations.latest_release_url(board)?, locations.vendor)?;
     let release_url = locations.first_candidate(board, &release, None)?;

@@ -22,7 +22,7 @@ pub(crate) fn sbom(context: &Context<'_>, args: &Sbom, report: &mut Report) -> R
     check_flavors(context, args)?;
     args.output.as_deref().map_or(Ok(()), report_files::check_destination)?;
     let pinned = context.pins.release().clone();
-    let images = ImageSet::open_and_prune_cache(context, &args.image, Some(&pinned))?;
+    let images = ImageSet::open_and_prune_cache(context, Some(&pinned))?;
     report.images = images.origins();
     report.release = Some((pinned.clone(), pinned));
     let boms = images.opened.iter().map(|(&board, image)| bom(context, args, board, image));
@@ -73,17 +73,17 @@ fn bom<'i>(
         context.term.warn(warning);
     }
     let entries = hash_entries(image, &flavors.values().flatten().collect())?;
-    Ok(BoardBom { source: source(context, args, origin), entries, flavors, packages })
+    Ok(BoardBom { source: source(context, origin), entries, flavors, packages })
 }
 
 /// The image of a board as the source of the files.
-fn source(context: &Context<'_>, args: &Sbom, origin: &ImageOrigin) -> ImageSource {
+fn source(context: &Context<'_>, origin: &ImageOrigin) -> ImageSource {
     let location = match origin.source.rsplit_once('/') {
         Some((_, name)) if !origin.source.contains("://") => name,
         _ => &origin.source,
     };
     ImageSource {
-        vendor: context.vendor(&args.image).name.to_owned(),
+        vendor: context.vendor().name.to_owned(),
         release: context.pins.release().clone(),
         board: origin.board,
         location: location.to_owned(),

@@ -3,7 +3,7 @@
 use super::manifest_fixes::{
     check_manifests, fill_sizes_and_dependents, plan_fixes, prepare_bump_options, write_unless_dry_run,
 };
-use crate::cli::{FixArgs, ImageArgs, VerifyManifests};
+use crate::cli::{FixArgs, VerifyManifests};
 use crate::context::Context;
 use crate::images::ImageSet;
 use crate::report::Report;
@@ -18,22 +18,16 @@ pub fn verify_manifests(context: &Context<'_>, flags: &VerifyManifests, report: 
     report.dry_run = flags.dry_run || flags.check;
     report.check = flags.check;
     report.invocation = context.command_invocation(&["verify-manifests", "--fix"]);
-    let images = ImageSet::open_and_prune_cache(context, &flags.image, Some(context.pins.release()))?;
-    let args = (&flags.image, flags.fix_args);
+    let images = ImageSet::open_and_prune_cache(context, Some(context.pins.release()))?;
     let done = match flags.fix {
-        true => fix_manifests(context, &images, args, report),
-        false => check_manifests(context, &images, args, report),
+        true => fix_manifests(context, &images, flags.fix_args, report),
+        false => check_manifests(context, &images, flags.fix_args, report),
     };
     images.store_trees();
     done
 }
 
-fn fix_manifests(
-    context: &Context<'_>,
-    images: &ImageSet,
-    args: (&ImageArgs, FixArgs),
-    report: &mut Report,
-) -> Result<()> {
+fn fix_manifests(context: &Context<'_>, images: &ImageSet, args: FixArgs, report: &mut Report) -> Result<()> {
     let options = prepare_bump_options(context, images, args, report)?;
     report.release = Some((options.release.clone(), options.release.clone()));
     let after = plan_fixes(context, images, &options, false, report)?;

@@ -10,7 +10,7 @@ use manifest::plan::bump::ImageTrees;
 
 /// Finds the reasons in the images of the pinned release.
 pub(crate) fn why(context: &Context<'_>, flags: &Why, report: &mut Report) -> Result<()> {
-    let images = ImageSet::open_and_prune_cache(context, &flags.image, Some(context.pins.release()))?;
+    let images = ImageSet::open_and_prune_cache(context, Some(context.pins.release()))?;
     report.images = images.origins();
     let answer = why::answer_why(&flags.subject, &context.sources, &images.trees());
     images.check_read_errors()?;

@@ -1,7 +1,6 @@
 //! The identity that an image must have: a wrong image may have a good signature.
 
 use crate::cache::ImageHandle;
-use crate::cli::ImageArgs;
 use crate::context::Context;
 use coreos_types::{Board, Error, Release, Result};
 use usr::identity::{self, Identity};
@@ -10,7 +9,6 @@ use usr::identity::{self, Identity};
 #[derive(Clone)]
 pub(super) struct ExpectedImage<'c> {
     pub(super) context: &'c Context<'c>,
-    pub(super) args: &'c ImageArgs,
     /// `None` takes any release.
     pub(super) release: Option<Release>,
     pub(super) boards: Vec<Board>,
@@ -31,7 +29,7 @@ impl ExpectedImage<'_> {
         let refused = |found: &str, expected: &str| {
             Error::refused(format!("{source} is {found}: {expected} was requested"))
         };
-        let expected = self.context.vendor(self.args);
+        let expected = self.context.vendor();
         let id = identity.os_release.get("ID").map_or("missing", String::as_str);
         match identity.vendor {
             _ if id == expected.os_release_id => {}
@@ -69,7 +67,7 @@ impl ExpectedImage<'_> {
                 .with_cause("neither its release files nor its programs identify the board");
         };
         let error = refused(&format!("for {board}"), &boards);
-        if self.args.images.is_empty() {
+        if self.context.image_args.images.is_empty() {
             // The server chose the image, by the URL, and not the user.
             error.with_hint("the server has another image at this URL: use another mirror (--mirror URL)")
         } else if self.context.sources.boards().contains(&board) {

@@ -1,7 +1,6 @@
 //! Locations of a release's files, from the pinned URL, the options and the configuration.
 
 use crate::cache::{Cache, ImageStore};
-use crate::cli::ImageArgs;
 use crate::config::is_own_workspace;
 use crate::context::Context;
 use crate::http::{ClientConfig, Url};
@@ -11,7 +10,8 @@ use coreos_types::{Board, Channel, Error, Release, Result, Vendor, Vendors};
 use manifest::suggestion::Suggestion;
 
 /// Opens the image store of a command that works on a tree.
-pub(crate) fn open_store(context: &Context<'_>, flags: &ImageArgs) -> Result<ImageStore> {
+pub(crate) fn open_store(context: &Context<'_>) -> Result<ImageStore> {
+    let args = &context.image_args;
     let cache = match &context.cache {
         Some(cache) => cache.clone(),
         None => Cache::from_env(Some(context.tree.root()))?,
@@ -23,13 +23,13 @@ pub(crate) fn open_store(context: &Context<'_>, flags: &ImageArgs) -> Result<Ima
             .map_err(with_mirror_hint)?;
     }
     let config = ClientConfig {
-        insecure_http: flags.insecure_http,
-        offline: flags.offline,
+        insecure_http: args.insecure_http,
+        offline: args.offline,
         trusted_hosts: allowed_hosts(context)?.filter(|_| mirror.is_none()),
         ..ClientConfig::from_env()
     };
-    let vendor = Some(context.vendor(flags));
-    let keyring = context.settings.keyring(vendor, flags.signing_key.as_deref(), cache.certificates_dir())?;
+    let vendor = Some(context.vendor());
+    let keyring = context.settings.keyring(vendor, args.signing_key.as_deref(), cache.certificates_dir())?;
     context.term.detail("cache", cache.configured_root().display());
     log_keys(context.term, &keyring);
     Ok(ImageStore::new(cache, config, keyring, context.term))
@@ -64,7 +64,6 @@ fn allowed_hosts(context: &Context<'_>) -> Result<Option<Vec<String>>> {
 
 pub(crate) struct ReleaseLocations<'a> {
     context: &'a Context<'a>,
-    args: &'a ImageArgs,
     pub(crate) vendor: &'static Vendor,
     /// Hosts that the tree's URL may name; see [`allowed_hosts`].
     allowed_hosts: Option<Vec<String>>,
@@ -72,9 +71,8 @@ pub(crate) struct ReleaseLocations<'a> {
 
 impl<'a> ReleaseLocations<'a> {
     /// Reads the tree's URL, the options and the configuration.
-    pub(crate) fn new(context: &'a Context<'_>, args: &'a ImageArgs) -> Result<ReleaseLocations<'a>> {
-        let allowed_hosts = allowed_hosts(context)?;
-        Ok(ReleaseLocations { context, args, vendor: context.vendor(args), allowed_hosts })
+    pub(crate) fn new(context: &'a Context<'_>) -> Result<ReleaseLocations<'a>> {
+        Ok(ReleaseLocations { context, vendor: context.vendor(), allowed_hosts: allowed_hosts(context)? })
     }
 
     /// The first directory to try for a release and board. `found` is the channel on which another board's image was
@@ -88,8 +86,8 @@ impl<'a> ReleaseLocations<'a> {
         if let Some(mirror) = &self.context.settings.mirror {
             return ReleaseUrl::from_mirror(mirror, self.vendor, board, release).map_err(with_mirror_hint);
         }
-        let channel = self.args.channel.map(|spec| spec.channel).or(found);
-        let requested_vendor = self.context.requested_vendor(self.args);
+        let channel = self.context.image_args.channel.map(|spec| spec.channel).or(found);
+        let requested_vendor = self.context.requested_vendor();
         if requested_vendor.is_some() && requested_vendor != self.context.pins.vendor() {
             let likely =
                 Some(release.likely_flatcar_channel()).filter(|one| self.vendor.channels.contains(one));
@@ -103,7 +101,7 @@ impl<'a> ReleaseLocations<'a> {
         self.check_host(&pinned)?;
         let moved = channel.and_then(|channel| pinned.with_channel(channel, self.vendors()));
         if moved.is_none()
-            && let Some(requested) = self.args.channel
+            && let Some(requested) = self.context.image_args.channel
         {
             let message = format!("{pinned} names no channel, so --channel {requested} has no effect");
             return Err(Error::failed(message)
@@ -117,7 +115,7 @@ impl<'a> ReleaseLocations<'a> {
     /// The directory of the newest release on the channel of the run.
     pub(crate) fn latest_release_url(&self, board: Board) -> Result<ReleaseUrl> {
         let release_url = self.first_candidate(board, self.context.pins.release(), None)?;
-        Ok(release_url.sibling_current(self.args.channel.and_then(|spec| spec.year)))
+        Ok(release_url.sibling_current(self.context.image_args.channel.and_then(|spec| spec.year)))
     }
 
     /// The known vendors.
@@ -150,7 +148,7 @@ impl<'a> ReleaseLocations<'a> {
         found: Option<Channel>,
     ) -> Result<Vec<ReleaseUrl>> {
         let mut candidates = vec![self.first_candidate(board, release, found)?];
-        if self.args.channel.is_none() && self.context.settings.mirror.is_none() {
+        if self.context.image_args.channel.is_none() && self.context.settings.mirror.is_none() {
             for &channel in self.vendor.channels {
                 let other = candidates[0].with_channel(channel, self.vendors());
                 let is_new = |other: &ReleaseUrl| *other != candidates[0] && self.check_host(other).is_ok();
@@ -162,7 +160,7 @@ impl<'a> ReleaseLocations<'a> {
 
     /// Checks that a cached image is from the requested channel.
     pub(super) fn check_channel(&self, release: &Release, cached: &ReleaseUrl) -> Result<()> {
-        match (self.args.channel, cached.channel(self.vendors())) {
+        match (self.context.image_args.channel, cached.channel(self.vendors())) {
             (Some(spec), Some(channel))
                 if spec.channel != channel && self.context.settings.mirror.is_none() =>
             {
@@ -187,7 +185,7 @@ impl<'a> ReleaseLocations<'a> {
     ) -> Error {
         let causes = urls.iter().map(|url| format!("{url}: not found"));
         let error = Error::failed(format!("there is no {kind} of {release} for {board}"));
-        let hint = match (&self.context.settings.mirror, self.args.channel) {
+        let hint = match (&self.context.settings.mirror, self.context.image_args.channel) {
             (Some(mirror), _) => {
                 format!("check the number: {mirror} needs the file BOARD/RELEASE/{}", self.vendor.pxe_image)
             }

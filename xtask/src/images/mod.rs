@@ -42,29 +42,25 @@ pub(crate) struct BoardImage {
 impl ImageSet {
     /// Opens an image for every board of the run. Without a `release`, it is that of the local images, else the newest.
     /// Once a day, removes the expired images of the cache.
-    pub(crate) fn open_and_prune_cache(
-        context: &Context<'_>,
-        flags: &ImageArgs,
-        release: Option<&Release>,
-    ) -> Result<ImageSet> {
-        let store = open_store(context, flags)?;
-        let boards = context.boards(flags)?;
-        let expected = ExpectedImage { context, args: flags, release: release.cloned(), boards };
-        let mut images = if flags.images.is_empty() {
+    pub(crate) fn open_and_prune_cache(context: &Context<'_>, release: Option<&Release>) -> Result<ImageSet> {
+        let args = &context.image_args;
+        let store = open_store(context)?;
+        let expected = ExpectedImage { context, release: release.cloned(), boards: context.boards()? };
+        let mut images = if args.images.is_empty() {
             if let Some(release) = &expected.release {
-                context.ensure_vendor_has_release(flags, release)?;
+                context.ensure_vendor_has_release(release)?;
             }
-            open_release_images(store, &ReleaseLocations::new(context, flags)?, expected)
+            open_release_images(store, &ReleaseLocations::new(context)?, expected)
                 .map_err(|error| context.with_closed_server_hint(error))?
         } else {
-            open_local_images(store, flags, expected)?
+            open_local_images(store, expected)?
         };
-        images.channel = flags.channel.map(|spec| spec.channel).or(images.channel);
+        images.channel = args.channel.map(|spec| spec.channel).or(images.channel);
         for opened in images.opened.values() {
             context.term.stage("verified", describe_signer(&opened.origin));
             opened.log(context.term);
         }
-        if flags.images.is_empty() && !context.settings.is_cache_expiry_off {
+        if args.images.is_empty() && !context.settings.is_cache_expiry_off {
             let in_use: Vec<PathBuf> =
                 images.opened.values().map(|opened| opened.image.path().to_owned()).collect();
             expiry::prune_automatically(&images.store, context.pins.release(), &in_use);
@@ -77,21 +73,18 @@ impl ImageSet {
     ///
     /// # Errors
     /// An image is not available; the bump itself does not need it.
-    pub(crate) fn open_pinned_before_bump(
-        context: &Context<'_>,
-        flags: &ImageArgs,
-        download: bool,
-    ) -> Result<ImageSet> {
-        let flags = ImageArgs {
-            offline: flags.offline || !download,
+    pub(crate) fn open_pinned_before_bump(context: &Context<'_>, download: bool) -> Result<ImageSet> {
+        let image_args = ImageArgs {
+            offline: context.image_args.offline || !download,
             images: Vec::new(),
             signature: None,
             unsigned: false,
             channel: None,
             brand: None,
-            ..flags.clone()
+            ..context.image_args.clone()
         };
-        ImageSet::open_and_prune_cache(context, &flags, Some(context.pins.release()))
+        let context = Context { image_args, ..context.clone() };
+        ImageSet::open_and_prune_cache(&context, Some(context.pins.release()))
     }
 
     /// Checks that all images are on one channel, since the pinned URL has only one.
@@ -185,20 +178,16 @@ fn map_parallel<I: Sync, T: Send>(items: &[I], open: impl Fn(&I) -> Result<T> + 
     })
 }
 
-fn open_local_images(
-    store: ImageStore,
-    flags: &ImageArgs,
-    mut expected: ExpectedImage<'_>,
-) -> Result<ImageSet> {
-    if flags.signature.is_some() && flags.images.len() > 1 {
+fn open_local_images(store: ImageStore, mut expected: ExpectedImage<'_>) -> Result<ImageSet> {
+    let args = &expected.context.image_args;
+    if args.signature.is_some() && args.images.len() > 1 {
         return Err(Error::failed("--signature goes with a single --image")
             .with_hint("put each image's signature next to it, as FILE.sig"));
     }
-    let images = map_parallel(&flags.images, |path| {
-        store.open_local(path, flags.signature.as_deref(), flags.unsigned)
-    });
+    let images =
+        map_parallel(&args.images, |path| store.open_local(path, args.signature.as_deref(), args.unsigned));
     let mut opened: BTreeMap<Board, BoardImage> = BTreeMap::new();
-    for (path, image) in flags.images.iter().zip(images) {
+    for (path, image) in args.images.iter().zip(images) {
         let image = image?;
         let (board, release, identity) = expected.check(&image)?;
         expected.release.get_or_insert(release);

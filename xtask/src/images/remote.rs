@@ -7,7 +7,6 @@ use super::expected_identity::ExpectedImage;
 use super::locations::{ReleaseLocations, open_store};
 use super::{BoardImage, ImageSet, map_parallel};
 use crate::cache::{ImageHandle, ImageStore, ReleaseCache};
-use crate::cli::ImageArgs;
 use crate::context::Context;
 use crate::release_url::ReleaseUrl;
 use coreos_types::{Board, Channel, Release, Result};
@@ -49,9 +48,9 @@ fn fetch_latest(store: &ImageStore, locations: &ReleaseLocations<'_>, boards: &[
 }
 
 /// The newest release of the channel of a run.
-pub(crate) fn fetch_latest_release(context: &Context<'_>, args: &ImageArgs) -> Result<Release> {
-    let boards = context.boards(args)?;
-    fetch_latest(&open_store(context, args)?, &ReleaseLocations::new(context, args)?, &boards)
+pub(crate) fn fetch_latest_release(context: &Context<'_>) -> Result<Release> {
+    let boards = context.boards()?;
+    fetch_latest(&open_store(context)?, &ReleaseLocations::new(context)?, &boards)
 }
 
 /// The search for the images of one release.

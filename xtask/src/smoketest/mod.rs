@@ -68,7 +68,7 @@ impl RootfsUnderTest {
 /// # Errors
 /// An error that prevents further checks; without `--no-run`, also that no root filesystem could be run.
 pub(crate) fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut Report) -> Result<()> {
-    let boards = context.boards(&flags.image)?;
+    let boards = context.boards()?;
     let release = context.pins.release().clone();
     report.release = Some((release.clone(), release.clone()));
     report.systemd = Some((context.pins.systemd(), context.pins.systemd()));
@@ -87,14 +87,10 @@ pub(crate) fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut R
     let is_built = !flags.no_build && flags.rootfs.is_none();
     let mut images = None;
     if is_static || is_built {
-        let images = images.insert(ImageSet::open_and_prune_cache(
-            context,
-            &flags.image,
-            Some(context.pins.release()),
-        )?);
+        let images = images.insert(ImageSet::open_and_prune_cache(context, Some(context.pins.release()))?);
         report.images = images.origins();
         if is_static {
-            check_manifests(context, images, (&flags.image, FixArgs::default()), report)?;
+            check_manifests(context, images, FixArgs::default(), report)?;
         }
     }
     if is_built || flags.rootfs.is_none() && !flags.no_run {

@@ -61,7 +61,7 @@ impl Own {
                 Command::BumpCoreos(args) => bump_coreos(&context, args, &mut report),
                 Command::VerifyManifests(args) => verify_manifests(&context, args, &mut report),
                 Command::Fetch(args) => fetch(&context, args, &mut report),
-                Command::Releases(args) => releases(&context, args, &mut report),
+                Command::Releases(_) => releases(&context, &mut report),
                 other => panic!("{other:?}"),
             }
         });
