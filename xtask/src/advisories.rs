@@ -3,6 +3,7 @@
 //! The notes are not signed: they are a hint, and a failure to read them is a note in the report. Only a file that the
 //! user names must be readable.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -15,9 +16,11 @@ use crate::cli::AdvisorySource;
 use crate::context::Context;
 use crate::http::{Client, ClientConfig, redact};
 use crate::package_comparison::PackageComparison;
+use crate::report::Report;
 use crate::report::advisories::{AdvisoryReport, SecurityFixes};
-use coreos_types::{Error, Result, ResultExt, Vendor};
-use packages::package_changes::group_taken_by_package;
+use coreos_types::{Board, Error, Result, ResultExt, Vendor};
+use packages::PackageSet;
+use packages::package_changes::{PackageUsage, TakenPaths, group_taken_by_package};
 use packages::release_notes::{MAX_LEN, ReleaseFixes, ReleaseNotes, RelevantFix};
 use pxe_image::Digest;
 
@@ -57,18 +60,33 @@ fn resolve_source(context: &Context<'_>, option: Option<&AdvisorySource>) -> Adv
     option.or(context.settings.advisories.as_ref()).cloned().unwrap_or_else(default)
 }
 
-/// The security fixes between the two releases in the packages of the new images; `None` if none are requested.
+/// Adds the package changes between two releases, and the security fixes in the packages of the new images, to the
+/// report; neither for the same release.
 ///
 /// # Errors
 /// A file that the user named cannot be read, or is not an object of releases.
-pub(crate) fn load_report(
+pub(crate) fn fill_packages_and_advisories(
     comparison: &PackageComparison<'_>,
+    option: Option<&AdvisorySource>,
+    report: &mut Report,
+) -> Result<()> {
+    if *comparison.from != comparison.new.release {
+        let taken = comparison.taken_after();
+        report.package_changes = comparison.changes(&taken);
+        report.advisories = load_report(comparison, &taken, option)?;
+    }
+    Ok(())
+}
+
+/// The security fixes between the two releases; `None` if none are requested.
+fn load_report(
+    comparison: &PackageComparison<'_>,
+    taken: &BTreeMap<Board, TakenPaths>,
     option: Option<&AdvisorySource>,
 ) -> Result<Option<AdvisoryReport>> {
     let PackageComparison { context, from, new: images, after: sources, .. } = *comparison;
     let to = &images.release;
     let (source, found) = match resolve_source(context, option) {
-        _ if from == to => return Ok(None),
         AdvisorySource::None => return Ok(None),
         AdvisorySource::File(file) => {
             let about = || format!("cannot read {}", file.display());
@@ -82,7 +100,8 @@ pub(crate) fn load_report(
         }
     };
     let found = found.map(|(advisories, age)| {
-        let (relevant, unknown) = relevant_fixes(&advisories, comparison);
+        let packages = |board| images.packages(board);
+        let (relevant, unknown) = relevant_fixes(&advisories, taken, packages);
         let caveats = advisories.caveat.iter().cloned().chain(age).chain(unknown);
         SecurityFixes {
             total: advisories.count(),
@@ -95,27 +114,26 @@ pub(crate) fn load_report(
 }
 
 /// The fixes that concern packages of any board's stage1, and the reason if that is not known.
-fn relevant_fixes(
+fn relevant_fixes<'p>(
     fixes: &ReleaseFixes,
-    comparison: &PackageComparison<'_>,
+    taken: &BTreeMap<Board, TakenPaths>,
+    packages_of: impl Fn(Board) -> Option<&'p PackageSet>,
 ) -> (Vec<RelevantFix>, Option<String>) {
-    let (mut relevant, mut unknown) = (Vec::<RelevantFix>::new(), None);
-    for (&board, taken) in comparison.taken_after() {
-        let packages = comparison.new.packages(board);
-        let Some(packages) = packages.filter(|packages| packages.count_owned_paths() > 0) else {
+    let (mut usage, mut unknown) = (PackageUsage::new(), None);
+    for (&board, taken) in taken {
+        let Some(packages) = packages_of(board).filter(|packages| packages.count_owned_paths() > 0) else {
             unknown = Some(format!(
                 "the image of {board} does not name the packages of its files, so the fixes that concern stage1 are unknown"
             ));
             continue;
         };
-        for fix in fixes.fixes_in_stage1(&group_taken_by_package(packages, taken)) {
-            match relevant.iter_mut().find(|known| known.package == fix.package) {
-                Some(known) => known.flavors.extend(fix.flavors),
-                None => relevant.push(fix),
-            }
+        for (package, (paths, flavors)) in group_taken_by_package(packages, taken) {
+            let known = usage.entry(package).or_default();
+            known.0.extend(paths);
+            known.1.extend(flavors);
         }
     }
-    (relevant, unknown)
+    (fixes.fixes_in_stage1(&usage), unknown)
 }
 
 /// The fixes in the release notes at a URL, and a note if they are from an old download. The part between the two
@@ -156,4 +174,38 @@ fn prepare_cache_path(store: &ImageStore, key: [&str; 3]) -> Option<PathBuf> {
     let directory = store.cache.create_dir("advisories").ok()?;
     remove_old_entries(&directory, |_| false);
     Some(directory.join(Digest::sha256(key.join("\0").as_bytes()).hex()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use coreos_types::Flavor;
+    use packages::Package;
+    use usr::UsrPath;
+
+    const NOTES: &[u8] = br##"{"2.0.0": {"release_notes": "_Changes since **Alpha 1.0.0**_\n\n#### Security fixes:\n\n- pam ([CVE-2016-1](https://n/1))\n- Linux ([CVE-2016-2](https://n/2))\n- Linux Kernel ([CVE-2016-3](https://n/3))\n"}}"##;
+
+    #[test]
+    fn fixes_of_several_boards_are_counted_once() {
+        let flavor = Flavor::from_dir_name("usr_from_coreos").unwrap();
+        let path = |name: &str| UsrPath::new(name).unwrap();
+        let taken = |names: &[&str]| names.iter().map(|name| (path(name), [flavor.clone()].into())).collect();
+        let packages = |pam: &str| {
+            let mut packages = PackageSet::new();
+            for (atom, file) in [(pam, "lib/pam"), ("sys-kernel/coreos-kernel-6", "boot/vmlinuz")] {
+                packages.insert(Package::parse_atom(atom).unwrap(), [path(file)]);
+            }
+            packages
+        };
+        let (one, other) = (packages("sys-libs/pam-1"), packages("other/pam-1"));
+        let taken: BTreeMap<Board, TakenPaths> =
+            Board::ALL.map(|board| (board, taken(&["boot/vmlinuz", "lib/pam"]))).into();
+        let packages_of = |board| Some(if board == Board::Amd64 { &one } else { &other });
+        let notes = ReleaseNotes::parse(NOTES).unwrap();
+        let fixes = notes.fixes_between(&"1.0.0".parse().unwrap(), &"2.0.0".parse().unwrap());
+        let (relevant, unknown) = relevant_fixes(&fixes, &taken, packages_of);
+        let ids: Vec<&str> = relevant.iter().flat_map(|fix| &fix.ids).map(String::as_str).collect();
+        assert_eq!((ids, unknown), (vec!["CVE-2016-2", "CVE-2016-3", "CVE-2016-1"], None));
+    }
 }

@@ -1,6 +1,5 @@
 //! Package changes between two releases.
 
-use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use crate::context::Context;
@@ -23,26 +22,21 @@ pub(crate) struct PackageComparison<'a> {
     pub(crate) new: &'a ImageSet,
     /// The manifests after.
     pub(crate) after: &'a Stage1Sources,
-    /// See [`PackageComparison::taken_after`]; empty at first.
-    pub(crate) taken_after: OnceCell<BTreeMap<Board, TakenPaths>>,
 }
 
 impl PackageComparison<'_> {
     /// The paths that the manifests after take from each new image.
-    pub(crate) fn taken_after(&self) -> &BTreeMap<Board, TakenPaths> {
+    pub(crate) fn taken_after(&self) -> BTreeMap<Board, TakenPaths> {
         let take = |(board, tree)| (board, taken_paths(self.after, board, tree));
-        self.taken_after.get_or_init(|| self.new.trees().into_iter().map(take).collect())
+        self.new.trees().into_iter().map(take).collect()
     }
 
-    /// Package changes of all boards; `None` for the same release, and if the packages of a release are not known.
+    /// Package changes of all boards; `None` if the packages of a release are not known.
     ///
     /// The same change on several boards is one entry, with the paths and flavors of all of them.
-    pub(crate) fn changes(&self) -> Option<Vec<PackageChange>> {
-        if *self.from == self.new.release {
-            return None;
-        }
+    pub(crate) fn changes(&self, taken_after: &BTreeMap<Board, TakenPaths>) -> Option<Vec<PackageChange>> {
         let mut merged: BTreeMap<_, PackageChange> = BTreeMap::new();
-        for (&board, taken_after) in self.taken_after() {
+        for (&board, taken_after) in taken_after {
             for change in self.board_changes(board, taken_after)? {
                 let PackageChange { name, from, to, taken, .. } = &change;
                 let key = (taken.is_empty(), name.clone(), from.clone(), to.clone());

@@ -1,13 +1,11 @@
 //! `bump-coreos RELEASE|latest`: moves the tree to another release and fixes its manifests.
 
-use std::cell::OnceCell;
-
 use super::bump_preview::preview;
 use super::downgrade;
 use super::manifest_fixes::{
     check_manifests, fill_sizes_and_dependents, plan_fixes, prepare_bump_options, write_unless_dry_run,
 };
-use crate::advisories;
+use crate::advisories::{self, fill_packages_and_advisories};
 use crate::cli::{BumpCoreos, ReleaseSpec};
 use crate::context::Context;
 use crate::git;
@@ -17,7 +15,6 @@ use crate::report::Report;
 use crate::report::sizes::TreeState;
 use coreos_types::Result;
 use manifest::plan::bump::ImageTrees;
-use manifest::stage1_sources::Stage1Sources;
 
 /// Opens the images, plans the bump, and writes it unless `--dry-run` or `--check` is set.
 ///
@@ -79,7 +76,9 @@ fn fix_and_write(
     warn_unchecked_boards(context, images);
     let old = open_old(context, flags, images, report);
     let after = plan_fixes(context, images, &options, flags.commit, report)?;
-    fill_packages_and_advisories(context, flags, (old.as_ref(), images), &after, report)?;
+    let from = context.pins.release();
+    let comparison = PackageComparison { context, from, old: old.as_ref(), new: images, after: &after };
+    fill_packages_and_advisories(&comparison, flags.advisories.as_ref(), report)?;
     let before = match (&old, &report.no_sizes_before) {
         (Some(old), _) => old.trees(),
         (None, Some(_)) => ImageTrees::new(),
@@ -117,25 +116,4 @@ fn open_old(
         false => format!("the image of {pinned} is not in the cache; --compare-sizes downloads it"),
     });
     opened.ok()
-}
-
-/// Adds the package changes between the old and the new images, and the security fixes, to the report.
-fn fill_packages_and_advisories(
-    context: &Context<'_>,
-    flags: &BumpCoreos,
-    (old, new): (Option<&ImageSet>, &ImageSet),
-    after: &Stage1Sources,
-    report: &mut Report,
-) -> Result<()> {
-    let comparison = PackageComparison {
-        context,
-        from: context.pins.release(),
-        old,
-        new,
-        after,
-        taken_after: OnceCell::new(),
-    };
-    report.package_changes = comparison.changes();
-    report.advisories = advisories::load_report(&comparison, flags.advisories.as_ref())?;
-    Ok(())
 }

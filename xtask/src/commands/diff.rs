@@ -1,6 +1,5 @@
 //! `diff RELEASE RELEASE`: changes of the paths in the manifests and their dependencies.
 
-use std::cell::OnceCell;
 use std::path::PathBuf;
 
 use crate::advisories;
@@ -27,16 +26,9 @@ pub(crate) fn diff(context: &Context<'_>, flags: &Diff, report: &mut Report) -> 
     let both = new.trees().into_iter().filter_map(|(board, tree)| Some((board, *before.get(&board)?, tree)));
     let changes: Vec<ImageDiff> =
         both.map(|(board, before, tree)| compare(board, &context.sources, before, tree)).collect();
-    let comparison = PackageComparison {
-        context,
-        from: &flags.from,
-        old: Some(&old),
-        new: &new,
-        after: &context.sources,
-        taken_after: OnceCell::new(),
-    };
-    report.package_changes = comparison.changes();
-    report.advisories = advisories::load_report(&comparison, flags.advisories.as_ref())?;
+    let comparison =
+        PackageComparison { context, from: &flags.from, old: Some(&old), new: &new, after: &context.sources };
+    advisories::fill_packages_and_advisories(&comparison, flags.advisories.as_ref(), report)?;
     old.check_read_errors()?;
     new.check_read_errors()?;
     old.store_trees();
