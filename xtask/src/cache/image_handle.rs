@@ -17,7 +17,6 @@ use crate::atomic_file;
 use crate::signals::TempPath;
 use coreos_types::{Error, Result, ResultExt, Signer};
 use packages::PackageSet;
-use pxe_image::unverified_read::read_unverified;
 use pxe_image::{CheckOutcome, UsrSquashfs, VerifiedImage};
 use usr::{UsrPath, UsrTree};
 
@@ -157,14 +156,10 @@ impl ImageHandle {
     /// Reads the image once: verifies it, and passes every byte to `write`.
     fn read_verified(&self, write: impl FnMut(&[u8]) -> io::Result<()>) -> Result<()> {
         let LazyImage { store, file, .. } = &*self.reader;
-        let check = store.signature_check(&file.source, file.signature.as_deref())?;
+        let mut check = store.signature_check(&file.source, file.signature.as_deref())?;
         let opened = file.open()?;
-        let read = read_unverified(ImageStream::new(&store.term, &opened, write), check, None)?;
-        if read.check.finish()?.digest == self.provenance().digest {
-            Ok(())
-        } else {
-            Err(file.changed_error())
-        }
+        check.read_to_end(ImageStream::new(&store.term, &opened, write))?;
+        if check.finish()?.digest == self.provenance().digest { Ok(()) } else { Err(file.changed_error()) }
     }
 
     /// Stores the tree, with the files that were read, in the cache, and returns it.

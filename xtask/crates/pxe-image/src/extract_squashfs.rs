@@ -4,11 +4,11 @@
 //! own (coreos/docs `booting-with-pxe.md`). Both are read to the last byte.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, Read, Write};
 
 use rustix::fs::{FallocateFlags, fallocate};
 
-use super::broadcast::{ChunkReceiver, read_full};
+use super::chunk_channel::read_full;
 use super::gzip::GzipReader;
 use super::inflate_limits::InflateLimits;
 use super::newc_header::{self, Header};
@@ -29,37 +29,25 @@ const BUFFER: usize = 64 * 1024;
 /// The stream is not gzip, the archive is not cpio, either is cut short or followed by other data; `usr.squashfs` is
 /// missing or present twice; a limit is exceeded; the temporary file cannot be written.
 pub(super) fn extract_squashfs(
-    chunks: &ChunkReceiver,
+    compressed: impl BufRead,
     temp_dir: &TempFileDir,
     limits: InflateLimits,
 ) -> Result<File> {
-    let squashfs = extract_from_archives(&mut GzipReader::new(chunks, limits), temp_dir);
-    // The other consumers wait for this one: read the rest of the stream, also after an error.
-    chunks.for_each(|_| ());
-    squashfs
-}
-
-fn extract_from_archives(stream: &mut GzipReader<'_>, temp_dir: &TempFileDir) -> Result<File> {
+    let mut stream = GzipReader::new(compressed, limits);
     let mut found = None;
     let mut buffer = vec![0; BUFFER];
-    while let Some(first) = read_archive_start(stream)? {
+    while let Some(first) = read_archive_start(&mut stream)? {
         let mut image = SquashfsMember::default();
-        let mut first = Some(first);
+        let mut next = Header::read(&mut [first].chain(&mut stream));
         loop {
-            let header = match first.take() {
-                Some(octet) => Header::read_after_first(octet, stream),
-                None => {
-                    let mut octet = [0];
-                    stream.read_exact(&mut octet).and_then(|()| Header::read_after_first(octet[0], stream))
-                }
-            };
-            let header = header.map_err(|error| cpio_error(&error))?;
+            let header = next.map_err(|error| cpio_error(&error))?;
             if header.is_trailer() {
                 break;
             }
             image.record_header(&header)?;
             let into = image.create_data_file(&header, temp_dir)?;
-            copy_or_skip_data(&header, stream, &mut buffer, into)?;
+            copy_or_skip_data(&header, &mut stream, &mut buffer, into)?;
+            next = Header::read(&mut stream);
         }
         if let Some(file) = image.finish()?
             && found.replace(file).is_some()
@@ -129,7 +117,7 @@ impl SquashfsMember {
 }
 
 /// The first byte of the next archive, past the zero bytes that pad the one before; `None` at the end.
-fn read_archive_start(stream: &mut GzipReader<'_>) -> Result<Option<u8>> {
+fn read_archive_start(stream: &mut GzipReader<impl BufRead>) -> Result<Option<u8>> {
     let mut byte = [0];
     while stream.read(&mut byte).map_err(|error| cpio_error(&error))? == 1 {
         if byte[0] != 0 {
@@ -147,7 +135,7 @@ fn is_usr_squashfs(header: &Header) -> bool {
 /// Copies the data that follows a header to `into`, and skips the padding after the data.
 fn copy_or_skip_data(
     header: &Header,
-    stream: &mut GzipReader<'_>,
+    stream: &mut GzipReader<impl BufRead>,
     buffer: &mut [u8],
     mut into: Option<&mut File>,
 ) -> Result<()> {

@@ -1,25 +1,20 @@
-//! Reader of a chunked gzip stream of one or more members, which rejects trailing data (RFC 1952).
+//! Reader of a gzip stream of one or more members, which rejects trailing data (RFC 1952).
 
-use std::io::{self, Read};
-use std::sync::Arc;
+use std::io::{self, BufRead, Read};
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::broadcast::ChunkReceiver;
 use super::inflate_limits::InflateLimits;
 use coreos_types::Error;
 
 /// The first bytes of each gzip member (RFC 1952, 2.3.1).
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// Reader that inflates the chunks of a [`ChunkReceiver`] and checks the checksum and length of every member.
-pub(super) struct GzipReader<'a> {
-    chunks: &'a ChunkReceiver,
-    chunk: Option<Arc<Vec<u8>>>,
-    /// The number of bytes of `chunk` that were inflated.
-    at: usize,
-    /// The number of compressed bytes in the chunks before this one.
-    before: u64,
+/// Reader that inflates a stream, and checks the checksum and length of every member.
+pub(super) struct GzipReader<R> {
+    compressed: R,
+    /// The number of compressed bytes that were inflated.
+    position: u64,
     member: Option<Decompress>,
     inflated: u64,
     limits: InflateLimits,
@@ -30,60 +25,46 @@ fn invalid_gzip(message: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, Error::failed(message))
 }
 
-impl<'a> GzipReader<'a> {
-    /// A reader of `chunks`. More output than `limits` allows for the bytes read so far is an error.
-    pub(super) fn new(chunks: &'a ChunkReceiver, limits: InflateLimits) -> GzipReader<'a> {
-        GzipReader { chunks, chunk: None, at: 0, before: 0, member: None, inflated: 0, limits }
+impl<R: BufRead> GzipReader<R> {
+    /// A reader of `compressed`. More output than `limits` allows for the bytes read so far is an error.
+    pub(super) fn new(compressed: R, limits: InflateLimits) -> GzipReader<R> {
+        GzipReader { compressed, position: 0, member: None, inflated: 0, limits }
     }
 
     /// The maximum number of bytes of the whole output, as far as the compressed size is known.
     pub(super) fn max_output(&self) -> u64 {
-        self.limits.max_output(self.before + self.at as u64)
+        self.limits.max_output(self.position)
     }
 
-    /// The compressed bytes that were not inflated yet; waits for the next chunk, and is empty at the end of the stream.
-    fn fill_buf(&mut self) -> &[u8] {
-        while self.chunk.as_ref().is_none_or(|chunk| self.at == chunk.len()) {
-            if let Some(chunk) = self.chunk.take() {
-                self.before += chunk.len() as u64;
-                self.chunks.recycle(chunk);
-            }
-            self.at = 0;
-            self.chunk = self.chunks.next();
-            if self.chunk.is_none() {
-                return &[];
-            }
-        }
-        self.chunk.as_ref().map_or(&[], |chunk| &chunk[self.at..])
+    fn consume(&mut self, count: usize) {
+        self.compressed.consume(count);
+        self.position += count as u64;
     }
 
     /// Opens the next member; `false` at the end of the stream, which may be padded with zero bytes.
     fn open_next_member(&mut self) -> io::Result<bool> {
-        let first = self.before == 0 && self.at == 0;
-        let mut zeros = false;
+        let (start, mut zeros) = (self.position, false);
         loop {
-            let at = self.before + self.at as u64;
-            let Some(&byte) = self.fill_buf().first() else {
-                return if first { Err(invalid_gzip("it is empty")) } else { Ok(false) };
-            };
-            match byte {
-                0 if !first => {
-                    zeros = true;
-                    self.at += 1;
-                }
-                byte if byte == MAGIC[0] && !zeros => {
+            let rest = self.compressed.fill_buf()?;
+            match rest.first() {
+                None if start == 0 => return Err(invalid_gzip("it is empty")),
+                None => return Ok(false),
+                Some(0) if start > 0 => zeros = true,
+                Some(byte) if *byte == MAGIC[0] && !zeros => {
                     self.member = Some(Decompress::new_gzip(15));
                     return Ok(true);
                 }
-                _ if first => {
-                    let start = preview(self.fill_buf());
-                    return Err(invalid_gzip(format!("it is not a gzip file: it starts with {start}")));
-                }
-                _ => {
-                    let message = format!("other data follows the gzip stream, which ends at byte {at}");
-                    return Err(invalid_gzip(message));
+                Some(_) => {
+                    return Err(invalid_gzip(match start {
+                        0 => format!("it is not a gzip file: it starts with {}", preview(rest)),
+                        _ => format!(
+                            "other data follows the gzip stream, which ends at byte {}",
+                            self.position
+                        ),
+                    }));
                 }
             }
+            self.consume(1);
         }
     }
 
@@ -92,25 +73,20 @@ impl<'a> GzipReader<'a> {
             if self.member.is_none() && !self.open_next_member()? {
                 return Ok(0);
             }
-            let at_end = self.fill_buf().is_empty();
-            let (Some(member), input) =
-                (&mut self.member, self.chunk.as_ref().map_or(&[][..], |c| &c[self.at..]))
-            else {
-                return Ok(0);
-            };
+            let Some(member) = &mut self.member else { return Ok(0) };
+            let input = self.compressed.fill_buf()?;
+            let is_end = input.is_empty();
             let (was_in, was_out) = (member.total_in(), member.total_out());
             let status = member.decompress(input, out, FlushDecompress::None).map_err(|error| {
-                let why = error.message().map_or_else(|| "bad data".to_owned(), str::to_owned);
-                invalid_gzip(format!("it does not inflate near byte {}: {why}", self.before + self.at as u64))
+                let why = error.message().unwrap_or("bad data");
+                invalid_gzip(format!("it does not inflate near byte {}: {why}", self.position))
             })?;
-            self.at += (member.total_in() - was_in) as usize;
-            let produced = (member.total_out() - was_out) as usize;
-            match status {
-                Status::StreamEnd => self.member = None,
-                Status::Ok | Status::BufError if produced == 0 && at_end => {
-                    return Err(invalid_gzip(format!("it ends in the middle, after {} bytes", self.before)));
-                }
-                Status::Ok | Status::BufError => {}
+            let (used, produced) = (member.total_in() - was_in, (member.total_out() - was_out) as usize);
+            self.consume(used as usize);
+            if status == Status::StreamEnd {
+                self.member = None;
+            } else if produced == 0 && is_end {
+                return Err(invalid_gzip(format!("it ends in the middle, after {} bytes", self.position)));
             }
             if produced > 0 {
                 return Ok(produced);
@@ -128,7 +104,7 @@ fn preview(bytes: &[u8]) -> String {
     }
 }
 
-impl Read for GzipReader<'_> {
+impl<R: BufRead> Read for GzipReader<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if out.is_empty() {
             return Ok(0);

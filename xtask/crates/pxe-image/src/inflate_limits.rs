@@ -4,11 +4,11 @@ const MIB: u64 = 1 << 20;
 
 /// The maximum uncompressed size of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct InflateLimits {
+pub(super) struct InflateLimits {
     /// The limit in bytes for any compressed size.
-    pub max: u64,
+    pub(super) max: u64,
     /// The compressed size in bytes; `None` if it is not known before the end of the stream.
-    pub compressed_size: Option<u64>,
+    pub(super) compressed_size: Option<u64>,
 }
 
 impl Default for InflateLimits {

@@ -25,11 +25,10 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Reads the rest of a header after its octet `first`, with the padding after its name.
-    pub(super) fn read_after_first(first: u8, source: &mut impl Read) -> io::Result<Header> {
+    /// Reads a header, with the padding after its name.
+    pub(super) fn read(source: &mut impl Read) -> io::Result<Header> {
         let mut octets = [0; HEADER_LEN];
-        octets[0] = first;
-        source.read_exact(&mut octets[1..6])?;
+        source.read_exact(&mut octets[..6])?;
         if !matches!(&octets[..6], b"070701" | b"070702") {
             return Err(invalid_header("a member does not begin with 070701"));
         }
@@ -95,10 +94,9 @@ mod tests {
         octets
     }
 
-    fn read(octets: &[u8]) -> io::Result<Header> {
-        let mut rest = &octets[1..];
-        let header = Header::read_after_first(octets[0], &mut rest)?;
-        assert!(rest.is_empty());
+    fn read(mut octets: &[u8]) -> io::Result<Header> {
+        let header = Header::read(&mut octets)?;
+        assert!(octets.is_empty());
         Ok(header)
     }
 
@@ -115,13 +113,13 @@ mod tests {
     #[test]
     fn malformed_header_is_an_error() {
         let good = header(b"name");
-        for end in 1..good.len() {
-            assert!(Header::read_after_first(good[0], &mut &good[1..end]).is_err(), "{end}");
+        for end in 0..good.len() {
+            assert!(Header::read(&mut &good[..end]).is_err(), "{end}");
         }
         for (at, octet) in [(0, b'x'), (5, b'9'), (20, b'g'), (20, b'+'), (94, b'F')] {
             let mut bad = good.clone();
             bad[at] = octet;
-            assert!(Header::read_after_first(bad[0], &mut &bad[1..]).is_err(), "{at}");
+            assert!(Header::read(&mut &bad[..]).is_err(), "{at}");
         }
     }
 }

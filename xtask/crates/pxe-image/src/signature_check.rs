@@ -1,10 +1,16 @@
 //! The check of a signature over the bytes of a file, or its absence under `--unsigned`.
 
+use std::io::Read;
+
 use ring::digest::{Context, SHA256};
 
+use super::chunk_channel::read_full;
 use super::digest::Digest;
-use coreos_types::{Error, Result, Signer};
+use coreos_types::{Error, Result, Signer, error::error_from_read};
 use openpgp_policy::Verification;
+
+/// The bytes that are read at once: the second-level cache has them still when they are hashed, and then inflated.
+const CHUNK: usize = 256 * 1024;
 
 /// The signature check of a file, which is also the computation of its digest.
 pub struct SignatureCheck {
@@ -33,10 +39,34 @@ impl SignatureCheck {
         SignatureCheck { verification, sha256: (!has_digest).then(|| Context::new(&SHA256)) }
     }
 
-    /// Adds the next bytes, in order.
-    pub(super) fn update(&mut self, bytes: &[u8]) {
-        self.verification.iter_mut().for_each(|verification| verification.update(bytes));
-        self.sha256.iter_mut().for_each(|context| context.update(bytes));
+    /// Reads a file to its end and adds its bytes.
+    ///
+    /// # Errors
+    /// `source` fails.
+    pub fn read_to_end(&mut self, source: impl Read) -> Result<()> {
+        self.read_chunks(source, |chunk| chunk)
+    }
+
+    /// Reads a file to its end, adds its bytes, and passes them in chunks to `exchange`, which returns a buffer for the
+    /// next chunk.
+    pub(super) fn read_chunks(
+        &mut self,
+        mut source: impl Read,
+        exchange: impl Fn(Vec<u8>) -> Vec<u8>,
+    ) -> Result<()> {
+        let mut chunk = Vec::new();
+        loop {
+            // A used buffer has this length already, so that it is not cleared.
+            chunk.resize(CHUNK, 0);
+            let length = read_full(&mut source, &mut chunk).map_err(error_from_read)?;
+            chunk.truncate(length);
+            if chunk.is_empty() {
+                return Ok(());
+            }
+            self.verification.iter_mut().for_each(|verification| verification.update(&chunk));
+            self.sha256.iter_mut().for_each(|context| context.update(&chunk));
+            chunk = exchange(chunk);
+        }
     }
 
     /// The digest of the bytes that were added.

@@ -8,9 +8,9 @@ use backhand::compression::Compressor;
 use backhand::{FilesystemCompressor, FilesystemWriter, NodeHeader};
 use expect_test::expect;
 
-use super::unverified_read::read_unverified;
-use super::{Digest, SignatureCheck};
-use super::{InflateLimits, TempFileDir, UsrSquashfs};
+use super::inflate_limits::InflateLimits;
+use super::verified_image::check_and_extract;
+use super::{CheckOutcome, Digest, SignatureCheck, TempFileDir, UsrSquashfs};
 use coreos_types::{Board, Result};
 use openpgp_policy::{Certificate, DetachedSignatures, Pin, SHA1_CUTOFF, TrustPolicy, Verification};
 use release_fixture::elf::ElfStub;
@@ -75,16 +75,15 @@ fn extract(stream: impl Read) -> Result<Vec<u8>> {
     read_and_extract(stream, InflateLimits::default()).map(|(_, squashfs)| squashfs)
 }
 
-/// The check and the squashfs that come from one read of a stream.
-fn read_and_extract(stream: impl Read, limits: InflateLimits) -> Result<(SignatureCheck, Vec<u8>)> {
+/// The outcome of the check and the squashfs that come from one read of a stream.
+fn read_and_extract(stream: impl Read, limits: InflateLimits) -> Result<(CheckOutcome, Vec<u8>)> {
     let directory = tempfile::tempdir().unwrap();
     let temp_dir = TempFileDir::new(directory.path());
-    let read = read_unverified(stream, SignatureCheck::new(None), Some((&temp_dir, limits)))?;
+    let (outcome, mut file) = check_and_extract(stream, SignatureCheck::new(None), &temp_dir, limits)?;
     let mut bytes = Vec::new();
-    let mut file = read.squashfs.unwrap()?;
     file.rewind().unwrap();
     file.read_to_end(&mut bytes).unwrap();
-    Ok((read.check, bytes))
+    Ok((outcome, bytes))
 }
 
 fn extract_error(stream: &[u8]) -> String {
@@ -95,9 +94,9 @@ fn extract_error(stream: &[u8]) -> String {
 fn digest_and_squashfs_come_from_one_read() {
     let image = noise(3_000_001);
     let archive = gzip(&cpio(&[(".", b""), ("etc", b""), ("./usr.squashfs", &image)]));
-    let (check, squashfs) = read_and_extract(archive.as_slice(), InflateLimits::default()).unwrap();
+    let (CheckOutcome { digest, .. }, squashfs) =
+        read_and_extract(archive.as_slice(), InflateLimits::default()).unwrap();
     assert_eq!(squashfs, image);
-    let digest = check.finish().unwrap().digest;
     assert_eq!(digest, Digest::sha256(&archive));
     assert_eq!(Digest::from_hex(&digest.hex()), Some(digest));
     assert_eq!(Digest::from_hex(&digest.hex().to_uppercase()), None);
@@ -123,8 +122,9 @@ fn digest_is_the_hash_of_the_signature() {
         let policy =
             TrustPolicy { pins: vec![Pin { sha1_until: Some(SHA1_CUTOFF), ..pin }], now: 1_767_268_800 };
         let parsed = DetachedSignatures::parse(bytes, signature).unwrap();
-        let check = SignatureCheck::new(Some(Verification::new(&parsed, &[certificate], &policy)));
-        let digest = read_unverified(&b"hello"[..], check, None).unwrap().check.digest().unwrap();
+        let mut check = SignatureCheck::new(Some(Verification::new(&parsed, &[certificate], &policy)));
+        check.read_to_end(&b"hello"[..]).unwrap();
+        let digest = check.digest().unwrap();
         assert_eq!(Digest::from_hex(&digest.hex()), Some(digest));
         digests += &format!("{signature} {digest}\n");
     }

@@ -2,13 +2,15 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::thread;
 
+use super::chunk_channel::chunk_channel;
+use super::extract_squashfs::extract_squashfs;
 use super::inflate_limits::InflateLimits;
 use super::signature_check::{CheckOutcome, SignatureCheck};
 use super::temp_file::TempFileDir;
-use super::unverified_read::read_unverified;
 use super::usr_squashfs::UsrSquashfs;
-use coreos_types::{Error, Result, ResultExt};
+use coreos_types::{Result, ResultExt, error::panic_to_error};
 
 /// An image that was read once, and verified during that read. [`VerifiedImage::read_and_verify`] is its only constructor.
 #[derive(Debug)]
@@ -32,11 +34,9 @@ impl VerifiedImage {
         temp_dir: &TempFileDir,
     ) -> Result<VerifiedImage> {
         let limits = InflateLimits { compressed_size: size, ..InflateLimits::default() };
-        let about = || unusable_image(source);
-        let read = read_unverified(stream, check, Some((temp_dir, limits))).with_context(about)?;
-        let outcome = read.check.finish().with_context(about)?;
-        let squashfs = read.squashfs.unwrap_or_else(|| Err(Error::failed("it was not extracted")));
-        Ok(VerifiedImage { source: source.to_owned(), outcome, squashfs: squashfs.with_context(about)? })
+        let (outcome, squashfs) =
+            check_and_extract(stream, check, temp_dir, limits).with_context(|| unusable_image(source))?;
+        Ok(VerifiedImage { source: source.to_owned(), outcome, squashfs })
     }
 
     /// The outcome of its signature check, with the digest of the `.cpio.gz`.
@@ -48,6 +48,27 @@ impl VerifiedImage {
     pub fn open(self) -> Result<UsrSquashfs> {
         UsrSquashfs::open_verified(self.squashfs).with_context(|| unusable_image(&self.source))
     }
+}
+
+/// Reads a `.cpio.gz` once: this thread passes every byte to the signature check, and another one extracts `usr.squashfs`
+/// to a file without a name.
+pub(super) fn check_and_extract(
+    stream: impl Read,
+    mut check: SignatureCheck,
+    temp_dir: &TempFileDir,
+    limits: InflateLimits,
+) -> Result<(CheckOutcome, File)> {
+    let (sender, reader) = chunk_channel();
+    let (read, squashfs) = thread::scope(|scope| {
+        let extraction = scope.spawn(move || extract_squashfs(reader, temp_dir, limits));
+        let read = check.read_chunks(stream, |chunk| sender.exchange(chunk));
+        drop(sender);
+        // The scope panics if a thread that was not joined panicked.
+        (read, panic_to_error("the extraction", extraction.join()).flatten())
+    });
+    read?;
+    // The first error is that of the signature: a truncated download has both.
+    Ok((check.finish()?, squashfs?))
 }
 
 fn unusable_image(source: &str) -> String {
