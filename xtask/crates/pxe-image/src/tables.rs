@@ -3,7 +3,6 @@
 //! backhand reads and decompresses the tables. The walk through the directories is here: without recursion, so that no
 //! nesting can exhaust the stack, and with a check that Linux allows each name.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufReader, Seek};
@@ -164,7 +163,7 @@ impl WalkTotals {
 /// One name in a directory.
 struct DirEntry<'a> {
     inode: u32,
-    name: Cow<'a, str>,
+    name: &'a [u8],
 }
 
 impl<'a> Walk<'a> {
@@ -177,10 +176,11 @@ impl<'a> Walk<'a> {
                 open.pop();
                 continue;
             };
+            let name = lossless_text::from_bytes(entry.name);
             let child = match directory {
-                None => UsrPath::new(&entry.name)
+                None => UsrPath::new(&name)
                     .map_err(|_| broken_squashfs("a directory entry has an invalid name"))?,
-                Some(directory) => UsrPath::join(directory, &entry.name),
+                Some(directory) => UsrPath::join(directory, &name),
             };
             let Some(inode) = squashfs.inodes.get(&entry.inode) else {
                 return Err(broken_squashfs(format!("{child} has no inode")));
@@ -249,17 +249,20 @@ fn directory_table_bytes<'a>(squashfs: &'a Squashfs<'static>, directory: &Inode)
     listing.ok_or_else(|| broken_squashfs("a directory is outside of the directory table"))
 }
 
-/// The entries of a directory (`squashfs_dir_header` and `squashfs_dir_entry` of Linux `squashfs_fs.h`).
+/// The entries of a directory (`squashfs_dir_header` and `squashfs_dir_entry` of Linux `squashfs_fs.h`). Their names are
+/// sorted: Linux stops a lookup at the first greater one, and unsquashfs refuses other lists, which can have a name twice.
 fn parse_dir_entries(mut bytes: &[u8]) -> Result<Vec<DirEntry<'_>>> {
-    let mut found = Vec::new();
+    let mut found: Vec<DirEntry<'_>> = Vec::new();
     while !bytes.is_empty() {
         let header = bytes.split_off(..12).ok_or_else(|| broken_squashfs("a directory is cut short"))?;
         let (count, base) = (u32_at(header, 0), u32_at(header, 8));
         for _ in 0..=count {
-            found.push(
-                parse_dir_entry(&mut bytes, base)
-                    .ok_or_else(|| broken_squashfs("a directory entry is malformed"))?,
-            );
+            let entry = parse_dir_entry(&mut bytes, base)
+                .ok_or_else(|| broken_squashfs("a directory entry is malformed"))?;
+            if found.last().is_some_and(|last| last.name >= entry.name) {
+                return Err(broken_squashfs("the names in a directory are not sorted"));
+            }
+            found.push(entry);
         }
     }
     Ok(found)
@@ -273,9 +276,30 @@ fn parse_dir_entry<'a>(bytes: &mut &'a [u8], base: u32) -> Option<DirEntry<'a>> 
     let plain =
         !matches!(name, b"" | b"." | b"..") && !name.contains(&b'/') && !name.contains(&0) && length <= 255;
     let inode = base.checked_add_signed(i32::from(offset))?;
-    plain.then(|| DirEntry { inode, name: lossless_text::from_bytes(name) })
+    plain.then_some(DirEntry { inode, name })
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unsorted_and_duplicate_names_are_refused() {
+        let names = |names: &[&[u8]]| {
+            let mut listing = [&(names.len() as u32 - 1).to_le_bytes()[..], &[0; 8]].concat();
+            for name in names {
+                listing.extend([&[0; 6][..], &(name.len() as u16 - 1).to_le_bytes(), name].concat());
+            }
+            parse_dir_entries(&listing).map(|entries| entries.len()).map_err(|error| error.to_string())
+        };
+        assert_eq!(names(&[b"a", b"aa", b"b", b"\xe9", b"\xf0\x9f\x98\x80"]), Ok(5));
+        for unsorted in [[b"a", b"a"], [b"b", b"a"]] {
+            let error = "usr.squashfs is broken: the names in a directory are not sorted";
+            assert_eq!(names(&unsorted.map(|name| &name[..])), Err(error.to_owned()));
+        }
+    }
 }

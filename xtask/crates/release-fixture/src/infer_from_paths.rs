@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::elf::ElfStub;
 use super::image_spec::ImageSpec;
+use usr::{LibraryName, NameKind};
 
 /// The directories that systemd ships empty.
 const EMPTY_DIRECTORIES: [&str; 4] =
@@ -27,7 +28,7 @@ pub fn with_inferred_files(
         let needed = needs(path);
         let needed: Vec<&str> = needed.iter().map(String::as_str).collect();
         let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
-        let Some(object) = SharedObjectName::parse(name) else {
+        let Some(library) = LibraryName::parse(name) else {
             image = match name {
                 _ if directory.is_empty() || EMPTY_DIRECTORIES.contains(&name) => image.directory(path),
                 _ if directory.ends_with("/systemd") || directory.ends_with("bin") => {
@@ -38,17 +39,16 @@ pub fn with_inferred_files(
             continue;
         };
         let neighbours = listed.iter().filter_map(|other| other.strip_prefix(directory)?.strip_prefix('/'));
-        let objects = neighbours.filter_map(SharedObjectName::parse);
-        let family: Vec<_> = objects.filter(|other| other.stem == object.stem).collect();
-        image = match object.symlink_target(&family) {
+        let libraries = neighbours.filter_map(|name| Some((name, LibraryName::parse(name)?)));
+        let family: Vec<_> = libraries.filter(|(_, other)| other.stem == library.stem).collect();
+        image = match symlink_target(&library, &family) {
             Some(target) => image.link(path, target),
-            None if object.stem == "ld" => {
+            None if library.stem == "ld" => {
                 let stub = ElfStub::library(image.board, image.board.loader_name());
                 image.elf(path, stub.as_loader(["/lib64/", "/usr/lib64/"]))
             }
             None => {
-                let soname = object.find_soname(&family).map_or(name, |soname| soname.name);
-                let stub = ElfStub::library(image.board, soname);
+                let stub = ElfStub::library(image.board, find_soname(&library, &family).unwrap_or(name));
                 image.elf(path, stub.needs(needed))
             }
         };
@@ -56,62 +56,29 @@ pub fn with_inferred_files(
     image
 }
 
-/// The name of a shared object: `libc-2.21.so`, `libz.so`, `libz.so.1.2.8`, `ld-linux-x86-64.so.2`.
-#[derive(Clone, Copy)]
-struct SharedObjectName<'a> {
-    name: &'a str,
-    /// `libc`, `libz`, `ld`.
-    stem: &'a str,
-    /// The version before `.so`, as in glibc's libraries.
-    release: &'a str,
-    /// The text after `.so.`.
-    version: &'a str,
+/// The symlink's target among the names of the same stem; `None` for a real file.
+fn symlink_target<'a>(library: &LibraryName<'_>, family: &[(&'a str, LibraryName<'_>)]) -> Option<&'a str> {
+    match library.kind {
+        NameKind::LinkerName => find_soname(library, family),
+        NameKind::DashedRealName => None,
+        NameKind::Soname | NameKind::RealName => {
+            let real = family.iter().filter(|(_, other)| {
+                other.version != library.version && other.belongs_to_soname(library.version)
+            });
+            let target =
+                real.max_by_key(|(_, other)| (other.kind == NameKind::DashedRealName, other.version.len()));
+            target.map(|(name, _)| *name)
+        }
+    }
 }
 
-impl<'a> SharedObjectName<'a> {
-    fn parse(name: &'a str) -> Option<SharedObjectName<'a>> {
-        let at = name.find(".so")?;
-        let version = match name[at + 3..].strip_prefix('.') {
-            Some(version) => version,
-            None if name.len() == at + 3 => "",
-            None => return None,
-        };
-        let before = &name[..at];
-        let digits = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
-        let (stem, release) = match before.rsplit_once('-') {
-            _ if before.starts_with("ld-linux") => ("ld", ""),
-            Some((stem, release)) if digits(release) && stem != "libsystemd-shared" => (stem, release),
-            _ => (before, ""),
-        };
-        Some(SharedObjectName { name, stem, release, version })
-    }
-
-    fn is_version_of(self, soname: &SharedObjectName<'_>) -> bool {
-        self.version.strip_prefix(soname.version).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-    }
-
-    /// The symlink's target among the names of the same stem; `None` for a real file.
-    fn symlink_target(self, family: &[SharedObjectName<'a>]) -> Option<&'a str> {
-        let target = match (self.release, self.version) {
-            ("", "") => self.find_soname(family),
-            ("", _) => {
-                let real = family.iter().filter(|other| {
-                    !other.release.is_empty() || other.version != self.version && other.is_version_of(&self)
-                });
-                real.max_by_key(|other| (other.release.len(), other.version.len()))
-            }
-            _ => None,
-        };
-        target.map(|target| target.name)
-    }
-
-    /// The shortest soname among the names of the same stem that can be this file's.
-    fn find_soname<'b>(self, family: &'b [SharedObjectName<'a>]) -> Option<&'b SharedObjectName<'a>> {
-        let sonames = family.iter().filter(|other| other.release.is_empty() && !other.version.is_empty());
-        sonames
-            .filter(|soname| self.version.is_empty() || self.is_version_of(soname))
-            .min_by_key(|soname| soname.version.len())
-    }
+/// The shortest soname among the names of the same stem that can be this file's.
+fn find_soname<'a>(library: &LibraryName<'_>, family: &[(&'a str, LibraryName<'_>)]) -> Option<&'a str> {
+    let sonames = family.iter().filter(|(_, other)| {
+        matches!(other.kind, NameKind::Soname | NameKind::RealName)
+            && (library.kind == NameKind::LinkerName || library.belongs_to_soname(other.version))
+    });
+    sonames.min_by_key(|(_, other)| other.version.len()).map(|(name, _)| *name)
 }
 
 #[cfg(test)]
@@ -131,6 +98,7 @@ mod tests {
             "lib64/libdl.so",
             "lib64/libdl.so.2",
             "lib64/libdl-2.21.so",
+            "lib64/ld.so.conf",
             "lib64/libz.so.1",
             "lib64/libz.so.1.2.8",
             "lib64/libselinux.so",
@@ -150,7 +118,7 @@ mod tests {
                 Some(soname) => format!("library {soname}"),
                 None => String::from("program"),
             },
-            NodeSpec::Bytes(_) => String::from("unit"),
+            NodeSpec::Bytes(_) => String::from("text"),
             NodeSpec::Directory => String::from("directory"),
         };
         for (path, what) in [
@@ -159,6 +127,7 @@ mod tests {
             ("lib64/libc-2.21.so", "library libc.so.6"),
             ("lib64/libc.so.6", "-> libc-2.21.so"),
             ("lib64/libdl.so", "-> libdl.so.2"),
+            ("lib64/ld.so.conf", "text"),
             ("lib64/libz.so.1", "-> libz.so.1.2.8"),
             ("lib64/libz.so.1.2.8", "library libz.so.1"),
             ("lib64/libselinux.so", "-> libselinux.so.1"),
@@ -166,11 +135,10 @@ mod tests {
             ("lib64/systemd/libsystemd-shared-231.so", "library libsystemd-shared-231.so"),
             ("lib64/systemd/systemd-logind", "program"),
             ("lib64/systemd/system-sleep", "directory"),
-            ("lib64/systemd/system/syslog.socket", "unit"),
+            ("lib64/systemd/system/syslog.socket", "text"),
             ("sbin/sshd", "program"),
         ] {
             assert_eq!(shown(path), what, "{path}");
         }
-        assert!(SharedObjectName::parse("ld.so.conf").is_some_and(|so| so.version == "conf"));
     }
 }

@@ -8,13 +8,11 @@ use super::image_spec::{ImageSpec, NodeSpec};
 use bzip2::Compression;
 use bzip2::write::BzEncoder;
 use serde_json::json;
-use usr::UsrPath;
+use usr::{LibraryName, UsrPath};
 
 /// Libraries that glibc installs, by stem.
-const GLIBC: [&str; 13] = [
+const GLIBC: [&str; 11] = [
     "ld",
-    "ld-linux-x86-64",
-    "ld-linux-aarch64",
     "libc",
     "libcrypt",
     "libdl",
@@ -45,17 +43,17 @@ type Packages<'a> = BTreeMap<(String, String), Vec<&'a UsrPath>>;
 pub(super) fn infer_packages(image: &ImageSpec) -> Packages<'_> {
     let mut versions: BTreeMap<&str, &str> = BTreeMap::new();
     let regular = image.files.iter().filter(|(_, content)| !matches!(content, NodeSpec::Link(_)));
-    for (stem, version) in regular.filter_map(|(path, _)| parse_library_name(path.name())) {
+    for LibraryName { stem, version, .. } in regular.filter_map(|(path, _)| LibraryName::from_path(path)) {
         let known = versions.entry(stem).or_default();
         *known = (*known).max(version);
     }
     let mut packages = Packages::new();
     for path in image.files.keys() {
-        let package = match parse_library_name(path.name()) {
-            Some((stem, _)) if GLIBC.contains(&stem) => {
+        let package = match LibraryName::from_path(path) {
+            Some(LibraryName { stem, .. }) if GLIBC.contains(&stem) => {
                 Some(("sys-libs/glibc".to_owned(), "2.21-r2".to_owned()))
             }
-            Some((stem, _)) => {
+            Some(LibraryName { stem, .. }) => {
                 let version = versions.get(stem).filter(|version| !version.is_empty()).unwrap_or(&"1");
                 let name = stem.strip_prefix("lib").unwrap_or(stem);
                 Some((format!("sys-libs/{name}"), (*version).to_owned()))
@@ -75,14 +73,6 @@ fn package_of_program(path: &UsrPath, systemd: &str) -> Option<(String, String)>
     }
     let is_systemd = path.as_str().contains("systemd") || path.name().ends_with("ctl");
     is_systemd.then(|| ("sys-apps/systemd".to_owned(), systemd.to_owned()))
-}
-
-/// Stem and version of a library's name: `libpam`, `0.84.1` of `libpam.so.0.84.1`; `libc`, `2.21` of `libc-2.21.so`.
-fn parse_library_name(name: &str) -> Option<(&str, &str)> {
-    let (stem, version) = name.split_once(".so")?;
-    let version = version.strip_prefix('.').unwrap_or(version);
-    let starts_version = |(_, version): &(&str, &str)| version.starts_with(|c: char| c.is_ascii_digit());
-    Some(stem.rsplit_once('-').filter(starts_version).unwrap_or((stem, version)))
 }
 
 impl ImageSpec {
