@@ -54,10 +54,8 @@ impl SignatureCheck {
         mut source: impl Read,
         exchange: impl Fn(Vec<u8>) -> Vec<u8>,
     ) -> Result<()> {
-        let mut chunk = Vec::new();
+        let mut chunk = vec![0; CHUNK];
         loop {
-            // A used buffer has this length already, so that it is not cleared.
-            chunk.resize(CHUNK, 0);
             let length = read_full(&mut source, &mut chunk).map_err(error_from_read)?;
             chunk.truncate(length);
             if chunk.is_empty() {
@@ -66,6 +64,8 @@ impl SignatureCheck {
             self.verification.iter_mut().for_each(|verification| verification.update(&chunk));
             self.sha256.iter_mut().for_each(|context| context.update(&chunk));
             chunk = exchange(chunk);
+            // A used chunk has this length already, so that it is not cleared.
+            chunk.resize(CHUNK, 0);
         }
     }
 
