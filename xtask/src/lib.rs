@@ -19,6 +19,7 @@ mod github_actions;
 pub mod http;
 mod images;
 pub mod keyring;
+mod output_file;
 mod package_comparison;
 pub mod release_url;
 pub mod repo;

@@ -1,4 +1,4 @@
-//! Reports as files: that of `--report`, and those of the last run of each tree, which `report` prints.
+//! The formats of report files, and the report of the last run of each tree, which `report` prints.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -12,7 +12,7 @@ use super::remove_old_entries::remove_old_entries;
 use crate::atomic_file;
 use crate::bounded_file;
 use crate::report::{Report, html, json, markdown};
-use coreos_types::{Error, Result, ResultExt, shell::quote};
+use coreos_types::{Error, Result, ResultExt};
 use pxe_image::Digest;
 
 /// The directory of the cache with the last run of each tree.
@@ -69,33 +69,6 @@ impl FileFormat {
             FileFormat::Json => format!("{:#}\n", json::document(report)),
         }
     }
-}
-
-/// Checks, before anything else is changed, that the report can be written to a path.
-pub(crate) fn check_destination(path: &Path) -> Result<()> {
-    let cannot = |why: &str| Error::failed(format!("cannot write {}", path.display())).with_cause(why);
-    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
-    if path.is_dir() {
-        return Err(cannot("it is a directory, expected a file")
-            .with_hint("pass the path of a file: --output FILE, or --report FILE"));
-    }
-    match directory.filter(|directory| !directory.is_dir()) {
-        None => Ok(()),
-        Some(directory) => Err(cannot("its directory does not exist")
-            .with_hint(format!("mkdir -p -- {}", quote(&directory.display().to_string())))),
-    }
-}
-
-/// Writes a text to a file of the user: atomically where that is a regular file or a new one, through where it is a
-/// device or a pipe. A symlink stays one.
-pub(crate) fn write_text(path: &Path, text: &str) -> Result<()> {
-    let target = fs::canonicalize(path);
-    let target = target.as_deref().unwrap_or(path);
-    let done = match fs::metadata(target) {
-        Ok(metadata) if !metadata.is_file() => fs::write(target, text),
-        _ => atomic_file::write(target, text),
-    };
-    done.with_path("cannot write", path)
 }
 
 /// Stores a run ([`FileFormat::render_all`]) in the cache, instead of the last one of the same tree, and removes those of trees
@@ -222,30 +195,5 @@ mod tests {
         let file = run_dir(cache.path(), tree.path()).join("report.json");
         fs::write(file, "{ \"command\": }\n").unwrap();
         assert!(load_document(cache.path(), tree.path()).is_err());
-    }
-
-    #[test]
-    fn report_file_is_replaced_atomically_and_links_stay() {
-        let home = tempfile::tempdir().unwrap();
-        let [file, link] = ["a.md", "link.md"].map(|name| home.path().join(name));
-        fs::write(&file, "old").unwrap();
-        std::os::unix::fs::symlink("a.md", &link).unwrap();
-        write_text(&link, "new").unwrap();
-        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
-        assert!(link.is_symlink());
-        write_text(Path::new("/dev/null"), "new").unwrap();
-        assert!(!Path::new("/dev/null").is_file());
-        let error = write_text(&home.path().join("none/a.md"), "new").unwrap_err();
-        assert!(error.message.starts_with("cannot write"), "{error}");
-        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 2);
-    }
-
-    #[test]
-    fn destination_is_checked_before_the_run() {
-        let home = tempfile::tempdir().unwrap();
-        let error = check_destination(&home.path().join("a b/x.md")).unwrap_err();
-        assert_eq!(error.hint, Some(format!("mkdir -p -- '{}/a b'", home.path().display())));
-        assert!(check_destination(home.path()).is_err());
-        assert!(check_destination(Path::new("x.md")).is_ok());
     }
 }

@@ -3,10 +3,10 @@
 
 use serde_json::json;
 
-use crate::cache::report_files;
 use crate::cli::{Fetch, ReleaseSpec};
 use crate::context::Context;
 use crate::images::ImageSet;
+use crate::output_file;
 use crate::report::Report;
 use coreos_types::Result;
 
@@ -16,7 +16,7 @@ use coreos_types::Result;
 /// An image is not available, not trusted, not the requested one, or has changed since it was verified.
 pub fn fetch(context: &Context<'_>, flags: &Fetch, report: &mut Report) -> Result<()> {
     if let Some(output) = &flags.output {
-        report_files::check_destination(output)?;
+        output_file::check_destination(output)?;
     }
     let pinned = context.pins.release();
     let release = flags.release.as_ref().map_or(Some(pinned), ReleaseSpec::number);

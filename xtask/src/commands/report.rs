@@ -6,6 +6,7 @@ use crate::cache::Cache;
 use crate::cache::report_files::{self, FileFormat};
 use crate::context::Context;
 use crate::git;
+use crate::output_file;
 use crate::report::{OutputFormat, Report};
 use coreos_types::Result;
 
@@ -13,7 +14,7 @@ use coreos_types::Result;
 pub(crate) fn last_report(context: &Context<'_>, file: Option<&Path>, report: &mut Report) -> Result<()> {
     let format = match file {
         Some(path) => {
-            report_files::check_destination(path)?;
+            output_file::check_destination(path)?;
             FileFormat::from_path(path).map_err(|error| error.with_hint("cargo xtask report report.md"))?
         }
         None => FileFormat::Markdown,
@@ -24,7 +25,7 @@ pub(crate) fn last_report(context: &Context<'_>, file: Option<&Path>, report: &m
     let text = report_files::load(&cache, tree, format)?;
     match file {
         Some(path) => {
-            report_files::write_text(path, &text)?;
+            output_file::write(path, &text)?;
             context.term.stage("wrote", path.display());
         }
         None if context.term.format() == OutputFormat::Json => {}
@@ -44,7 +45,7 @@ pub(crate) fn run_and_store_report(
     command: impl FnOnce(&Context<'_>, &mut Report) -> Result<()>,
 ) -> Result<()> {
     let format = file.map(FileFormat::from_path).transpose()?;
-    file.map_or(Ok(()), report_files::check_destination)?;
+    file.map_or(Ok(()), output_file::check_destination)?;
     if let Err(error) = command(context, report) {
         report.error = Some(error);
     }
@@ -59,7 +60,7 @@ pub(crate) fn run_and_store_report(
         context.term.detail("cached", format!("no report of this run: {error}"));
     }
     let Some((path, format)) = file.zip(format) else { return Ok(()) };
-    match (report_files::write_text(path, &texts[format as usize]), &report.error) {
+    match (output_file::write(path, &texts[format as usize]), &report.error) {
         (Ok(()), _) => context.term.stage("wrote", path.display()),
         (Err(error), None) => return Err(error),
         // The error of the command is the more important one.

@@ -5,22 +5,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use checked_sha1::CheckedSha1;
 use ring::digest::{Context as Sha256, SHA256};
 
-use crate::atomic_file;
 use crate::cache::ImageHandle;
-use crate::cache::report_files;
 use crate::cli::Sbom;
 use crate::context::Context;
 use crate::images::{BoardImage, ImageSet};
+use crate::output_file;
 use crate::report::{ImageOrigin, Report};
 use crate::taken_paths::taken_paths;
-use coreos_types::{Board, Error, Flavor, Result, ResultExt};
+use coreos_types::{Board, Error, Flavor, Result};
 use packages::sbom::{BoardBom, FileHashes, ImageSource, render};
 use usr::{NodeKind, UsrPath};
 
 /// Prints one document for all boards and flavors of the tree, or writes it to a file.
 pub(crate) fn sbom(context: &Context<'_>, args: &Sbom, report: &mut Report) -> Result<()> {
     check_flavors(context, args)?;
-    args.output.as_deref().map_or(Ok(()), report_files::check_destination)?;
+    args.output.as_deref().map_or(Ok(()), output_file::check_destination)?;
     let pinned = context.pins.release().clone();
     let images = ImageSet::open_and_prune_cache(context, Some(&pinned))?;
     report.images = images.origins();
@@ -32,7 +31,7 @@ pub(crate) fn sbom(context: &Context<'_>, args: &Sbom, report: &mut Report) -> R
     images.store_trees();
     match &args.output {
         Some(path) => {
-            atomic_file::write(path, text).with_path("cannot write", path)?;
+            output_file::write(path, &text)?;
             report.output.push(path.display().to_string());
         }
         None => {

@@ -2,7 +2,7 @@
 
 use xtask::demo::example;
 
-use crate::scene::{Scene, serve};
+use crate::scene::{Scene, is_link, serve};
 
 #[test]
 fn missing_files_are_reported_before_a_download() {
@@ -32,6 +32,18 @@ fn missing_files_are_reported_before_a_download() {
     let mut command = scene.command(&[], &["fetch", "--mirror", "http://127.0.0.1:9"]);
     let output = command.env("XTASK_SIGNING_KEY", "/nowhere/key").output().unwrap();
     assert!(String::from_utf8_lossy(&output.stderr).contains("XTASK_SIGNING_KEY=FILE\n"));
+}
+
+#[test]
+fn output_to_a_device_does_not_replace_it() {
+    let scene = Scene::new();
+    let link = scene.home().join("device");
+    std::os::unix::fs::symlink("/dev/null", &link).unwrap();
+    for (command, code) in [("sbom", 0), ("fetch", 2)] {
+        let output = scene.run(&format!("{command} --image 991.0.0 --output device"));
+        assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(is_link(&link), "{command}");
+    }
 }
 
 #[test]
