@@ -26,8 +26,7 @@ pub fn run(cli: &Cli) -> u8 {
         cli.globals.color,
         Verbosity::new(cli.globals.quiet, cli.globals.verbose),
     );
-    let (command, dry_run) = (cli.name.clone(), cli.command.is_dry_run());
-    let mut report = Report { command, dry_run, ..Report::default() };
+    let mut report = new_report(cli);
     let words = std::env::args_os().skip(1).map(|word| quote(&word.to_string_lossy()));
     let command_line = std::iter::once(program().to_owned()).chain(words).collect::<Vec<_>>();
     term.print_on_termination(report.clone(), command_line.join(" "));
@@ -50,6 +49,12 @@ pub fn run(cli: &Cli) -> u8 {
             2
         }
     }
+}
+
+/// The empty report of a command.
+pub fn new_report(cli: &Cli) -> Report {
+    let (dry_run, check) = cli.command.is_dry_run_and_check();
+    Report { command: cli.name.clone(), dry_run, check, ..Report::default() }
 }
 
 /// Prints a help text or a usage error, in the format that the command line selects.
@@ -124,7 +129,7 @@ fn dispatch(term: &Term, cli: &Cli, report: &mut Report) -> Result<()> {
         Command::Sbom(args) => commands::sbom(&context()?, args, report),
         Command::Unneeded(args) => crate::unneeded::unneeded(&context()?, args, report),
         Command::EditManifest(flags) => edit_manifest(&context()?, flags, report),
-        Command::SortManifests { check } => sort_manifests(term, &cli.globals, *check, report),
+        Command::SortManifests { .. } => sort_manifests(term, &cli.globals, report),
         Command::Why(flags) => why(&context()?, flags, report),
         Command::Diff(flags) => diff(&context()?, flags, report),
         Command::Releases(_) => releases(&context()?, report),

@@ -170,13 +170,13 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether no file is to be written.
-    pub fn is_dry_run(&self) -> bool {
+    /// Whether no file is to be written, and whether `--check` is given.
+    pub fn is_dry_run_and_check(&self) -> (bool, bool) {
         match self {
-            Command::BumpCoreos(args) => args.dry_run || args.check || args.preview,
-            Command::VerifyManifests(args) => args.dry_run || args.check,
-            Command::SortManifests { check } => *check,
-            _ => false,
+            Command::BumpCoreos(args) => (args.dry_run || args.check || args.preview, args.check),
+            Command::VerifyManifests(args) => (args.dry_run || args.check, args.check),
+            Command::SortManifests { check } => (*check, *check),
+            _ => (false, false),
         }
     }
 

@@ -94,7 +94,6 @@ const MAX_WORDS: usize = 64;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::Command;
 
     fn parse_line(line: &str) -> Result<Cli, clap::Error> {
         parse(std::iter::once("xtask").chain(line.split_whitespace()).map(OsString::from))
@@ -230,9 +229,15 @@ mod tests {
 
     #[test]
     fn dry_runs_are_known() {
-        for (line, is_dry_run) in [("sort-manifests", false), ("sort-manifests --check", true)] {
-            assert_eq!(parse_line(line).unwrap().command.is_dry_run(), is_dry_run);
-            assert!(matches!(parse_line(line).unwrap().command, Command::SortManifests { .. }));
+        for (line, expected) in [
+            ("sort-manifests", (false, false)),
+            ("sort-manifests --check", (true, true)),
+            ("verify-manifests --fix --dry-run", (true, false)),
+            ("bump-coreos 1.2.3 --check", (true, true)),
+            ("bump-coreos 1.2.3 --preview", (true, false)),
+            ("fetch", (false, false)),
+        ] {
+            assert_eq!(parse_line(line).unwrap().command.is_dry_run_and_check(), expected, "{line}");
         }
     }
 }

@@ -21,8 +21,6 @@ use manifest::plan::bump::ImageTrees;
 /// # Errors
 /// Every error of download, verification and writing. `report` has the results up to the error; the tree is unchanged.
 pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Report) -> Result<()> {
-    report.dry_run = flags.dry_run || flags.check;
-    report.check = flags.check;
     advisories::check_source(context, flags.advisories.as_ref())?;
     if flags.preview {
         return preview(context, flags, report);

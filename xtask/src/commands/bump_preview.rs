@@ -29,7 +29,6 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
             "omit --preview: with --image everything can be checked, and --dry-run writes nothing",
         ));
     }
-    report.dry_run = true;
     if let Some(release) = flags.release.number() {
         context.ensure_vendor_has_release(release)?;
     }

@@ -11,14 +11,8 @@ use coreos_types::Result;
 use manifest::plan::edit_plan::EditPlan;
 use manifest::plan::sort_manifests::plan_sort;
 
-/// Sorts the manifests of the tree; with `check` only reports the changes.
-pub(crate) fn sort_manifests(
-    term: &Term,
-    globals: &GlobalArgs,
-    check: bool,
-    report: &mut Report,
-) -> Result<()> {
-    (report.dry_run, report.check) = (check, check);
+/// Sorts the manifests of the tree; with `--check` only reports the changes.
+pub(crate) fn sort_manifests(term: &Term, globals: &GlobalArgs, report: &mut Report) -> Result<()> {
     let tree = Repo::find(globals.repo.as_deref(), &current_dir()?)?;
     let loaded = tree.recover_and_read()?;
     loaded.warnings.iter().for_each(|warning| term.warn(warning));
@@ -30,7 +24,7 @@ pub(crate) fn sort_manifests(
     };
     let (after, fixes) = plan_sort(&loaded.sources);
     let plan = EditPlan::between(&loaded.sources, &after);
-    if !check {
+    if !report.check {
         transaction::apply(&tree, &plan)?;
     }
     (report.plan, report.fixes) = (plan, fixes);

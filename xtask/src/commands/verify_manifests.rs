@@ -15,8 +15,6 @@ use coreos_types::Result;
 /// # Errors
 /// An image is not available or not trusted, or a file cannot be written.
 pub fn verify_manifests(context: &Context<'_>, flags: &VerifyManifests, report: &mut Report) -> Result<()> {
-    report.dry_run = flags.dry_run || flags.check;
-    report.check = flags.check;
     report.invocation = context.command_invocation(&["verify-manifests", "--fix"]);
     let images = ImageSet::open_and_prune_cache(context, Some(context.pins.release()))?;
     let done = match flags.fix {

@@ -183,10 +183,7 @@ impl Term {
     /// # Errors
     /// Standard output cannot be written, except if its reader is gone (`EPIPE`).
     pub fn print_report(&self, report: &Report) -> Result<()> {
-        match self.format {
-            OutputFormat::Text => self.print_result(&text::render(report, self.layout()))?,
-            format => print_stdout(document(format, report).as_bytes())?,
-        }
+        print_stdout(&self.render(report))?;
         if let Some(error) = &report.error {
             self.print_error(error);
         }
@@ -201,11 +198,11 @@ impl Term {
             let message = format!("interrupted by {signal}; the tree has either all of the changes or none");
             let error = Error::failed(message).with_hint(format!("to resume the download: {command_line}"));
             match term.format {
-                OutputFormat::Text => term.print_interruption(&error),
-                // A failure to write cannot be reported.
-                format => {
-                    _ = write_stdout(document(format, &Report { error: Some(error), ..report }).as_bytes())
+                OutputFormat::Text => {
+                    term.progress.stop(&ansi::paint(&text::render_error(&error), term.color_stderr))
                 }
+                // A failure to write cannot be reported.
+                _ => _ = write_stdout(&term.render(&Report { error: Some(error), ..report })),
             }
         }));
     }
@@ -213,20 +210,20 @@ impl Term {
     /// Prints a help text to standard output, or a usage error to standard error.
     pub fn print_usage(&self, is_help: bool, text: &StyledText) -> Result<()> {
         if is_help {
-            return self.print_result(text);
+            return print_stdout(&ansi::paint(text, self.color_stdout));
         }
         self.print_stderr(text);
         Ok(())
     }
 
-    /// Prints the state that an interrupted run leaves, in place of the bars.
-    fn print_interruption(&self, error: &Error) {
-        self.progress.stop(&ansi::paint(&text::render_error(error), self.color_stderr));
-    }
-
-    /// Writes a result to standard output.
-    fn print_result(&self, text: &StyledText) -> Result<()> {
-        print_stdout(&ansi::paint(text, self.color_stdout))
+    /// A report in the chosen format, without the error if that is text.
+    fn render(&self, report: &Report) -> Vec<u8> {
+        match self.format {
+            OutputFormat::Text => ansi::paint(&text::render(report, self.layout()), self.color_stdout),
+            OutputFormat::Json => format!("{:#}\n", json::document(report)).into_bytes(),
+            OutputFormat::Github => github::render(report).into_bytes(),
+            OutputFormat::Sarif => format!("{:#}\n", sarif::document(report)).into_bytes(),
+        }
     }
 
     /// Prints an error with its causes and hint to standard error.
@@ -255,16 +252,6 @@ impl Term {
 fn columns() -> usize {
     let size = rustix::termios::tcgetwinsize(io::stdout());
     size.ok().filter(|size| size.ws_col > 0).map_or(80, |size| size.ws_col.into())
-}
-
-/// The result as a script reads it; for people there is [`text::render`].
-fn document(format: OutputFormat, report: &Report) -> String {
-    match format {
-        OutputFormat::Json => format!("{:#}\n", json::document(report)),
-        OutputFormat::Github => github::render(report),
-        OutputFormat::Sarif => format!("{:#}\n", sarif::document(report)),
-        OutputFormat::Text => text::render(report, Layout::default()).to_string(),
-    }
 }
 
 fn print_stdout(text: &[u8]) -> Result<()> {

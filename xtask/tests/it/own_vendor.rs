@@ -54,7 +54,7 @@ impl Own {
         let words = ["xtask", "--repo", &tree, "-q"].into_iter().chain(line.split_whitespace());
         let cli = parse(words.map(Into::into)).unwrap();
         let term = Term::new(cli.globals.format, cli.globals.color, xtask::terminal::Verbosity::Quiet);
-        let mut report = Report::default();
+        let mut report = xtask::run::new_report(&cli);
         let done = Context::load_with_config(&term, &cli, self.config.clone()).and_then(|mut context| {
             context.cache = Some(Cache::new(&self.scene.home().join("cache")));
             match &cli.command {
