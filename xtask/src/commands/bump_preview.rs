@@ -41,7 +41,7 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
     report.invocation = context.bump_invocation(&release);
     let mut lists: BTreeMap<Board, ReleaseLists> = BTreeMap::new();
     for &board in &boards {
-        let list = ReleaseLists::fetch(&store, &locations, board, &boards, &release);
+        let list = ReleaseLists::fetch(&store, &locations, board, &release);
         lists.insert(board, list.map_err(|error| context.with_closed_server_hint(error))?);
     }
     let channel = lists.values().find_map(|list| list.release_url.channel(&context.settings.vendors));
@@ -85,7 +85,6 @@ impl ReleaseLists {
         store: &ImageStore,
         locations: &ReleaseLocations<'_>,
         board: Board,
-        boards: &[Board],
         release: &Release,
     ) -> Result<ReleaseLists> {
         let all = locations.candidates(board, release, None)?;
@@ -114,7 +113,7 @@ impl ReleaseLists {
             };
             return Ok(ReleaseLists { release_url: release_url.clone(), tree, systemd });
         }
-        let error = locations.not_found_error(("list of contents", &urls), release, board, boards);
+        let error = locations.not_found_error("list of contents", &urls, release, board);
         let hint = error.hint.map(|hint| format!("omit --preview to use the image, or {hint}"));
         Err(Error { hint, ..error })
     }
@@ -144,10 +143,7 @@ impl ExpectedLists<'_> {
             "flatcar" => !has_vendor(Vendor::FLATCAR) && has_vendor(Vendor::COREOS),
             _ => false,
         };
-        match is_other {
-            true => Err(self.refused_error("it is of another vendor")),
-            false => Ok(()),
-        }
+        if is_other { Err(self.refused_error("it is of another vendor")) } else { Ok(()) }
     }
 
     /// Refuses a directory with a signed version.txt of another release. A missing version.txt is not an error.

@@ -49,7 +49,7 @@ impl ExpectedImage<'_> {
                 .with_cause("its lib/os-release has no VERSION"));
         };
         if let Some(expected) = self.release.as_ref().filter(|expected| **expected != release) {
-            let bump = self.context.command_invocation(&["bump-coreos"]).bump_command(&release);
+            let bump = self.context.bump_invocation(&release).fix_command();
             return Err(refused(&format!("release {release}"), &format!("release {expected}"))
                 .with_hint(format!("if {release} is what you want: {bump}")));
         }

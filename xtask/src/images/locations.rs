@@ -48,11 +48,10 @@ fn allowed_hosts(context: &Context<'_>) -> Result<Option<Vec<String>>> {
     }
     let parse = |host: &String| {
         // An IPv6 address may have no brackets.
-        let url = match host.matches(':').count() > 1 && !host.starts_with('[') {
-            true => format!("https://[{host}]"),
-            false => format!("https://{host}"),
-        };
-        let url = Url::parse(&url).ok().filter(|_| !host.contains(['/', '?', '#']));
+        let is_bare = host.matches(':').count() > 1 && !host.starts_with('[');
+        let host_part = if is_bare { format!("[{host}]") } else { host.clone() };
+        let url =
+            Url::parse(&format!("https://{host_part}")).ok().filter(|_| !host.contains(['/', '?', '#']));
         let error = || {
             Error::failed(format!("{host} is not a host"))
                 .with_hint("pass a host or an IP address: --allow-host HOST")
@@ -160,28 +159,24 @@ impl<'a> ReleaseLocations<'a> {
 
     /// Checks that a cached image is from the requested channel.
     pub(super) fn check_channel(&self, release: &Release, cached: &ReleaseUrl) -> Result<()> {
-        match (self.context.image_args.channel, cached.channel(self.vendors())) {
-            (Some(spec), Some(channel))
-                if spec.channel != channel && self.context.settings.mirror.is_none() =>
-            {
-                let requested = spec.channel;
-                Err(Error::failed(format!(
-                    "{release} is cached from {cached}, and {requested} was requested"
-                ))
-                .with_hint("omit --channel, or run it once without --offline"))
-            }
-            _ => Ok(()),
+        let requested = self.context.image_args.channel.map(|spec| spec.channel);
+        let requested = requested.filter(|_| self.context.settings.mirror.is_none());
+        if let Some((requested, found)) = requested.zip(cached.channel(self.vendors()))
+            && requested != found
+        {
+            let message = format!("{release} is cached from {cached}, and {requested} was requested");
+            return Err(Error::failed(message).with_hint("omit --channel, or run it once without --offline"));
         }
+        Ok(())
     }
 
-    /// The error of a file (`kind`) of a release that none of `urls` has for this board. `boards` are all
-    /// boards of the run.
+    /// The error of a file (`kind`) of a release that none of `urls` has for this board.
     pub(crate) fn not_found_error(
         &self,
-        (kind, urls): (&str, &[String]),
+        kind: &str,
+        urls: &[String],
         release: &Release,
         board: Board,
-        boards: &[Board],
     ) -> Error {
         let causes = urls.iter().map(|url| format!("{url}: not found"));
         let error = Error::failed(format!("there is no {kind} of {release} for {board}"));
@@ -198,11 +193,10 @@ impl<'a> ReleaseLocations<'a> {
                 format!("check the number, or use the newest release: {newest}")
             }
         };
+        let boards = self.context.boards().unwrap_or_default().into_iter();
         let rest: String =
-            boards.iter().filter(|other| **other != board).map(|other| format!(" --board {other}")).collect();
-        causes.fold(error, Error::with_cause).with_hint(match rest.is_empty() {
-            true => hint,
-            false => format!("leave {board} out with{rest}, or {hint}"),
-        })
+            boards.filter(|other| *other != board).map(|other| format!(" --board {other}")).collect();
+        let other = if rest.is_empty() { rest } else { format!("leave {board} out with{rest}, or ") };
+        causes.fold(error, Error::with_cause).with_hint(format!("{other}{hint}"))
     }
 }

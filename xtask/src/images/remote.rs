@@ -15,13 +15,10 @@ use coreos_types::{Board, Channel, Release, Result};
 /// found on another channel is requested from that one.
 pub(super) fn open_release_images(
     store: ImageStore,
-    locations: &ReleaseLocations<'_>,
     expected: ExpectedImage<'_>,
+    release: Release,
 ) -> Result<ImageSet> {
-    let release = match &expected.release {
-        Some(release) => release.clone(),
-        None => fetch_latest(&store, locations, &expected.boards)?,
-    };
+    let locations = &ReleaseLocations::new(expected.context)?;
     let search = Search { store: &store, locations, expected, release: &release };
     let boards = &search.expected.boards;
     let images = map_parallel(boards, |board| search.open_board_image(*board, None));
@@ -38,19 +35,15 @@ pub(super) fn open_release_images(
     Ok(ImageSet { release, channel, store, opened })
 }
 
-/// Reads the newest release of a channel from the `current` directory of the first board. The image is then downloaded
-/// from the release's own directory.
-fn fetch_latest(store: &ImageStore, locations: &ReleaseLocations<'_>, boards: &[Board]) -> Result<Release> {
-    let board = boards.first().copied().unwrap_or(Board::Amd64);
-    let (release, _) = store.fetch_latest_release(&locations.latest_release_url(board)?, locations.vendor)?;
-    store.term.stage("latest", &release);
-    Ok(release)
-}
-
-/// The newest release of the channel of a run.
+/// Reads the newest release of the channel of a run from the `current` directory of the first board. The image is then
+/// downloaded from the release's own directory.
 pub(crate) fn fetch_latest_release(context: &Context<'_>) -> Result<Release> {
-    let boards = context.boards()?;
-    fetch_latest(&open_store(context)?, &ReleaseLocations::new(context)?, &boards)
+    let (store, locations) = (open_store(context)?, ReleaseLocations::new(context)?);
+    let board = context.boards()?.first().copied().unwrap_or(Board::Amd64);
+    let latest = store.fetch_latest_release(&locations.latest_release_url(board)?, locations.vendor);
+    let (release, _) = latest.map_err(|error| context.with_closed_server_hint(error))?;
+    context.term.stage("latest", &release);
+    Ok(release)
 }
 
 /// The search for the images of one release.
@@ -74,7 +67,7 @@ impl Search<'_> {
         let check = |image: &ImageHandle| expected.check(image).map(|found| identity.set(Some(found)));
         let found = store.open_release(&cache, &urls, &check)?;
         let Some((image, (_, _, identity))) = found.zip(identity.take()) else {
-            return Err(locations.not_found_error(("image", &urls), release, board, &self.expected.boards));
+            return Err(locations.not_found_error("image", &urls, release, board));
         };
         let (first, release_url) = (&candidates[0], ReleaseUrl::from_image_url(&image.provenance().source)?);
         if release_url != *first && store.client.is_offline() {

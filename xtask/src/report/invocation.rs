@@ -1,9 +1,6 @@
 //! The command line of a run, so that the commands in its hints repeat its options.
 
-use coreos_types::{
-    Release,
-    shell::{quote, quote_path},
-};
+use coreos_types::shell::{quote, quote_path};
 use manifest::suggestion::{ManifestEdit, Suggestion};
 
 /// The parts of a command line that a hint repeats.
@@ -77,12 +74,6 @@ impl Invocation {
     /// The command that fixes the findings, with the options of this run.
     pub fn fix_command(&self) -> String {
         self.command_line([&self.command, &self.source, &self.image, &self.fix])
-    }
-
-    /// The bump to another release than the requested one, with the options of this run.
-    pub fn bump_command(&self, release: &Release) -> String {
-        let command = words(["bump-coreos", release.as_str()]);
-        self.command_line([&command, &self.source, &self.image, &self.fix])
     }
 
     /// The command with the options that say where images come from, and a positional argument.

@@ -196,7 +196,7 @@ impl Term {
         let term = self.clone();
         signals::print_on_termination(Box::new(move |signal| {
             let message = format!("interrupted by {signal}; the tree has either all of the changes or none");
-            let error = Error::failed(message).with_hint(format!("to resume the download: {command_line}"));
+            let error = Error::failed(message).with_hint(format!("to run it again: {command_line}"));
             match term.format {
                 OutputFormat::Text => {
                     term.progress.stop(&ansi::paint(&text::render_error(&error), term.color_stderr))

@@ -206,6 +206,21 @@ fn missing_release_hints_at_latest() {
     }
 }
 
+#[test]
+fn closed_server_hints_at_other_sources() {
+    let scene = ChannelScene::new(&[]);
+    for (line, has_flatcar) in [
+        ("bump-coreos 1032.0.0", true),
+        ("bump-coreos latest", true),
+        ("bump-coreos latest --preview", true),
+        ("fetch latest", false),
+    ] {
+        let text = message(&scene.run(line).0);
+        assert!(text.contains("use a copy of the releases (--mirror URL)"), "{line}: {text}");
+        assert_eq!(text.contains("bump-coreos latest --brand flatcar"), has_flatcar, "{line}: {text}");
+    }
+}
+
 /// The hint's board is one that the tree has manifests for.
 #[test]
 fn image_for_another_board_is_refused_with_a_hint() {

@@ -49,7 +49,7 @@ fn forward(client: &TcpStream, servers: &BTreeMap<String, Server>) -> Option<()>
     }
     let (host, rest) = head.strip_prefix("GET http://")?.split_once('/')?;
     let Some(server) = servers.get(host) else {
-        return (&mut &*client).write_all(b"HTTP/1.1 502 no such host\r\n\r\n").ok();
+        return (&mut &*client).write_all(b"HTTP/1.1 403 no such host\r\n\r\n").ok();
     };
     let server = TcpStream::connect(server.url().strip_prefix("http://")?).ok()?;
     (&mut &server).write_all(format!("GET /{rest}").as_bytes()).ok()?;
