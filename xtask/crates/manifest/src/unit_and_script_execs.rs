@@ -125,6 +125,8 @@ fn candidates(program: &str, search_path: &[String]) -> Vec<UsrPath> {
 struct UnitDirectory<'a> {
     /// Unit files by name.
     units: BTreeMap<&'a str, &'a UsrPath>,
+    /// Units that systemd does not load (systemd.unit(5)): empty files, and symlinks to `/dev/null`.
+    masked: BTreeSet<&'a str>,
     /// Other names of units: symlinks in the directory.
     aliases: BTreeMap<&'a UsrPath, Vec<&'a str>>,
     /// The drop-ins by directory (`a.service.d`) and name; `None` for one that only hides those of its name.
@@ -137,7 +139,7 @@ impl<'a> UnitDirectory<'a> {
         for path in paths {
             let Some((directory, name)) = split_unit_path(path) else { continue };
             let entry = directories.entry(directory).or_default();
-            let kind = tree.get(path.as_str()).map(|node| &node.kind);
+            let Some(kind) = tree.get(path.as_str()).map(|node| &node.kind) else { continue };
             let real = || tree.resolve(path).end.node().and_then(|end| paths.get(end));
             match name.split_once('/') {
                 Some((drop_in_directory, file)) => {
@@ -146,9 +148,13 @@ impl<'a> UnitDirectory<'a> {
                         entry.drop_ins.entry(drop_in_directory).or_default().insert(file, real());
                     }
                 }
+                None if is_masked(tree, path) => _ = entry.masked.insert(name),
                 None => match (kind, real()) {
-                    (Some(NodeKind::File { .. }), _) => drop(entry.units.insert(name, path)),
-                    (Some(NodeKind::Symlink(_)), Some(unit)) => {
+                    (NodeKind::File { .. }, _) => drop(entry.units.insert(name, path)),
+                    // A template's instance is not another name of the template.
+                    (NodeKind::Symlink(_), Some(unit))
+                        if template_name(name).as_deref() != Some(unit.name()) =>
+                    {
                         entry.aliases.entry(unit).or_default().push(name);
                     }
                     _ => {}
@@ -166,6 +172,9 @@ impl<'a> UnitDirectory<'a> {
         // Directories for all units of a type, or of a prefix (`foo-.service.d`), do not belong to one unit.
         let is_unit = |name: &&str| name.rsplit_once('.').is_some_and(|(name, _)| !name.ends_with('-'));
         named.extend(self.drop_ins.keys().filter_map(|name| name.strip_suffix(".d")).filter(is_unit));
+        // The drop-ins of an alias are those of its unit.
+        let aliases: BTreeSet<&str> = self.aliases.values().flatten().copied().collect();
+        named.retain(|unit| !self.is_masked(unit) && !aliases.contains(unit));
         let mut budget = MAX_UNIT_TEXT;
         for unit in named {
             let mut fragments: Vec<&'a UsrPath> = self.unit_file(unit).into_iter().collect();
@@ -178,6 +187,12 @@ impl<'a> UnitDirectory<'a> {
             commands.extend(unit_file::parse_commands(unit, texts, systemd));
         }
         commands
+    }
+
+    fn is_masked(&self, unit: &str) -> bool {
+        let is_template_masked =
+            || template_name(unit).is_some_and(|name| self.masked.contains(name.as_str()));
+        self.masked.contains(unit) || !self.units.contains_key(unit) && is_template_masked()
     }
 
     /// The unit's file, or that of its template.
@@ -207,6 +222,16 @@ impl<'a> UnitDirectory<'a> {
     }
 }
 
+fn is_masked(tree: &UsrTree, unit: &UsrPath) -> bool {
+    let resolved = tree.resolve(unit);
+    let kind = |path: &UsrPath| tree.get(path.as_str()).map(|node| &node.kind);
+    match (resolved.end.node().and_then(kind), resolved.links.last().and_then(kind)) {
+        (Some(NodeKind::File { size, .. }), _) => *size == 0,
+        (None, Some(NodeKind::Symlink(target))) => target.ends_with("/dev/null"),
+        _ => false,
+    }
+}
+
 /// `a@.service` of `a@b.service`.
 fn template_name(unit: &str) -> Option<String> {
     let (name, suffix) = unit.rsplit_once('.')?;
@@ -214,11 +239,13 @@ fn template_name(unit: &str) -> Option<String> {
     (!instance.is_empty()).then(|| format!("{prefix}@.{suffix}"))
 }
 
-/// Splits a path into the directory that systemd reads, and the name of a unit or drop-in below it.
+/// Splits a path into the directory that systemd reads (systemd.unit(5)), and the name of a unit or drop-in below it.
 fn split_unit_path(path: &UsrPath) -> Option<(&str, &str)> {
+    const UNIT_DIRECTORIES: [&str; 4] = ["lib", "lib64", "local/lib", "share"];
     ["/systemd/system/", "/systemd/user/"].iter().find_map(|scope| {
-        let at = path.as_str().find(scope)? + scope.len();
-        Some(path.as_str().split_at(at))
+        let at = path.as_str().find(scope)?;
+        let is_read = UNIT_DIRECTORIES.contains(&&path.as_str()[..at]);
+        is_read.then(|| path.as_str().split_at(at + scope.len()))
     })
 }
 

@@ -12,8 +12,8 @@ fn references(files: &[&str]) -> Vec<String> {
         let (path, kind) = match (file.split_once(" -> "), file.split_once(": ")) {
             (Some((path, target)), _) => (path, NodeKind::Symlink(target.to_owned())),
             (None, Some((path, text))) => {
-                let path_ = UsrPath::new(path).unwrap();
-                (path, NodeKind::file(1, usr::file_info::inspect(&path_, text.as_bytes())))
+                let info = usr::file_info::inspect(&UsrPath::new(path).unwrap(), text.as_bytes());
+                (path, NodeKind::file(text.len() as u64, info))
             }
             (None, None) => (*file, NodeKind::file(1, FileInfo::Other)),
         };
@@ -61,6 +61,20 @@ fn drop_ins_apply_in_their_order() {
             &[format!("alias@.service.d/1.conf: {reset}"), "alias@.service -> a@.service".into()],
             &["1.conf: bin/new"],
         ),
+        // It resets what a drop-in of the alias adds.
+        (
+            &[
+                "alias@.service.d/1.conf: [Service]\nExecStart=/bin/b\n".into(),
+                "alias@.service -> a@.service".into(),
+                format!("a@.service.d/2.conf: {reset}"),
+            ],
+            &["2.conf: bin/new"],
+        ),
+        // An enabled instance is not an alias.
+        (
+            &[format!("a@x.service.d/1.conf: {reset}"), "a@x.service -> a@.service".into()],
+            &["a@.service: bin/old", "1.conf: bin/new"],
+        ),
         // The unit of this drop-in is not listed.
         (&[format!("b.service.d/1.conf: {reset}")], &["a@.service: bin/old", "1.conf: bin/new"]),
         (&[format!("a@.service.d/readme: {reset}")], &["a@.service: bin/old"]),
@@ -81,6 +95,33 @@ fn drop_ins_apply_in_their_order() {
     assert_eq!(references(&prefixed), [""; 0]);
     let user = [UNIT, "lib/systemd/user/a@.service.d/1.conf: [Service]\nExecStart=\n"];
     assert_eq!(references(&user), ["a@.service: bin/old"]);
+}
+
+#[test]
+fn masked_unit_starts_nothing() {
+    let drop_in = "[Service]\nExecStart=/bin/b\n";
+    for (files, expected) in [
+        (&["a.service -> /dev/null", "a.service.d/1.conf: DROP_IN"][..], &[""; 0][..]),
+        (&["a.service -> ../../../../dev/null", "a.service.d/1.conf: DROP_IN"], &[]),
+        (&["a.service: ", "a.service.d/1.conf: DROP_IN"], &[]),
+        (&["a@.service -> /dev/null", "a@x.service.d/1.conf: DROP_IN"], &[]),
+        (&["a@.service -> /dev/null", "a@x.service: DROP_IN"], &["a@x.service: bin/b"]),
+        (&["a.service -> /etc/a.service", "a.service.d/1.conf: DROP_IN"], &["1.conf: bin/b"]),
+    ] {
+        let files: Vec<String> = files
+            .iter()
+            .map(|file| format!("lib/systemd/system/{}", file.replace("DROP_IN", drop_in)))
+            .collect();
+        let files: Vec<&str> = files.iter().map(String::as_str).collect();
+        assert_eq!(references(&files), expected, "{files:?}");
+    }
+}
+
+#[test]
+fn copy_outside_of_the_unit_directories_is_not_a_unit() {
+    let copy = UNIT.replace("lib/", "share/doc/systemd/examples/");
+    assert_eq!(references(&[&copy]), [""; 0]);
+    assert_eq!(references(&[&UNIT.replace("lib/", "local/lib/")]), ["a@.service: bin/old"]);
 }
 
 #[test]
