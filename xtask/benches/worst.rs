@@ -113,12 +113,6 @@ fn loader_cases() {
     let names_limit =
         programs[..300].iter().fold(image(), |image, path| image.elf(path, program(&all[..1000])));
     measure("300,000 needed names", names_limit, &programs[..300]);
-    let includes = (0..63).map(|at| format!("include /usr/share/d/*{at}\n")).collect::<String>();
-    let files = (0..100_000).fold(image().text("etc/ld.so.conf", &includes), |image, at| {
-        image.put(&format!("share/d/{at}"), NodeSpec::Bytes(Vec::new()))
-    });
-    let files = files.program("bin/p", &["libx.so"]);
-    measure("ld.so.conf, 63 includes of 100,000 files", files, &["bin/p".to_owned()]);
 }
 
 fn image() -> ImageSpec {

@@ -83,7 +83,7 @@ impl ImageSpec {
         self.put(path, NodeSpec::Directory)
     }
 
-    /// Adds a text file: a unit, a script, ld.so.conf.
+    /// Adds a text file: a unit or a script.
     pub fn text(self, path: &str, text: &str) -> ImageSpec {
         self.put(path, NodeSpec::Bytes(text.as_bytes().to_vec()))
     }

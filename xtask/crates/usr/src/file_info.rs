@@ -28,7 +28,7 @@ pub enum FileInfo {
     /// A script: the text after `#!` on its first line, as the kernel reads it (execve(2)), without leading and trailing
     /// blanks. A carriage return is kept: for the kernel it is a part of the interpreter's name or argument.
     Script(String),
-    /// A text that checks read: os-release and similar files, units, ld.so.conf.
+    /// A text that checks read: os-release and similar files, units.
     Text(String),
     /// Any other file.
     Other,
@@ -163,12 +163,10 @@ fn inspect_non_elf(path: &UsrPath, bytes: &[u8]) -> FileInfo {
     FileInfo::Other
 }
 
-/// Whether the file at this path is read as a text: os-release and similar files, `ld.so.conf`, and units with their
-/// drop-ins.
+/// Whether the file at this path is read as a text: os-release and similar files, and units with their drop-ins.
 fn is_read_as_text(path: &UsrPath) -> bool {
     match path.as_str() {
         "share/coreos/release" | "share/flatcar/release" => true,
-        text if text.starts_with("etc/ld.so.conf") => true,
         // lib/os-release can be a symlink to a file of a longer name (`os-release.d/os-release-coreos`).
         _ if path.name().starts_with("os-release") => true,
         text => {

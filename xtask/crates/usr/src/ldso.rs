@@ -2,13 +2,12 @@
 //!
 //! Objects are loaded breadth first through `DT_NEEDED`, in the context of one program. A name that is the
 //! soname or the requested name of a loaded object is not searched again; so a library without a RUNPATH finds a library
-//! that only its program's RUNPATH reaches. A stage1 has no `ld.so.cache`, so none is
-//! modelled. The model's processor is the baseline of its architecture: libraries in `glibc-hwcaps/x86-64-v2` and above
+//! that only its program's RUNPATH reaches. A stage1 has neither `etc/ld.so.conf` nor a
+//! cache of it, so none is modelled. The model's processor is the baseline of its architecture: libraries in `glibc-hwcaps/x86-64-v2` and above
 //! are for some processors only, and are not found.
 
 mod arch;
 mod dynamic_string_tokens;
-mod ld_so_conf;
 mod link_map;
 mod load_result;
 mod search_dir;
@@ -16,7 +15,7 @@ mod search_dir;
 mod tests;
 mod unreachable_library;
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
@@ -48,7 +47,6 @@ pub struct DynamicLoader<'a> {
     visible_paths: Option<&'a BTreeSet<UsrPath>>,
     directories: RefCell<HashMap<String, Rc<Directory>>>,
     defaults: RefCell<Defaults>,
-    conf_directories: OnceCell<Vec<String>>,
     undefined_versions: RefCell<UndefinedVersions<'a>>,
     lookups_left: Cell<usize>,
     /// Whether the current load skipped a file that is not visible.
@@ -75,7 +73,6 @@ impl<'a> DynamicLoader<'a> {
             visible_paths,
             directories: RefCell::default(),
             defaults: RefCell::default(),
-            conf_directories: OnceCell::new(),
             undefined_versions: RefCell::default(),
             lookups_left: Cell::new(MAX_LOOKUPS),
             has_skipped_invisible: Cell::new(false),

@@ -301,11 +301,10 @@ fn resolved_needs(load: &LoadResult) -> impl Iterator<Item = (&NeededEntry, &Obj
     load.needs.iter().filter_map(|need| Some((need, load.objects.get(need.object?)?)))
 }
 
-/// Whether an object was found in a directory that the image's own loader is not known to search, or would search by a
-/// cache that a stage1 does not have. The library may have been meant to be found through a symlink that the selection
+/// Whether an object was found in a directory that the image's own loader is not known to search. The library may have been meant to be found through a symlink that the selection
 /// does not have, such as Debian's `lib64/x86_64-linux-gnu`.
 fn is_in_assumed_directory(object: &Object) -> bool {
-    matches!(object.found_via, FoundVia::BoardDefault(_) | FoundVia::LdSoConf(_))
+    matches!(object.found_via, FoundVia::BoardDefault(_))
 }
 
 /// The symlinks on the path to an object, then the file, each once.

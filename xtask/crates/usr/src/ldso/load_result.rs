@@ -81,8 +81,6 @@ pub enum FoundVia {
     BuiltIn(String),
     /// This library directory of the board, which the image's loader is not known to search.
     BoardDefault(String),
-    /// This directory of the image's `etc/ld.so.conf`; the loader itself needs a cache for that.
-    LdSoConf(String),
 }
 
 impl fmt::Display for FoundVia {
@@ -95,7 +93,6 @@ impl fmt::Display for FoundVia {
             FoundVia::LibraryPath(directory) => write!(f, "LD_LIBRARY_PATH {directory}"),
             FoundVia::BuiltIn(directory) => write!(f, "default directory {directory}"),
             FoundVia::BoardDefault(directory) => write!(f, "the board's directory {directory}"),
-            FoundVia::LdSoConf(directory) => write!(f, "ld.so.conf directory {directory}"),
         }
     }
 }

@@ -61,7 +61,6 @@ impl SearchDir {
             _ if self.directory.is_hwcaps => None,
             FoundVia::RpathOf(_) | FoundVia::RunpathOf(_) => Some(format!("{text} ({})", self.found_via)),
             FoundVia::LibraryPath(_) => Some(format!("{text} (LD_LIBRARY_PATH)")),
-            FoundVia::LdSoConf(_) => Some(format!("{text} (ld.so.conf)")),
             _ => Some(text.clone()),
         }
     }
@@ -163,8 +162,7 @@ impl DynamicLoader<'_> {
             .collect()
     }
 
-    /// The default directories in order: those built into the image's loader, the board's, and those of the image's
-    /// `etc/ld.so.conf`.
+    /// The default directories in order: those built into the image's loader, and the board's.
     pub(super) fn default_dirs(
         &self,
         loader: Option<(&UsrPath, &ElfInfo)>,
@@ -187,8 +185,6 @@ impl DynamicLoader<'_> {
             add(format!("/usr/{library}"), FoundVia::BoardDefault);
             add(format!("/usr/{library}/{machine}-linux-gnu"), FoundVia::BoardDefault);
         }
-        let listed_in_conf = self.conf_directories.get_or_init(|| self.read_conf_directories());
-        listed_in_conf.iter().for_each(|directory| add(directory.clone(), FoundVia::LdSoConf));
         self.charge(listed.iter().map(|(text, _)| 1 + text.len() / BYTES_PER_LOOKUP).sum());
         let dirs = listed
             .into_iter()

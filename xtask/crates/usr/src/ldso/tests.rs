@@ -284,10 +284,10 @@ fn multiarch_directory_resolves_through_symlinks() {
 }
 
 #[test]
-fn assumed_directories_come_last() {
+fn assumed_directories_come_last_and_ld_so_conf_is_not_read() {
     let tree = image(
         "lib64/ld-linux-x86-64.so.2 elf dirs=/lib64/
-        etc/ld.so.conf text # where else|/usr/opt/lib|include /etc/ld.so.conf.d/*.conf
+        etc/ld.so.conf text /usr/opt/lib
         bin/a elf interp=/lib64/ld-linux-x86-64.so.2 needed=libl.so,libo.so
         lib/libl.so elf
         opt/lib/libo.so elf",
@@ -295,7 +295,7 @@ fn assumed_directories_come_last() {
     expect_test::expect![[r#"
         /lib64/ld-linux-x86-64.so.2 = lib64/ld-linux-x86-64.so.2 (interpreter) []
         libl.so = lib/libl.so (the board's directory /usr/lib) []
-        libo.so = opt/lib/libo.so (ld.so.conf directory /usr/opt/lib) []
+        libo.so missing for bin/a: /lib64 /usr/lib64 /usr/lib64/x86_64-linux-gnu /usr/lib /usr/lib/x86_64-linux-gnu
     "#]]
     .assert_eq(&render(&load(&tree, "bin/a")));
 }

@@ -127,23 +127,6 @@ fn only_legacy_hwcaps_of_every_processor_are_searched() {
 }
 
 #[test]
-fn ld_so_conf_includes_by_pattern() {
-    let tree = image(
-        "lib64/ld-linux-x86-64.so.2 elf dirs=/lib64/
-        etc/ld.so.conf text include ld.so.conf.d/*.conf
-        etc/ld.so.conf.d/a.conf text /usr/a
-        etc/ld.so.conf.d/b.conf.disabled text /usr/b
-        etc/ld.so.conf.d/sub/c.conf text /usr/c
-        bin/p elf needed=liba.so,libb.so,libc.so interp=/lib64/ld-linux-x86-64.so.2
-        a/liba.so elf
-        b/libb.so elf
-        c/libc.so elf",
-    );
-    let missing: Vec<String> = load(&tree, "bin/p").missing.into_iter().map(|missing| missing.name).collect();
-    assert_eq!(missing, ["libb.so", "libc.so"]);
-}
-
-#[test]
 fn deep_and_wide_link_maps_take_linear_time() {
     let start = std::time::Instant::now();
     let mut text = String::from("bin/p elf needed=lib0.so interp=/lib64/ld-linux-x86-64.so.2\n");
