@@ -148,7 +148,7 @@ fn library_for_newer_processors_alone_is_nowhere() {
                 .elf("lib64/glibc-hwcaps/x86-64-v3/libq.so.1", library("libq.so.1", &[]))
         })
         .assert_bump(&expect![[r#"
-            LEFT   needs-nowhere coreos/amd64/a:1 libq.so.1 needed by bin/x
+            LEFT   needs-nowhere coreos/amd64/a:1 libq.so.1 candidates lib64/glibc-hwcaps/x86-64-v3/libq.so.1 needed by bin/x
         "#]]);
 }
 

@@ -4,10 +4,13 @@
 use super::lint_state::{Lint, subject_and_verb};
 use crate::finding::FindingKind;
 use crate::suggestion::Suggestion;
+use usr::UsrPath;
 
 /// Most findings of this rule, and most directories that one of them names; real ones have a few.
 const MAX_REPORTED: usize = 1000;
 const MAX_DIRECTORIES: usize = 16;
+/// Most unreachable files of one name that a finding has as candidates.
+const MAX_UNREACHABLE: usize = 5;
 
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
     let unresolved = lint.dependencies.unresolved.iter();
@@ -17,10 +20,16 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
         let name = &unresolved.name;
         let needs = subject_and_verb(&unresolved.needed_by);
         let searched = format_searched(&unresolved.searched);
-        let message = format!("{needs} {name}, which is nowhere in the image (searched: {searched})");
+        let unreachable = find_unreachable(lint, name);
+        let message = match unreachable.first() {
+            Some(file) => {
+                format!("{needs} {name}, and the loader does not find {file} (searched: {searched})")
+            }
+            None => format!("{needs} {name}, which is nowhere in the image (searched: {searched})"),
+        };
         let suggestion = lint.dependents.suggest_removal(&unresolved.needed_by, Some(name));
         let finding = lint.finding(FindingKind::NeedsNowhere, location, name, message, suggestion);
-        lint.emit(finding.needed_by(&unresolved.needed_by));
+        lint.emit(finding.needed_by(&unresolved.needed_by).candidates(unreachable));
     }
     if let Some(&(unresolved, location)) = nowhere.get(MAX_REPORTED) {
         let more = nowhere.len() - MAX_REPORTED;
@@ -29,6 +38,19 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
         let (kind, suggestion) = (FindingKind::NeedsNowhere, Suggestion::ChangeRelease);
         lint.emit(lint.finding(kind, location, &unresolved.name, message, suggestion));
     }
+}
+
+/// The libraries of this name and the board's machine, in directories that the loader does not search.
+fn find_unreachable<'a>(lint: &Lint<'_, 'a>, name: &str) -> Vec<&'a UsrPath> {
+    let machine = lint.selection.manifest_set.board.elf_machine();
+    let mut files = lint.index.names.with_name(name);
+    files.truncate(MAX_UNREACHABLE);
+    files.retain(|path| {
+        let end = lint.index.tree.resolve(path).end;
+        let elf = end.node().and_then(|file| lint.index.tree.read_elf_info(file));
+        elf.is_some_and(|elf| elf.machine == machine && elf.interp.is_none())
+    });
+    files
 }
 
 fn format_searched(directories: &[String]) -> String {
@@ -42,7 +64,7 @@ fn format_searched(directories: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::check_rows;
+    use super::super::tests::{check_and_fix, check_rows};
     use super::*;
 
     #[test]
@@ -66,5 +88,18 @@ mod tests {
             "bin/x\n",
             &["error needs-nowhere 1 libgone.so.1"],
         )]);
+    }
+
+    #[test]
+    fn library_outside_the_search_path_is_named() {
+        for (file, is_named) in [
+            ("lib/private/liba.so.1", true),
+            ("lib/private/liba.so.1 arm64", false),
+            ("lib/private/liba.so.1/x", false),
+        ] {
+            let outcome = check_and_fix(&["bin/x liba.so.1", file], "bin/x\n");
+            assert_eq!(outcome.remaining, ["error needs-nowhere 1 liba.so.1"]);
+            assert_eq!(outcome.message.contains("lib/private/liba.so.1"), is_named, "{}", outcome.message);
+        }
     }
 }
