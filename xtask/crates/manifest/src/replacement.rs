@@ -349,13 +349,13 @@ fn is_same_below_top_directory(one: &UsrPath, other: &UsrPath) -> bool {
 }
 
 /// Whether the directory `to` replaces `from`: `from` is not in the image, and the names are equal except for a version
-/// at the end.
+/// at the end. Names that are only versions (`gcc/x86_64-cros-linux-gnu/4.9.3`) are compared within one directory.
 fn is_new_directory_version(from: &UsrPath, to: &UsrPath, index: &ImageIndex<'_>) -> bool {
     const GENERIC: [&str; 6] = ["bin", "sbin", "lib", "lib64", "libexec", "share"];
     let (old, new) = (strip_trailing_version(from.name()), strip_trailing_version(to.name()));
     !GENERIC.contains(&from.name())
-        && !old.is_empty()
         && old == new
+        && (!old.is_empty() || from.parent() == to.parent())
         && index.tree.get(from.as_str()).is_none()
 }
 

@@ -246,6 +246,25 @@ fn new_stem_with_a_version_is_matched_by_dependents() {
 }
 
 #[test]
+fn wide_character_library_is_a_candidate() {
+    Row::amd64()
+        .with_manifest("coreos/a", &["bin/bash", "lib64/libncurses.so.5", "lib64/libncurses.so.5.9"])
+        .with_image(|image| {
+            image.program("bin/bash", &["libncursesw.so.6", "libc.so.6"]).library(
+                "lib64/libncursesw.so.6.4",
+                "libncursesw.so.6",
+                &["libc.so.6"],
+            )
+        })
+        .assert_bump(&expect![[r#"
+            add    coreos/amd64/a lib64/libncursesw.so.6
+            add    coreos/amd64/a lib64/libncursesw.so.6.4
+            LEFT   missing coreos/amd64/a:2 lib64/libncurses.so.5 candidates lib64/libncursesw.so.6
+            LEFT   missing coreos/amd64/a:3 lib64/libncurses.so.5.9 candidates lib64/libncursesw.so.6.4
+        "#]]);
+}
+
+#[test]
 fn malformed_lines_are_normalized() {
     Row::amd64()
         .with_manifest("kvm/ip", &["/bin/ip"])

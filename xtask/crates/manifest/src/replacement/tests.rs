@@ -59,6 +59,8 @@ fn move_requires_directories_of_the_same_use() {
         (&["lib64/app/libz.so.1.3", "lib64/x"], &[], "lib64/libz.so.1.2", "not found lib64/app/libz.so.1.3"),
         (&["libexec/openssh/helper"], &[], "lib64/openssh/helper", "moved libexec/openssh/helper"),
         (&["lib/foo-2.0/helper"], &[], "lib/foo-1.4/helper", "moved lib/foo-2.0/helper"),
+        (&["lib/gcc/13/liba.so.1"], &[], "lib/gcc/4.9.3/liba.so.1", "moved lib/gcc/13/liba.so.1"),
+        (&["lib/bar/13/helper"], &[], "lib/foo/4.9.3/helper", "not found lib/bar/13/helper"),
         (&["lib/bar/helper"], &[], "lib/foo/helper", "not found lib/bar/helper"),
         (&["lib/bar/helper", "lib/bar/other"], &["lib/foo/other"], "lib/foo/helper", "moved lib/bar/helper"),
         (&["lib/bar/helper", "lib/foo/x"], &["lib/foo/other"], "lib/foo/helper", "not found lib/bar/helper"),

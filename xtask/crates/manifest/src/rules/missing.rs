@@ -195,7 +195,7 @@ pub fn add_library_candidates(findings: &mut [Finding], fixes: &[Fix]) {
         if let Some(to) = &fix.to
             && let Some(name) = LibraryName::from_path(to)
         {
-            added.entry((&fix.file, strip_trailing_version(name.stem))).or_default().push((to, name));
+            added.entry((&fix.file, family(&name))).or_default().push((to, name));
         }
     }
     for finding in findings {
@@ -203,12 +203,16 @@ pub fn add_library_candidates(findings: &mut [Finding], fixes: &[Fix]) {
             && finding.candidates.is_empty()
             && let Some(name) = LibraryName::from_path(&finding.path)
         {
-            let family =
-                added.get(&(finding.file.as_str(), strip_trailing_version(name.stem))).into_iter().flatten();
+            let family = added.get(&(finding.file.as_str(), family(&name))).into_iter().flatten();
             let same_kind = family.take(MAX_LIBRARIES).filter(|(_, new)| new.kind == name.kind);
             finding.candidates.extend(same_kind.map(|(path, _)| (*path).to_owned()));
         }
     }
+}
+
+/// The stem without a version at its end, and without the `w` of a library for wide characters (`libncursesw`).
+fn family<'n>(name: &LibraryName<'n>) -> &'n str {
+    strip_trailing_version(name.stem).trim_end_matches('w')
 }
 
 #[cfg(test)]

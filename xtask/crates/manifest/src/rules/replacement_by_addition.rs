@@ -30,7 +30,7 @@ pub(super) fn fix_by_additions(fixer: &mut Fixer<'_>) {
             }
             if let Some(new) = changes.find_replacement(&name, fixer.index) {
                 let reason = format!("{} is needed now, and the image has no {}", new.name(), path.name());
-                editor.rename(path.as_str(), new.as_str(), FixKind::Rename, &reason);
+                editor.rename(path.as_str(), new.as_str(), rename_or_move(&path, new.as_str()), &reason);
                 changes.record_rename(&name, new);
             } else if name.kind == NameKind::LinkerName
                 && let Some(new) = changes.renamed_sonames.get(name.stem)
@@ -46,8 +46,8 @@ pub(super) fn fix_by_additions(fixer: &mut Fixer<'_>) {
 
 /// A library has the same replacement in every manifest of the run.
 fn fix_like_other_manifests(fixer: &mut Fixer<'_>) {
-    let renames =
-        fixer.editors.values().flat_map(ManifestEditor::fixes).filter(|fix| fix.kind == FixKind::Rename);
+    let renames = fixer.editors.values().flat_map(ManifestEditor::fixes);
+    let renames = renames.filter(|fix| [FixKind::Rename, FixKind::Move].contains(&fix.kind));
     let answers: BTreeMap<String, (String, String)> = renames
         .filter_map(|fix| Some((fix.from.clone()?, (fix.to.clone()?, fix.reason.clone()))))
         .filter(|(_, (to, _))| fixer.index.tree.get(to).is_some())
@@ -56,10 +56,15 @@ fn fix_like_other_manifests(fixer: &mut Fixer<'_>) {
         let Some(editor) = fixer.editors.get_mut(file) else { continue };
         for path in missing_entries(editor, fixer.index) {
             if let Some((to, reason)) = answers.get(path.as_str()) {
-                editor.rename(path.as_str(), to, FixKind::Rename, reason);
+                editor.rename(path.as_str(), to, rename_or_move(&path, to), reason);
             }
         }
     }
+}
+
+fn rename_or_move(old: &UsrPath, new: &str) -> FixKind {
+    let is_same_name = new.rsplit('/').next() == Some(old.name());
+    if is_same_name { FixKind::Move } else { FixKind::Rename }
 }
 
 /// The entries that the image does not have, sonames first.
