@@ -5,6 +5,7 @@
 mod vendors;
 
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -85,24 +86,23 @@ impl Config {
         if let Some(AdvisorySource::File(file)) = &mut settings.advisories {
             *file = workspace.join(&*file);
         }
-        let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
-        settings.mirror = variable("XTASK_MIRROR").or(settings.mirror);
-        settings.advisories =
-            variable("XTASK_ADVISORIES").and_then(|word| word.parse().ok()).or(settings.advisories);
-        let hosts = variable("XTASK_ALLOW_HOSTS").unwrap_or_default();
+        settings.mirror = variable("XTASK_MIRROR")?.or(settings.mirror);
+        let advisories = variable("XTASK_ADVISORIES")?.and_then(|word| word.parse().ok());
+        settings.advisories = advisories.or(settings.advisories);
+        let hosts = variable("XTASK_ALLOW_HOSTS")?.unwrap_or_default();
         let hosts = hosts.split(',').map(str::trim).filter(|host| !host.is_empty());
         settings.allow_hosts.extend(hosts.map(str::to_owned));
-        settings.signing_key = variable("XTASK_SIGNING_KEY").map(PathBuf::from).or(settings.signing_key);
+        settings.signing_key = signing_key_variable().map(PathBuf::from).or(settings.signing_key);
         for (name, arguments) in
             [("XTASK_CONFIGURE", &mut settings.configure), ("XTASK_MAKE", &mut settings.make)]
         {
-            let words = shell::split(&variable(name).unwrap_or_default());
+            let words = shell::split(&variable(name)?.unwrap_or_default());
             arguments.extend(words.ok_or_else(|| {
                 Error::failed(format!("{name} has a quote without an end"))
                     .with_cause("it is split into words as a shell splits them, without expansions")
             })?);
         }
-        if let Some(value) = variable("XTASK_CACHE_EXPIRY") {
+        if let Some(value) = variable("XTASK_CACHE_EXPIRY")? {
             settings.is_cache_expiry_off = parse_is_off(&value)
                 .with_context(|| "XTASK_CACHE_EXPIRY is invalid")
                 .with_hint("export XTASK_CACHE_EXPIRY=off")?;
@@ -155,10 +155,10 @@ impl Config {
     ) -> Result<Keyring> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs());
         if let Some(path) = signing_key.or(self.signing_key.as_deref()) {
-            let source = match (signing_key, env::var_os("XTASK_SIGNING_KEY")) {
+            let source = match (signing_key, signing_key_variable()) {
                 (Some(_), _) => "--signing-key FILE",
-                (None, Some(value)) if !value.is_empty() => "XTASK_SIGNING_KEY=FILE",
-                _ => "signing-key = \"FILE\" in [workspace.metadata.stage1]",
+                (None, Some(_)) => "XTASK_SIGNING_KEY=FILE",
+                (None, None) => "signing-key = \"FILE\" in [workspace.metadata.stage1]",
             };
             let hint = format!("pass an OpenPGP certificate, as gpg --export writes it: {source}");
             return Keyring::from_file(path, now).with_hint(hint);
@@ -183,6 +183,18 @@ impl Config {
             None => keyring,
         })
     }
+}
+
+/// An environment variable; `None` if it is not set or empty.
+fn variable(name: &str) -> Result<Option<String>> {
+    match env::var(name) {
+        Err(env::VarError::NotUnicode(_)) => Err(Error::failed(format!("{name} is not UTF-8"))),
+        value => Ok(value.ok().filter(|value| !value.is_empty())),
+    }
+}
+
+fn signing_key_variable() -> Option<OsString> {
+    env::var_os("XTASK_SIGNING_KEY").filter(|value| !value.is_empty())
 }
 
 fn parse_is_off(value: &str) -> Result<bool> {

@@ -1,5 +1,8 @@
 //! Errors that need no download are reported before one, each with a hint.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
 use xtask::demo::example;
 
 use crate::scene::{Scene, is_link, serve};
@@ -32,6 +35,20 @@ fn missing_files_are_reported_before_a_download() {
     let mut command = scene.command(&[], &["fetch", "--mirror", "http://127.0.0.1:9"]);
     let output = command.env("XTASK_SIGNING_KEY", "/nowhere/key").output().unwrap();
     assert!(String::from_utf8_lossy(&output.stderr).contains("XTASK_SIGNING_KEY=FILE\n"));
+}
+
+/// A variable that is ignored would mean another server, or the pinned keys.
+#[test]
+fn variable_that_is_not_utf8_is_not_ignored() {
+    let scene = Scene::new();
+    for (name, message) in
+        [("XTASK_MIRROR", "XTASK_MIRROR is not UTF-8"), ("XTASK_SIGNING_KEY", "cannot read the signing key")]
+    {
+        let mut command = scene.command(&[], &["fetch", "--image", "991.0.0"]);
+        let output = command.env(name, OsStr::from_bytes(b"\xff")).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && text.contains(message), "{name}: {text}");
+    }
 }
 
 #[test]
