@@ -59,25 +59,18 @@ impl PackageComparison<'_> {
         let new = self.new.packages(board).unwrap_or(&none);
         let taken_before =
             old_tree.map_or_else(TakenPaths::new, |tree| taken_paths(&self.context.sources, board, tree));
-        let changes = |old_list: &[Package], new_list: &[Package]| {
-            package_changes(
-                ComparisonSide { installed: old_list, owners: old, taken: &taken_before },
-                ComparisonSide { installed: new_list, owners: new, taken: taken_after },
-            )
-        };
-        if !old.is_empty() && !new.is_empty() {
-            return Some(changes(old.packages(), new.packages()));
-        }
-        let (old_list, new_list) =
-            (self.fetch_package_list(board, self.from), self.fetch_package_list(board, &self.new.release));
-        if let (Some(old_list), Some(new_list)) = (&old_list, &new_list) {
-            return Some(changes(old_list, new_list));
-        }
-        let side = |image: &PackageSet, list: Option<Vec<Package>>| {
-            list.or_else(|| Some(image.packages().to_vec()).filter(|packages| !packages.is_empty()))
-        };
-        let mut changes = changes(&side(old, old_list)?, &side(new, new_list)?);
-        changes.retain(|change| change.from.is_some() && change.to.is_some());
+        let in_image = |set: &PackageSet| Some(set.packages().to_vec()).filter(|list| !list.is_empty());
+        let (old_image, new_image) = (in_image(old), in_image(new));
+        let has_both_images = old_image.is_some() && new_image.is_some();
+        let fetch = |release| (!has_both_images).then(|| self.fetch_package_list(board, release)).flatten();
+        let (old_list, new_list) = (fetch(self.from), fetch(&self.new.release));
+        let is_partial = !has_both_images && (old_list.is_none() || new_list.is_none());
+        let (old_list, new_list) = (old_list.or(old_image)?, new_list.or(new_image)?);
+        let mut changes = package_changes(
+            ComparisonSide { installed: &old_list, owners: old, taken: &taken_before },
+            ComparisonSide { installed: &new_list, owners: new, taken: taken_after },
+        );
+        changes.retain(|change| !is_partial || change.from.is_some() && change.to.is_some());
         Some(changes)
     }
 
