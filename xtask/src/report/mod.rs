@@ -27,11 +27,11 @@ mod tables;
 
 pub use problem_groups::count_with_noun;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use invocation::Invocation;
 
-use coreos_types::{Board, Channel, Error, ErrorKind, Release, Signer, SystemdVersion, word_enum};
+use coreos_types::{Board, Channel, Error, ErrorKind, Flavor, Release, Signer, SystemdVersion, word_enum};
 use manifest::finding::{Finding, Fix, Severity};
 use manifest::plan::edit_plan::EditPlan;
 use packages::package_changes::PackageChange;
@@ -220,6 +220,21 @@ fn join_first_names(names: impl ExactSizeIterator<Item = impl ToString>, max: us
     let more = names.len().saturating_sub(max);
     let shown = names.take(max).map(|name| name.to_string()).collect::<Vec<_>>().join(", ");
     if more > 0 { format!("{shown} and {more} more") } else { shown }
+}
+
+/// A path without its directory, and a package without its category.
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// `FILE:LINE`, or the file alone.
+fn file_and_line(file: &str, line: Option<usize>) -> String {
+    line.map_or_else(|| file.to_owned(), |line| format!("{file}:{line}"))
+}
+
+/// `coreos, kvm`.
+fn join_flavors(flavors: &BTreeSet<Flavor>) -> String {
+    flavors.iter().map(Flavor::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// A short form of a manifest's path: `stage1/usr_from_kvm/manifest-amd64-usr.d/ip.manifest` is `kvm/ip (amd64-usr)`.

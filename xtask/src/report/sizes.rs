@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::Report;
+use super::{Report, file_name};
 use coreos_types::{Board, Flavor};
 use manifest::finding::Fix;
 use manifest::plan::bump::ImageTrees;
@@ -189,10 +189,6 @@ pub(super) fn library_changes<'r>(report: &'r Report) -> Vec<LibraryChange<'r>> 
     fixes.into_iter().map(change).collect()
 }
 
-fn file_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
-}
-
 /// `libpam` of `lib64/libpam.so.0`; `None` if the file is not a library.
 fn library_name(path: &str) -> Option<&str> {
     let name = file_name(path);
@@ -200,12 +196,12 @@ fn library_name(path: &str) -> Option<&str> {
     Some(&name[..end])
 }
 
-/// Bytes with a unit: `640 B`, `12.3 kB`, `1.9 MB`.
-pub(super) fn format_bytes(number: u64) -> String {
-    match number {
-        0..=999 => format!("{number} B"),
-        1_000..=999_999 => format!("{:.1} kB", number as f64 / 1e3),
-        _ => format!("{:.1} MB", number as f64 / 1e6),
+/// Bytes with a unit: `640 B`, `12.3 kB`, `1.9 MB`, `1.2 GB`.
+pub(crate) fn format_bytes(number: u64) -> String {
+    let units = [(1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
+    match units.iter().find(|(size, _)| number as f64 >= *size) {
+        Some((size, unit)) => format!("{:.1} {unit}", number as f64 / size),
+        None => format!("{number} B"),
     }
 }
 
@@ -291,7 +287,10 @@ mod tests {
 
     #[test]
     fn bytes_have_units() {
-        assert_eq!([640, 12_345, 1_912_345].map(format_bytes), ["640 B", "12.3 kB", "1.9 MB"]);
+        assert_eq!(
+            [640, 12_345, 1_912_345, 1_200_000_000].map(format_bytes),
+            ["640 B", "12.3 kB", "1.9 MB", "1.2 GB"]
+        );
         assert_eq!(format_size_change(Some(1), Some(1001)), "+1.0 kB");
         assert_eq!(format_size_change(Some(1001), Some(1)), "-1.0 kB");
         assert_eq!(format_size_change(None, Some(1)), "–");

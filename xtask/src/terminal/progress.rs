@@ -4,6 +4,8 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::report::sizes::format_bytes;
+
 /// The progress of a long step. All amounts are bytes; a clone counts for the same step. Its line is removed with the
 /// last clone; a [`super::Term::stage`] line replaces it.
 #[derive(Debug, Clone)]
@@ -213,18 +215,10 @@ const LINE_PAUSE: Duration = Duration::from_secs(10);
 const BAR_LEN: u64 = 24;
 
 fn amounts(done: u64, total: Option<u64>, rate: u64) -> String {
-    let of = total.map(|total| format!(" of {}", decimal_bytes(total))).unwrap_or_default();
+    let of = total.map(|total| format!(" of {}", format_bytes(total))).unwrap_or_default();
     let left = total.and_then(|total| total.saturating_sub(done).checked_div(rate));
     let left = left.map(|seconds| format!(", {seconds} s left")).unwrap_or_default();
-    format!("{}{of}, {}/s{left}", decimal_bytes(done), decimal_bytes(rate))
-}
-
-fn decimal_bytes(bytes: u64) -> String {
-    let units = [(1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
-    match units.iter().find(|(size, _)| bytes as f64 >= *size) {
-        Some((size, unit)) => format!("{:.2} {unit}", bytes as f64 / size),
-        None => format!("{bytes} B"),
-    }
+    format!("{}{of}, {}/s{left}", format_bytes(done), format_bytes(rate))
 }
 
 /// Writes to standard error. A failure is ignored, because it cannot be reported.
@@ -240,9 +234,9 @@ mod tests {
     #[test]
     fn amounts_have_rate_and_time_left() {
         let (done, total) = (120_000_000, Some(374_000_000));
-        assert_eq!(amounts(done, total, 12_000_000), "120.00 MB of 374.00 MB, 12.00 MB/s, 21 s left");
-        assert_eq!(amounts(done, None, 12_000_000), "120.00 MB, 12.00 MB/s");
-        assert_eq!(amounts(0, total, 0), "0 B of 374.00 MB, 0 B/s");
+        assert_eq!(amounts(done, total, 12_000_000), "120.0 MB of 374.0 MB, 12.0 MB/s, 21 s left");
+        assert_eq!(amounts(done, None, 12_000_000), "120.0 MB, 12.0 MB/s");
+        assert_eq!(amounts(0, total, 0), "0 B of 374.0 MB, 0 B/s");
     }
 
     #[test]
