@@ -53,11 +53,10 @@ fn with_hint(error: Error) -> Error {
 
 /// The option, else the configuration, else the notes of the vendor.
 fn resolve_source(context: &Context<'_>, option: Option<&AdvisorySource>) -> AdvisorySource {
-    let default = || match context.vendor() == Vendor::FLATCAR {
-        true => AdvisorySource::Url(FLATCAR_NOTES_URL.to_owned()),
-        false => AdvisorySource::None,
-    };
-    option.or(context.settings.advisories.as_ref()).cloned().unwrap_or_else(default)
+    let is_flatcar = context.vendor() == Vendor::FLATCAR;
+    let of_vendor = is_flatcar.then(|| AdvisorySource::Url(FLATCAR_NOTES_URL.to_owned()));
+    let requested = option.or(context.settings.advisories.as_ref()).cloned();
+    requested.or(of_vendor).unwrap_or(AdvisorySource::None)
 }
 
 /// Adds the package changes between two releases, and the security fixes in the packages of the new images, to the

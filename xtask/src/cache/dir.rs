@@ -90,10 +90,10 @@ impl Cache {
         let path = base.join(below.as_ref());
         let is_foreign =
             |part: &Path| fs::symlink_metadata(part).is_ok_and(|found| found.uid() != effective_uid());
-        match path.ancestors().take_while(|part| *part != base).any(is_foreign) {
-            true => Ok(create_private_subdirectory(&base)?.join(below)),
-            false => Ok(path),
+        if path.ancestors().take_while(|part| *part != base).any(is_foreign) {
+            return Ok(create_private_subdirectory(&base)?.join(below));
         }
+        Ok(path)
     }
 
     /// A temporary directory for unverified data, in the cache or else in that of the system.

@@ -55,6 +55,11 @@ impl CacheEntry {
         self.bytes.div_ceil(1 << 20)
     }
 
+    /// Whether the image is one of this release.
+    pub(crate) fn is_of(&self, release: Option<&Release>) -> bool {
+        release.is_some_and(|release| release.as_str() == self.release)
+    }
+
     /// `coreos amd64-usr 991.0.0`.
     pub(crate) fn name(&self) -> String {
         format!("{} {} {}", self.brand, self.board, self.release)
@@ -128,7 +133,7 @@ pub(crate) fn probe_reason_to_keep(
     entry: &CacheEntry,
     pinned: Option<&Release>,
 ) -> Option<String> {
-    if pinned.is_some_and(|pinned| pinned.as_str() == entry.release) {
+    if entry.is_of(pinned) {
         return Some("the tree pins this release".to_owned());
     }
     if store.client.is_offline() {

@@ -44,16 +44,11 @@ impl PartialDownload {
                 true
             }
         };
-        let name = match is_locked {
-            true => release.image.to_owned(),
-            false => format!("{}.{}", release.image, std::process::id()),
-        };
-        let file = |end: &str| release.directory.join(format!("{name}.{end}"));
+        let process = if is_locked { String::new() } else { format!(".{}", std::process::id()) };
+        let file = |end: &str| release.directory.join(format!("{}{process}.{end}", release.image));
         let (path, state) = (file("partial"), file("partial.state"));
-        let own = match is_locked {
-            true => Vec::new(),
-            false => vec![TempPath::register(&path), TempPath::register(&state)],
-        };
+        let own =
+            if is_locked { vec![] } else { vec![TempPath::register(&path), TempPath::register(&state)] };
         Ok(PartialDownload { path, state, _lock: lock, _own: own })
     }
 

@@ -34,11 +34,10 @@ fn lay_out_arg(arg: Arg) -> Arg {
 
 /// Breaks the lines of a text at blanks.
 fn fill(text: &str, width: usize) -> String {
-    let lines = text.lines().map(|line| match line.chars().count() <= width {
-        true => line.to_owned(),
-        false => wrap(line, Some(width), ""),
-    });
-    lines.collect::<Vec<_>>().join("\n")
+    let fill_line = |line: &str| {
+        if line.chars().count() <= width { line.to_owned() } else { wrap(line, Some(width), "") }
+    };
+    text.lines().map(fill_line).collect::<Vec<_>>().join("\n")
 }
 
 /// A help text or usage error with styles: headings, names of options and commands, `error:`. clap's own colours cost

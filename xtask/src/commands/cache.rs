@@ -52,17 +52,12 @@ fn recover_and_read_release(tree: &Repo) -> Result<Release> {
 fn list(entries: &[CacheEntry], pinned: Option<&Release>, report: &mut Report) {
     let now = SystemTime::now();
     for entry in entries {
-        let is_pinned = pinned.is_some_and(|pinned| pinned.as_str() == entry.release);
-        let mark = if is_pinned { ", pinned by this tree" } else { "" };
+        let mark = if entry.is_of(pinned) { ", pinned by this tree" } else { "" };
         report.output.push(format!("{}{mark}", expiry::describe(entry, now)));
     }
-    report.output.push(format!(
-        "{}, {} MiB in all",
-        count_with_noun(entries.len(), "image"),
-        total_mebibytes(entries)
-    ));
-    let rows = entries.iter().map(|entry| entry_to_json(entry, pinned));
-    report.extra.insert("cache", rows.collect());
+    let (count, mebibytes) = (count_with_noun(entries.len(), "image"), total_mebibytes(entries));
+    report.output.push(format!("{count}, {mebibytes} MiB in all"));
+    report.extra.insert("cache", entries.iter().map(|entry| entry_to_json(entry, pinned)).collect());
 }
 
 fn prune(
@@ -107,7 +102,7 @@ fn entry_to_json(entry: &CacheEntry, pinned: Option<&Release>) -> serde_json::Va
         "bytes": entry.bytes,
         "used_at": rfc3339(used),
         "origins": entry.origins,
-        "pinned": pinned.is_some_and(|pinned| pinned.as_str() == entry.release),
+        "pinned": entry.is_of(pinned),
         "path": entry.directory.display().to_string(),
     })
 }

@@ -17,10 +17,8 @@ use coreos_types::Result;
 pub fn verify_manifests(context: &Context<'_>, flags: &VerifyManifests, report: &mut Report) -> Result<()> {
     report.invocation = context.command_invocation(&["verify-manifests", "--fix"]);
     let images = ImageSet::open_and_prune_cache(context, Some(context.pins.release()))?;
-    let done = match flags.fix {
-        true => fix_manifests(context, &images, flags.fix_args, report),
-        false => check_manifests(context, &images, flags.fix_args, report),
-    };
+    let check_or_fix = if flags.fix { fix_manifests } else { check_manifests };
+    let done = check_or_fix(context, &images, flags.fix_args, report);
     images.store_trees();
     done
 }

@@ -163,10 +163,8 @@ impl VendorTable<'_> {
     }
 
     fn check_word(&self, key: &str, word: String, is_valid: &dyn Fn(char) -> bool) -> Result<&'static str> {
-        match is_word(&word, is_valid) {
-            true => Ok(leak(&word)),
-            false => Err(self.error(key, &format!("{word:?} is not valid there"))),
-        }
+        let valid = is_word(&word, is_valid).then(|| leak(&word));
+        valid.ok_or_else(|| self.error(key, &format!("{word:?} is not valid there")))
     }
 
     fn error(&self, key: &str, why: &str) -> Error {

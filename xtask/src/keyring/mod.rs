@@ -123,11 +123,11 @@ impl Keyring {
         let mut certificates = self.local_certificates();
         let mut verification = Verification::new(signature, &certificates, &self.policy);
         let Some(fetch) = fetch.filter(|_| self.explicit.is_empty()) else {
+            if !certificates.is_empty() {
+                return Ok(verification);
+            }
             let hint = "run it once without --offline, or pass the certificate: --signing-key FILE";
-            return match certificates.is_empty() {
-                true => Err(self.no_certificate_error().with_hint(hint)),
-                false => Ok(verification),
-            };
+            return Err(self.no_certificate_error().with_hint(hint));
         };
         let mut causes = Vec::new();
         // Held during requests, so that other threads wait for the same responses.
@@ -222,11 +222,10 @@ impl Keyring {
 
     fn no_certificate_error(&self) -> Error {
         let names = self.policy.pins.iter().map(|pin| format!("{} ({})", pin.name, pin.fingerprint));
-        let names: Vec<_> = names.collect();
-        if names.is_empty() {
-            return Error::failed("no signing key is trusted");
+        match names.collect::<Vec<_>>().join(" or ") {
+            names if names.is_empty() => Error::failed("no signing key is trusted"),
+            names => Error::failed(format!("no certificate available for {names}")),
         }
-        Error::failed(format!("no certificate available for {}", names.join(" or ")))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::file_name;
 use super::sizes::listed_node;
 use coreos_types::Board;
 use manifest::finding::{Fix, FixKind};
@@ -36,8 +37,7 @@ pub fn edges(fixes: &[Fix], after: &Stage1Sources, trees: &ImageTrees<'_>) -> Ve
         let files: BTreeSet<&str> = manifest_refs.map(|manifest_ref| manifest_ref.file.as_str()).collect();
         let is_added = |fix: &&Fix| fix.kind == FixKind::Add && files.contains(fix.file.as_str());
         let added = fixes.iter().filter(is_added).filter_map(|fix| fix.to.as_deref());
-        let added: BTreeMap<&str, &str> =
-            added.map(|path| (path.rsplit('/').next().unwrap_or(path), path)).collect();
+        let added: BTreeMap<&str, &str> = added.map(|path| (file_name(path), path)).collect();
         let manifests = files.iter().filter_map(|file| after.manifests.get(*file));
         for text in manifests.map(|bytes| lossless_text::from_bytes(bytes)) {
             for path in text.lines().map(str::trim) {
@@ -62,8 +62,7 @@ pub fn edges(fixes: &[Fix], after: &Stage1Sources, trees: &ImageTrees<'_>) -> Ve
 fn direct_dependencies(tree: &UsrTree, line: &str) -> Vec<(String, String)> {
     let Some((path, node)) = listed_node(tree, line) else { return Vec::new() };
     if let NodeKind::Symlink(target) = &node.kind {
-        let name = target.rsplit('/').next().unwrap_or(target);
-        return vec![("link".to_owned(), name.to_owned())];
+        return vec![("link".to_owned(), file_name(target).to_owned())];
     }
     let needed = tree.read_elf_info(&path).into_iter().flat_map(|elf| &elf.needed);
     needed.map(|name| (name.clone(), name.clone())).collect()

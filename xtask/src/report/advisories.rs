@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::join_first_names;
 use super::styled_text::{Style, StyledText};
+use super::{file_name, join_first_names, join_flavors};
 use coreos_types::{Flavor, Release};
 use packages::release_notes::RelevantFix;
 
@@ -46,7 +46,7 @@ impl SecurityFixes {
         self.flavors.iter().map(|flavor| {
             let concerned = self.relevant.iter().filter(|fix| fix.flavors.contains(flavor));
             let count = concerned.clone().map(|fix| fix.ids.len()).sum();
-            let names = concerned.map(|fix| fix.package.rsplit('/').next().unwrap_or(&fix.package));
+            let names = concerned.map(|fix| file_name(&fix.package));
             (flavor, count, names.collect())
         })
     }
@@ -98,7 +98,7 @@ impl AdvisoryReport {
         out.push_line(style, self.headline());
         for fix in self.relevant_fixes() {
             out.push(Style::Plain, format!("  {}  {}", fix.package, describe_ids(fix)));
-            out.push_line(Style::Faint, format!("  in {}", join_flavors(fix)));
+            out.push_line(Style::Faint, format!("  in {}", join_flavors(&fix.flavors)));
             shown_links(fix).for_each(|link| out.push_line(Style::Faint, format!("    {link}")));
         }
         if self.fixes.is_ok() {
@@ -142,9 +142,4 @@ fn fix_noun(fixes: usize) -> &'static str {
 /// Links to the upstream change logs that are shown.
 pub(super) fn shown_links(fix: &RelevantFix) -> impl Iterator<Item = &String> {
     fix.links.iter().take(MAX_LINKS)
-}
-
-/// `coreos, kvm`.
-pub(super) fn join_flavors(fix: &RelevantFix) -> String {
-    fix.flavors.iter().map(Flavor::as_str).collect::<Vec<_>>().join(", ")
 }

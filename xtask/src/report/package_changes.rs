@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::count_with_noun;
 use super::styled_text::{Style, StyledText};
+use super::{count_with_noun, join_flavors};
 use packages::package_changes::PackageChange;
 
 /// The changes of packages of which the stage1 takes a file, one per line, then the number of the others.
@@ -15,9 +15,9 @@ pub(crate) fn render(changes: &[PackageChange]) -> StyledText {
     let width = taken.iter().map(|change| change.name.chars().count()).max().unwrap_or(0);
     for change in taken {
         out.push(Style::Plain, format!("  {:<width$}  {}", change.name, versions(change)));
-        let flavors: Vec<&str> = change.flavors.iter().map(|flavor| flavor.as_str()).collect();
+        let flavors = join_flavors(&change.flavors);
         let files = count_with_noun(change.taken.len(), "file");
-        out.push_line(Style::Faint, format!("  {files} in {}", flavors.join(", ")));
+        out.push_line(Style::Faint, format!("  {files} in {flavors}"));
     }
     out
 }

@@ -101,10 +101,8 @@ fn checks(report: &Report) -> (Style, String) {
         [CheckOutcome::Fail, CheckOutcome::Skip].map(|outcome| report.count_checks(outcome));
     let skips = if skipped > 0 { format!(" ({skipped} skipped)") } else { String::new() };
     let all = report.checks.len();
-    let problems = match report.has_problems() {
-        true => format!("; {}", report.describe_problems()),
-        false => String::new(),
-    };
+    let problems =
+        if report.has_problems() { format!("; {}", report.describe_problems()) } else { String::new() };
     match failed {
         0 => (style(report), format!("{} passed{skips}{problems}", count_with_noun(all - skipped, "check"))),
         _ => (Style::Error, format!("{failed} of {} failed{skips}{problems}", count_with_noun(all, "check"))),

@@ -3,8 +3,10 @@
 use super::advisories;
 use super::package_changes::split_by_taken;
 use super::sizes::{Total, format_bytes_or_dash, format_size_change, library_changes, rootfs_totals, total};
-use super::{ImageOrigin, Report, count_with_noun, short_manifest_name};
-use manifest::finding::FixKind;
+use super::{ImageOrigin, Report, count_with_noun, join_flavors, short_manifest_name};
+use manifest::finding::{Fix, FixKind};
+use packages::package_changes::PackageChange;
+use packages::release_notes::RelevantFix;
 
 /// A table with a title.
 pub(super) struct Table {
@@ -85,9 +87,8 @@ pub(super) fn title(report: &Report) -> String {
 pub(super) fn run_facts(report: &Report) -> String {
     let mut facts = vec![format!("cargo xtask {}", report.command)];
     facts.extend(report.channel.as_ref().map(|channel| format!("channel {channel}")));
-    facts.extend(report.systemd.as_ref().map(|(from, to)| match from == to {
-        true => format!("systemd {to}"),
-        false => format!("systemd {from} → {to}"),
+    facts.extend(report.systemd.as_ref().map(|(from, to)| {
+        if from == to { format!("systemd {to}") } else { format!("systemd {from} → {to}") }
     }));
     facts.extend(report.dry_run.then(|| "nothing was written".to_owned()));
     facts.join(" · ")
@@ -95,7 +96,7 @@ pub(super) fn run_facts(report: &Report) -> String {
 
 /// The changed lines.
 pub(super) fn fixes_table(report: &Report) -> Table {
-    let row = |fix: &manifest::finding::Fix| {
+    let row = |fix: &Fix| {
         let paths = [&fix.from, &fix.to].into_iter().flatten().cloned().collect();
         vec![
             Cell::Kind(fix.kind.id(), class_of(fix.kind)),
@@ -112,7 +113,7 @@ pub(super) fn accepted_table(report: &Report) -> Table {
     let rows = report.accepted.iter().map(|(finding, reason)| {
         vec![
             Cell::Kind(finding.kind.id(), "info"),
-            Cell::path(Some(&finding.path)),
+            Cell::Path(finding.path.clone()),
             Cell::Text(reason.trim().to_owned()),
             Cell::Manifest(finding.file.clone(), finding.line),
         ]
@@ -152,16 +153,16 @@ pub(super) fn library_changes_table(report: &Report) -> Table {
 /// Packages with a listed file, and the number of the others.
 pub(super) fn package_changes_table(report: &Report) -> Table {
     let (taken, others) = split_by_taken(report.package_changes.as_deref().unwrap_or_default());
-    let rows = taken.into_iter().map(|change| {
-        let flavors: Vec<&str> = change.flavors.iter().map(|flavor| flavor.as_str()).collect();
+    let row = |change: &PackageChange| {
         vec![
-            Cell::path(Some(&change.name)),
+            Cell::Path(change.name.clone()),
             Cell::path(change.from.as_deref()),
             Cell::path(change.to.as_deref()),
             Cell::paths(change.taken.iter().map(|path| path.as_str())),
-            Cell::Text(flavors.join(", ")),
+            Cell::Text(join_flavors(&change.flavors)),
         ]
-    });
+    };
+    let rows = taken.into_iter().map(row);
     let columns = ["package", "before", "after", "files in stage1", "flavors"];
     let note = format!("{} changed of which stage1 takes no file.", count_with_noun(others, "package"));
     Table { note: (others > 0).then_some(note), ..Table::with_row_count("Packages", &columns, rows) }
@@ -172,11 +173,11 @@ pub(super) fn security_fixes_table(report: &Report) -> Table {
     let columns = ["package", "fixes", "flavors", "change log"];
     let relevant = report.advisories.iter().flat_map(|advisories| advisories.relevant_fixes());
     let note = report.advisories.as_ref().filter(|advisories| advisories.fixes.is_ok());
-    let row = |fix: &packages::release_notes::RelevantFix| {
+    let row = |fix: &RelevantFix| {
         vec![
             Cell::Path(fix.package.clone()),
             Cell::Text(advisories::describe_ids(fix)),
-            Cell::Text(advisories::join_flavors(fix)),
+            Cell::Text(join_flavors(&fix.flavors)),
             Cell::Links(advisories::shown_links(fix).cloned().collect()),
         ]
     };

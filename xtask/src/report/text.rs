@@ -5,7 +5,7 @@ use super::package_changes;
 use super::problem_groups::{Problem, group_by_hint};
 use super::styled_text::{Style, StyledText, wrap};
 use super::summary::summary;
-use super::{Check, CheckOutcome, Report, join_first_names};
+use super::{Check, CheckOutcome, Report, file_and_line, join_first_names};
 use coreos_types::Error;
 use manifest::finding::{Finding, FindingKind, Severity};
 
@@ -100,7 +100,7 @@ fn findings(report: &Report, layout: Layout) -> StyledText {
     }
     for (finding, reason) in report.accepted.iter().filter(|_| layout.complete) {
         let Finding { kind, path, flavor, .. } = finding;
-        out.push(Style::Strong, file_and_line(finding));
+        out.push(Style::Strong, format!("{}:", file_and_line(&finding.file, finding.line)));
         out.push_line(Style::Faint, format!(" accepted[{}] {path} ({flavor})", kind.id()));
         out.push_line(Style::Plain, wrap(&finding.message, layout.width, "    "));
         out.push_line(Style::Faint, wrap(&format!("accepted: {}", reason.trim()), layout.width, "    "));
@@ -111,7 +111,8 @@ fn findings(report: &Report, layout: Layout) -> StyledText {
 /// `FILE:LINE: severity[kind] PATH`, followed by the reason.
 fn one_problem(problem: &Problem<'_>, has_flavors: bool, layout: Layout) -> StyledText {
     let finding = problem.main;
-    let mut out = StyledText::styled(Style::Strong, file_and_line(finding));
+    let place = format!("{}:", file_and_line(&finding.file, finding.line));
+    let mut out = StyledText::styled(Style::Strong, place);
     let kind = match finding.kind {
         FindingKind::Advice => String::new(),
         kind => format!("[{}]", kind.id()),
@@ -134,13 +135,6 @@ fn one_problem(problem: &Problem<'_>, has_flavors: bool, layout: Layout) -> Styl
         out.push_line(Style::Faint, wrap(&format!("also: {line}{}", related.message), layout.width, "    "));
     }
     out
-}
-
-fn file_and_line(finding: &Finding) -> String {
-    match finding.line {
-        Some(line) => format!("{}:{line}:", finding.file),
-        None => format!("{}:", finding.file),
-    }
 }
 
 /// Names beyond this many are counted, not shown.

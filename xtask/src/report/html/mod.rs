@@ -196,9 +196,10 @@ fn patch_section(report: &Report) -> String {
             let _ = writeln!(out, "<span class=\"{class}\">{}</span>", escape(line));
         }
     }
-    match out.is_empty() {
-        true => out,
-        false => folded("Diff", &format!("<div class=\"scroll\"><pre>{out}</pre></div>")),
+    if out.is_empty() {
+        out
+    } else {
+        folded("Diff", &format!("<div class=\"scroll\"><pre>{out}</pre></div>"))
     }
 }
 

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::escape;
-use crate::report::Report;
 use crate::report::tables::{Cell, Table};
+use crate::report::{Report, file_and_line};
 
 /// The intro paragraph, the table and the note; each part only if present.
 pub(super) fn table_with_notes(report: &Report, all: &Table) -> String {
@@ -28,8 +28,7 @@ pub(super) fn content(report: &Report, cell: &Cell) -> String {
         Cell::Paths(paths, more) => format!("{}<br>and {more} more", lines(paths, "<br>")),
         Cell::Change(paths) => lines(paths, "<br>→ "),
         Cell::Manifest(file, line) => {
-            let number = line.map(|line| format!(":{line}")).unwrap_or_default();
-            let text = breakable(&format!("{file}{number}"));
+            let text = breakable(&file_and_line(file, *line));
             match &report.source_links {
                 Some(links) => link(&links.link(file, *line), &text),
                 None => text,

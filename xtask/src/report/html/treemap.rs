@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::escape;
 use super::squarify::{Tile, squarify};
 use crate::report::sizes::{format_bytes, total};
-use crate::report::{Report, short_manifest_name};
+use crate::report::{Report, file_name, short_manifest_name};
 use manifest::finding::{Fix, FixKind};
 
 /// The section with one area per manifest and, inside, one tile per file, in proportion to the bytes after the change;
@@ -31,7 +31,7 @@ pub(super) fn render(report: &Report) -> (String, String) {
         for (path, bytes, (), tile) in divide(paths, Tile { x: 0.0, y: 0.0, ..area }) {
             let kind = kinds.get(path).copied().unwrap_or_default();
             let title = escape(&format!("{path} {}", format_bytes(bytes)));
-            let label = escape(path.rsplit('/').next().unwrap_or(path));
+            let label = escape(file_name(path));
             let _ = write!(
                 tiles,
                 "<div class=\"tile {} {kind}\" title=\"{title}\"><span>{label}</span></div>",

@@ -15,7 +15,7 @@ use super::tables::{
     Cell, Table, accepted_table, fixes_table, library_changes_table, package_changes_table, provenance,
     run_facts, security_fixes_table, sizes_table, title,
 };
-use super::{Check, CheckOutcome, Report, join_first_names, short_manifest_name};
+use super::{Check, CheckOutcome, Report, file_and_line, file_name, join_first_names, short_manifest_name};
 use manifest::finding::Severity;
 use packages::package_changes::PackageChange;
 use usr::lossless_text;
@@ -96,7 +96,7 @@ fn rootfs_sizes_headlines(report: &Report) -> String {
 fn packages_and_advisories_headlines(report: &Report) -> String {
     let changes = report.package_changes.as_deref().unwrap_or_default();
     let name = |change: &&PackageChange| {
-        let name = code_span(change.name.rsplit('/').next().unwrap_or(&change.name));
+        let name = code_span(file_name(&change.name));
         format!("{name} {}", inline(&package_changes::versions(change).replace("->", "→")))
     };
     let mut out = String::new();
@@ -166,8 +166,7 @@ fn checks_section(report: &Report) -> String {
 
 /// A file and line, linked where the repository is known.
 fn linked_location(report: &Report, file: &str, line: Option<usize>) -> String {
-    let number = line.map(|line| format!(":{line}")).unwrap_or_default();
-    let text = code_span(&format!("{file}{number}"));
+    let text = code_span(&file_and_line(file, line));
     match &report.source_links {
         Some(links) => format!("[{text}]({})", links.link(file, line)),
         None => text,

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::{AbsentPath, BoardAnswer, Edge, ManifestLine, WhyAnswer};
+use crate::report::file_and_line;
 use crate::report::markdown::mermaid_text;
 use crate::report::styled_text::{Style, StyledText};
 use usr::UsrPath;
@@ -115,7 +116,7 @@ fn places(board: &BoardAnswer, path: &UsrPath) -> String {
 }
 
 fn join_places(places: &[ManifestLine]) -> String {
-    places.iter().map(|place| format!("{}:{}", place.file, place.line)).collect::<Vec<_>>().join(", ")
+    places.iter().map(|place| file_and_line(&place.file, Some(place.line))).collect::<Vec<_>>().join(", ")
 }
 
 fn push_branches(out: &mut StyledText, indent: &str, branches: &[Branch]) {
