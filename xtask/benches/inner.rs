@@ -135,13 +135,13 @@ fn planning(bench: &Bench, lines: usize) {
         let loader = DynamicLoader::new(&tree, Board::Amd64, DynamicLoader::rkt_library_path(&tree), None);
         programs.iter().map(|program| loader.load(program).objects.len()).sum::<usize>()
     });
-    let level = Some(DlopenPriority::Required);
     let request = BumpOptions {
         release: "1032.0.0".parse().unwrap(),
         channel: None,
         vendor: None,
         systemd: Some(SystemdVersion(229)),
-        fix_options: FixOptions { min_dlopen_priority: level, drop_missing: false, by_names_only: false },
+        min_dlopen_priority: Some(DlopenPriority::Required),
+        fix_options: FixOptions::default(),
     };
     bench.run(&format!("check, {lines} lines"), || check_stage1_sources(&sources, &request, &trees).unwrap());
     bench.run(&format!("check and fix, {lines} lines"), || plan_bump(&sources, &request, &trees).unwrap());

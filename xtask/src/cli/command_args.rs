@@ -7,7 +7,6 @@ use clap::{ArgGroup, Args, ValueEnum};
 
 use super::{AdvisorySource, ImageArgs, ReleaseSpec, parse_at_least};
 use coreos_types::SystemdVersion;
-use manifest::rules::lint_and_fix::FixOptions;
 use packages::sbom::Format;
 use usr::DlopenPriority;
 
@@ -135,16 +134,15 @@ pub enum DlopenLevel {
     All,
 }
 
-impl FixArgs {
+impl DlopenLevel {
     /// The same for the planner.
-    pub fn to_options(self) -> FixOptions {
-        let min_dlopen_priority = match self.dlopen {
+    pub fn min_priority(self) -> Option<DlopenPriority> {
+        match self {
             DlopenLevel::None => None,
             DlopenLevel::Required => Some(DlopenPriority::Required),
             DlopenLevel::Recommended => Some(DlopenPriority::Recommended),
             DlopenLevel::All => Some(DlopenPriority::Suggested),
-        };
-        FixOptions { min_dlopen_priority, drop_missing: self.drop_missing, by_names_only: false }
+        }
     }
 }
 

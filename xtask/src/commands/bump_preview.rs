@@ -52,12 +52,18 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
     let systemd = Some(
         choose_systemd_version(flags.fix_args.systemd, versions).map_err(|error| Error { kind, ..error })?,
     );
-    let fix_options = FixOptions { by_names_only: true, ..flags.fix_args.to_options() };
     let vendor = context.requested_vendor();
-    let request = BumpOptions { release, channel, vendor, systemd, fix_options };
+    let request = BumpOptions {
+        release,
+        channel,
+        vendor,
+        systemd,
+        min_dlopen_priority: flags.fix_args.dlopen.min_priority(),
+        fix_options: FixOptions { drop_missing: flags.fix_args.drop_missing, by_names_only: true },
+    };
     let trees = lists.iter().map(|(&board, list)| (board, &list.tree)).collect();
     let bump = plan_bump(&context.sources, &request, &trees)?;
-    let after = fill_fixes(context, bump, &boards, fix_options, report);
+    let after = fill_fixes(context, bump, &boards, &request, report);
     report.plan = EditPlan::between(&context.sources, &after);
     report.channel = channel.or(context.pins.channel());
     report.extra.insert("preview", serde_json::json!(true));

@@ -35,7 +35,8 @@ pub(super) fn prepare_bump_options(
         channel: images.channel,
         vendor: context.requested_vendor(),
         systemd: args.systemd,
-        fix_options: args.to_options(),
+        min_dlopen_priority: args.dlopen.min_priority(),
+        fix_options: FixOptions { drop_missing: args.drop_missing, by_names_only: false },
     })
 }
 
@@ -59,7 +60,7 @@ pub(crate) fn check_manifests(
         )
     });
     (report.findings, report.sizes) = (findings?, sizes?);
-    set_aside_accepted(context, &images.boards(), options.fix_options, report);
+    set_aside_accepted(context, &images.boards(), &options, report);
     Ok(())
 }
 
@@ -81,7 +82,7 @@ pub(super) fn plan_fixes(
         git::check_committable(context.tree.root(), &paths(&plan))?;
     }
     report.plan = plan;
-    Ok(fill_fixes(context, bump, &images.boards(), options.fix_options, report))
+    Ok(fill_fixes(context, bump, &images.boards(), options, report))
 }
 
 /// Adds the fixes of a plan and the remaining findings to the report, and returns the sources after the fixes.
@@ -89,7 +90,7 @@ pub(super) fn fill_fixes(
     context: &Context<'_>,
     bump: BumpPlan,
     boards: &[Board],
-    options: FixOptions,
+    options: &BumpOptions,
     report: &mut Report,
 ) -> Stage1Sources {
     report.findings = if report.dry_run { bump.findings_on_disk(&context.sources) } else { bump.findings };
@@ -101,12 +102,12 @@ pub(super) fn fill_fixes(
 }
 
 /// Moves the accepted findings of a report aside. `boards` are those of the run.
-fn set_aside_accepted(context: &Context<'_>, boards: &[Board], options: FixOptions, report: &mut Report) {
+fn set_aside_accepted(context: &Context<'_>, boards: &[Board], options: &BumpOptions, report: &mut Report) {
     let has_all_boards = context.sources.boards().iter().all(|board| boards.contains(board));
     let can_match = |entry: &AcceptedFinding| {
         let has_board = entry.board.map_or(has_all_boards, |board| boards.contains(&board));
         let has_kind = entry.kind != FindingKind::Advice || options.min_dlopen_priority.is_some();
-        has_board && has_kind && !options.by_names_only
+        has_board && has_kind && !options.fix_options.by_names_only
     };
     let findings = std::mem::take(&mut report.findings);
     report.flavor_count = context.sources.flavors().len();

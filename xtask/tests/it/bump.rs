@@ -45,11 +45,8 @@ fn plan_bump_of(sources: &Stage1Sources, image: &ImageSpec) -> BumpPlan {
         channel: None,
         vendor: None,
         systemd: None,
-        fix_options: FixOptions {
-            min_dlopen_priority: Some(DlopenPriority::Required),
-            drop_missing: false,
-            by_names_only: false,
-        },
+        min_dlopen_priority: Some(DlopenPriority::Required),
+        fix_options: FixOptions::default(),
     };
     let tree = image.tree();
     plan_bump(sources, &request, &BTreeMap::from([(Board::Amd64, &tree)])).unwrap()
@@ -179,11 +176,8 @@ fn drop_missing_keeps_lines_with_several_candidates() {
         channel: None,
         vendor: None,
         systemd: None,
-        fix_options: FixOptions {
-            min_dlopen_priority: Some(DlopenPriority::Required),
-            drop_missing: true,
-            by_names_only: false,
-        },
+        min_dlopen_priority: Some(DlopenPriority::Required),
+        fix_options: FixOptions { drop_missing: true, by_names_only: false },
     };
     let bump = plan_bump(&sources, &request, &BTreeMap::from([(Board::Amd64, &tree)])).unwrap();
     let left: Vec<(&str, usize)> =

@@ -61,13 +61,13 @@ fn findings(
 
 /// Options for the pinned release, with the channel that it was found on.
 fn request(min_dlopen_priority: Option<DlopenPriority>, channel: Option<Channel>) -> BumpOptions {
-    let fix_options = FixOptions { min_dlopen_priority, drop_missing: false, by_names_only: false };
     BumpOptions {
         release: example::BEFORE.0.parse().unwrap(),
         channel,
         vendor: None,
         systemd: None,
-        fix_options,
+        min_dlopen_priority,
+        fix_options: FixOptions::default(),
     }
 }
 

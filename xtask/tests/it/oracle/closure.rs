@@ -233,7 +233,8 @@ impl Image {
             channel: None,
             vendor: None,
             systemd: Some("v229".parse().unwrap()),
-            fix_options: FixOptions { min_dlopen_priority: None, drop_missing: false, by_names_only: false },
+            min_dlopen_priority: None,
+            fix_options: FixOptions::default(),
         };
         let tree = read_tree(&self.usr());
         plan_bump(&sources, &options, &BTreeMap::from([(Board::Amd64, &tree)])).unwrap()

@@ -254,11 +254,8 @@ impl Row {
             channel: Some(Channel::Alpha),
             vendor: self.vendor,
             systemd: None,
-            fix_options: FixOptions {
-                min_dlopen_priority: Some(DlopenPriority::Required),
-                drop_missing: self.drop_missing,
-                by_names_only: self.by_names_only,
-            },
+            min_dlopen_priority: Some(DlopenPriority::Required),
+            fix_options: FixOptions { drop_missing: self.drop_missing, by_names_only: self.by_names_only },
         }
     }
 

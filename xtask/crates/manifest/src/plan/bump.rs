@@ -10,7 +10,7 @@ use crate::rules::lint_and_fix::{FixOptions, Indexes, fix, lint};
 use crate::rules::pins::{self, PinTargets};
 use crate::stage1_sources::Stage1Sources;
 use coreos_types::{Board, Channel, Error, Release, Result, SystemdVersion, Vendor};
-use usr::{UsrTree, identity};
+use usr::{DlopenPriority, UsrTree, identity};
 
 /// The images of a run, by board.
 pub type ImageTrees<'a> = BTreeMap<Board, &'a UsrTree>;
@@ -26,6 +26,8 @@ pub struct BumpOptions {
     pub vendor: Option<&'static Vendor>,
     /// The systemd version, for images in which it cannot be detected.
     pub systemd: Option<SystemdVersion>,
+    /// The minimum priority of `.note.dlopen` entries that are dependencies; `None` if none is.
+    pub min_dlopen_priority: Option<DlopenPriority>,
     /// The options of the fixes.
     pub fix_options: FixOptions,
 }
@@ -43,6 +45,11 @@ impl BumpOptions {
             vendor: self.vendor,
             systemd: choose_systemd_version(self.systemd, versions)?,
         })
+    }
+
+    pub(super) fn index_all<'a>(&self, trees: &ImageTrees<'a>) -> Indexes<'a> {
+        let index = |tree| ImageIndex::new(tree, self.min_dlopen_priority);
+        trees.iter().map(|(&board, tree)| (board, index(tree))).collect()
     }
 }
 
@@ -94,8 +101,7 @@ pub fn plan_bump(before: &Stage1Sources, options: &BumpOptions, trees: &ImageTre
     let targets = options.pin_targets(trees)?;
     let mut after = before.clone();
     after.common_mk = pins::fix(pins.clone(), &targets)?.as_bytes().to_vec();
-    let indexes = index_all(trees, options.fix_options);
-
+    let indexes = options.index_all(trees);
     let fixes = fix(&mut after, &indexes, options.fix_options);
     ensure_idempotent(&after, &indexes, options.fix_options)?;
     let mut findings = lint(&after, &indexes);
@@ -110,11 +116,6 @@ pub fn plan_bump(before: &Stage1Sources, options: &BumpOptions, trees: &ImageTre
         fixes,
         findings,
     })
-}
-
-pub(super) fn index_all<'a>(trees: &ImageTrees<'a>, options: FixOptions) -> Indexes<'a> {
-    let index = |tree| ImageIndex::new(tree, options.min_dlopen_priority);
-    trees.iter().map(|(&board, tree)| (board, index(tree))).collect()
 }
 
 /// Checks that a second pass of the fixes changes nothing.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::bump::{BumpOptions, ImageTrees, index_all, suggest_copy_into_tree};
+use super::bump::{BumpOptions, ImageTrees, suggest_copy_into_tree};
 use crate::finding::{Finding, Severity};
 use crate::rules::lint_and_fix::{FixOptions, Indexes, fix, lint};
 use crate::rules::pins;
@@ -17,7 +17,7 @@ pub fn check_stage1_sources(
 ) -> Result<Vec<Finding>> {
     let pins = sources.parse_common_mk()?;
     let targets = options.pin_targets(trees)?;
-    let indexes = index_all(trees, options.fix_options);
+    let indexes = options.index_all(trees);
     let mut findings = lint(sources, &indexes);
     mark_fixable(&mut findings, sources, &indexes, options.fix_options);
     if let Some(&board) = trees.keys().next() {

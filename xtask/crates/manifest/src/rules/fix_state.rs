@@ -6,13 +6,11 @@ use crate::accepted_findings::AcceptedFindings;
 use crate::editor::ManifestEditor;
 use crate::image_index::ImageIndex;
 use crate::selection::{ManifestSet, Selection};
-use usr::{DlopenPriority, LibraryName, NameKind, UsrPath};
+use usr::{LibraryName, NameKind, UsrPath};
 
 /// Options of the fixes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct FixOptions {
-    /// The minimum priority of `.note.dlopen` entries that are dependencies; `None` if none is.
-    pub min_dlopen_priority: Option<DlopenPriority>,
     /// Remove missing paths without a replacement.
     pub drop_missing: bool,
     /// Only the names of the image's files are known, so dependencies are not checked.

@@ -92,8 +92,8 @@ pub(super) fn check_and_fix(paths: &[&str], manifest: &str) -> CheckAndFixResult
 /// As [`check_and_fix`], with `--drop-missing` or not.
 pub(super) fn check_and_fix_with(paths: &[&str], manifest: &str, drop_missing: bool) -> CheckAndFixResult {
     let tree = image(paths);
-    let min_dlopen_priority = Some(DlopenPriority::Required);
-    let indexes = BTreeMap::from([(Board::Amd64, ImageIndex::new(&tree, min_dlopen_priority))]);
+    let index = ImageIndex::new(&tree, Some(DlopenPriority::Required));
+    let indexes = BTreeMap::from([(Board::Amd64, index)]);
     let manifest_ref = |name: &str| ManifestRef {
         board: Board::Amd64,
         flavor: Flavor::from_dir_name("usr_from_coreos").unwrap(),
@@ -110,7 +110,7 @@ pub(super) fn check_and_fix_with(paths: &[&str], manifest: &str, drop_missing: b
         format!("{} {} {} {}", one.severity.id(), one.kind.id(), one.line.unwrap_or(0), one.path)
     };
     let findings = lint(&sources, &indexes);
-    fix(&mut sources, &indexes, FixOptions { min_dlopen_priority, drop_missing, by_names_only: false });
+    fix(&mut sources, &indexes, FixOptions { drop_missing, by_names_only: false });
     CheckAndFixResult {
         findings: findings.iter().map(show).collect(),
         message: findings.first().map_or(String::new(), |finding| finding.message.clone()),
