@@ -19,85 +19,62 @@ pub struct PinTargets {
     pub systemd: SystemdVersion,
 }
 
-/// A pinned value that differs from its target.
-struct Mismatch {
-    variable: &'static str,
-    /// The value to pin, as a candidate of the finding.
-    target: String,
-    message: String,
-}
-
-/// Compares one value with its target, and sets it.
-type Pin = (fn(&CommonMk, &PinTargets) -> Option<Mismatch>, fn(&mut CommonMk, &PinTargets) -> Result<()>);
-
-/// The values in the order of fixing: the vendor first, because vendors have different channels.
-const PINS: [Pin; 4] = [
-    (compare_vendor, |pins, to| to.vendor.map_or(Ok(()), |vendor| pins.set_vendor(vendor, to.channel))),
-    (compare_channel, |pins, to| to.channel.map_or(Ok(()), |channel| pins.set_url_channel(channel))),
-    (compare_release, |pins, to| pins.set_release(&to.release)),
-    (compare_systemd, |pins, to| pins.set_systemd(to.systemd)),
-];
-
 /// Reports each value that differs from its target.
 pub fn check(pins: &CommonMk, file: &str, targets: &PinTargets, board: Board) -> Vec<Finding> {
     let Some(flavor) = Flavor::from_dir_name("usr_from_coreos") else { return Vec::new() };
     let text = lossless_text::from_bytes(pins.as_bytes());
-    let finding = |mismatch: Mismatch| {
-        let line = pins.line(mismatch.variable);
+    let (release, systemd) = (&targets.release, targets.systemd);
+    let finding = |variable: &str, target: String, message: String| {
+        let line = pins.line(variable);
         let site = FindingSite { board, flavor: &flavor, file, line: Some(line) };
         let path = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
-        Finding::new(FindingKind::Tidy, site, path, mismatch.message, Suggestion::RunFix)
-            .candidates([mismatch.target])
+        Finding::new(FindingKind::Tidy, site, path, message, Suggestion::RunFix).candidates([target])
     };
-    PINS.iter().filter_map(|(compare, _)| compare(pins, targets)).map(finding).collect()
+    let mut findings = Vec::new();
+    if let Some(vendor) = other_vendor(pins, targets) {
+        let message = format!("{URL} does not name {vendor}, which is requested");
+        findings.push(finding(URL, vendor.to_string(), message));
+    }
+    if let Some((pinned, channel)) = other_channel(pins, targets) {
+        // The build downloads the image from the channel in the URL.
+        let message = format!("{URL} names the {pinned} channel, and {release} is taken from {channel}");
+        findings.push(finding(URL, channel.to_string(), message));
+    }
+    if pins.release() != release {
+        let message = format!("{RELEASE} is {}, and {release} is requested", pins.release());
+        findings.push(finding(RELEASE, release.to_string(), message));
+    }
+    if pins.systemd() != systemd {
+        // Stage1 selects systemd features by the pinned version.
+        let message = format!("{SYSTEMD} is {}, and the image has systemd {systemd}", pins.systemd());
+        findings.push(finding(SYSTEMD, systemd.to_string(), message));
+    }
+    findings
 }
 
-/// Sets each value that differs from its target.
+/// Sets each value that differs from its target: the vendor first, because vendors have different channels.
 pub fn fix(mut pins: CommonMk, targets: &PinTargets) -> Result<CommonMk> {
-    for (compare, set) in PINS {
-        if compare(&pins, targets).is_some() {
-            set(&mut pins, targets)?;
-        }
+    if let Some(vendor) = other_vendor(&pins, targets) {
+        pins.set_vendor(vendor, targets.channel)?;
+    }
+    if let Some((_, channel)) = other_channel(&pins, targets) {
+        pins.set_url_channel(channel)?;
+    }
+    pins.set_release(&targets.release)?;
+    if pins.systemd() != targets.systemd {
+        pins.set_systemd(targets.systemd)?;
     }
     Ok(pins)
 }
 
-fn compare_vendor(pins: &CommonMk, targets: &PinTargets) -> Option<Mismatch> {
-    let vendor = targets.vendor.filter(|vendor| pins.vendor() != Some(*vendor))?;
-    Some(Mismatch {
-        variable: URL,
-        target: vendor.to_string(),
-        message: format!("{URL} does not name {vendor}, which is requested"),
-    })
+/// The vendor to move to, if the URL names another one.
+fn other_vendor(pins: &CommonMk, targets: &PinTargets) -> Option<&'static Vendor> {
+    targets.vendor.filter(|vendor| pins.vendor() != Some(*vendor))
 }
 
-/// The build downloads the image from the channel in the URL.
-fn compare_channel(pins: &CommonMk, targets: &PinTargets) -> Option<Mismatch> {
-    let (pinned, channel, release) = (pins.channel()?, targets.channel?, &targets.release);
-    (pinned != channel).then(|| Mismatch {
-        variable: URL,
-        target: channel.to_string(),
-        message: format!("{URL} names the {pinned} channel, and {release} is taken from {channel}"),
-    })
-}
-
-fn compare_release(pins: &CommonMk, targets: &PinTargets) -> Option<Mismatch> {
-    let release = &targets.release;
-    (pins.release() != release).then(|| Mismatch {
-        variable: RELEASE,
-        target: release.to_string(),
-        message: format!("{RELEASE} is {}, and {release} is requested", pins.release()),
-    })
-}
-
-/// Stage1 selects systemd features by the pinned version.
-fn compare_systemd(pins: &CommonMk, targets: &PinTargets) -> Option<Mismatch> {
-    let systemd = targets.systemd;
-    (pins.systemd() != systemd).then(|| Mismatch {
-        variable: SYSTEMD,
-        target: systemd.to_string(),
-        message: format!("{SYSTEMD} is {}, and the image has systemd {systemd}", pins.systemd()),
-    })
+/// The channel in the URL and that of the release, if both are known and differ.
+fn other_channel(pins: &CommonMk, targets: &PinTargets) -> Option<(Channel, Channel)> {
+    Some((pins.channel()?, targets.channel?)).filter(|(pinned, channel)| pinned != channel)
 }
 
 #[cfg(test)]
