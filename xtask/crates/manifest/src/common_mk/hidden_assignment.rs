@@ -1,6 +1,7 @@
 //! Statements that can assign a variable without naming it in an assignment of the file: `include` and `$(eval …)`.
 
-use std::collections::BTreeMap;
+use std::cell::{Cell, LazyCell};
+use std::collections::{BTreeMap, HashSet};
 
 use super::logical_lines::{reference_end, replace_references};
 use super::makefile::{self, Assignment, Makefile, OpaqueStatement, OpaqueStatementKind, Operator};
@@ -9,8 +10,8 @@ use super::makefile::{self, Assignment, Makefile, OpaqueStatement, OpaqueStateme
 /// `-include` is empty.
 pub type IncludedFiles = BTreeMap<String, Vec<u8>>;
 
-/// Longest expanded text of one `$(eval …)`; the assignments of a longer one are unknown.
-const MAX_EXPANDED: usize = 1 << 16;
+/// Most bytes to which all `$(eval …)` of a file expand; the assignments of what exceeds them are unknown.
+const MAX_EXPANDED: usize = 1 << 18;
 /// Deepest nesting of references; a real file has two.
 const MAX_DEPTH: usize = 16;
 
@@ -33,23 +34,25 @@ pub(super) fn find_hidden_assignment<'a>(
     let can_override = |statement: &&OpaqueStatement| {
         statement.assignments_before > index || pin.operator == Operator::Default
     };
+    let bodies = LazyCell::new(|| VariableBodies::new(makefile, text));
+    let mut seen = HashSet::new();
     makefile.opaque.iter().filter(can_override).find_map(|statement| {
-        // The texts that make reads; `None` for an unknown one.
-        let texts: Vec<Option<Vec<u8>>> = match &statement.kind {
+        let is_certain = match &statement.kind {
             OpaqueStatementKind::Include { files, .. } => {
-                files.split_whitespace().map(|file| included.get(file).cloned()).collect()
+                let mut files = files.split_whitespace().filter(|file| seen.insert(*file));
+                files.find_map(|file| match included.get(file) {
+                    Some(text) => assignment_certainty(text, &pin.name),
+                    None => Some(false),
+                })
             }
             OpaqueStatementKind::Eval(line) => {
-                let bodies = VariableBodies::new(makefile, text);
-                let expand = |argument| bodies.expand(argument, &[], MAX_DEPTH).ok();
-                eval_arguments(line).map(|argument| expand(argument).map(String::into_bytes)).collect()
+                eval_arguments(line).find_map(|argument| match bodies.expand(argument, &[], MAX_DEPTH) {
+                    Ok(text) => assignment_certainty(text.as_bytes(), &pin.name),
+                    Err(()) => Some(false),
+                })
             }
         };
-        let mut assigning = texts.iter().filter_map(|text| match text {
-            Some(text) => assignment_certainty(text, &pin.name),
-            None => Some(false),
-        });
-        Some(HiddenAssignment { statement, is_certain: assigning.next()? })
+        Some(HiddenAssignment { statement, is_certain: is_certain? })
     })
 }
 
@@ -76,7 +79,11 @@ fn eval_arguments(line: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The values of variables as written, bodies of `define` included.
-struct VariableBodies<'a>(BTreeMap<&'a str, String>);
+struct VariableBodies<'a> {
+    known: BTreeMap<&'a str, String>,
+    /// The rest of the budget [`MAX_EXPANDED`].
+    left: Cell<usize>,
+}
 
 impl<'a> VariableBodies<'a> {
     fn new(makefile: &'a Makefile, text: &[u8]) -> VariableBodies<'a> {
@@ -86,11 +93,18 @@ impl<'a> VariableBodies<'a> {
             _ => Some(String::from_utf8_lossy(&text[assignment.value_span.clone()]).into_owned()),
         };
         let known = makefile.assignments.iter().filter_map(|a| Some((a.name.as_str(), value(a)?)));
-        VariableBodies(known.collect())
+        VariableBodies { known: known.collect(), left: Cell::new(MAX_EXPANDED) }
     }
 
-    /// A text with the references to known variables replaced; others stay. An error if it grows too large.
+    /// Takes a text from the budget.
+    fn charge(&self, text: &str) -> Result<(), ()> {
+        self.left.set(self.left.get().checked_sub(text.len() + 1).ok_or(())?);
+        Ok(())
+    }
+
+    /// A text with the references to known variables replaced; others stay. An error if the budget is exceeded.
     fn expand(&self, text: &str, arguments: &[&str], depth: usize) -> Result<String, ()> {
+        self.charge(text)?;
         replace_references(text, |reference, out| {
             let inner = reference[1..].trim_start_matches(['(', '{']).trim_end_matches([')', '}']);
             let (name, words) = match inner.strip_prefix("call ") {
@@ -99,16 +113,19 @@ impl<'a> VariableBodies<'a> {
             };
             let argument =
                 name.parse::<usize>().ok().and_then(|number| arguments.get(number.checked_sub(1)?));
-            match (argument, self.0.get(name.trim())) {
+            match (argument, self.known.get(name.trim())) {
                 _ if reference == "$$" => out.push('$'),
-                (Some(argument), _) => out.push_str(argument),
+                (Some(argument), _) => {
+                    self.charge(argument)?;
+                    out.push_str(argument);
+                }
                 (None, Some(body)) if depth > 0 => {
                     let words: Vec<&str> = words.split(',').collect();
                     out.push_str(&self.expand(body, &words, depth - 1)?);
                 }
                 _ => out.push_str(reference),
             }
-            if out.len() > MAX_EXPANDED { Err(()) } else { Ok(()) }
+            Ok(())
         })
     }
 }

@@ -266,12 +266,34 @@ fn replaceable_value_is_an_error() {
     assert!(error(&format!("include x.mk\n{weak}")).contains("may assign"));
 }
 
-/// The size of an expansion is bounded.
+/// The size of an expansion is bounded, and its number of references.
 #[test]
 fn exponential_eval_is_an_error() {
-    let mut text = file("v1", "1.0.0", PLAIN_URL) + "A0 = x x x x\n";
-    for number in 0..15 {
-        text += &format!("A{} = $(A{number})$(A{number})$(A{number})\n", number + 1);
+    for leaf in ["x x x x", ""] {
+        let mut text = file("v1", "1.0.0", PLAIN_URL) + &format!("A0 = {leaf}\n");
+        for number in 0..15 {
+            text += &format!("A{} = {}\n", number + 1, format!("$(A{number})").repeat(9));
+        }
+        assert!(error(&format!("{text}$(eval OTHER := $(A15))\n")).contains("may assign"));
     }
-    assert!(error(&format!("{text}$(eval OTHER := $(A15))\n")).contains("may assign"));
+}
+
+/// Each of these once took minutes: a file of the largest size that is read.
+#[test]
+fn many_evals_and_includes_are_bounded() {
+    let good = file("v1", "1.0.0", PLAIN_URL);
+    let nested = "$(eval ".repeat(30_000) + "\n";
+    let each = |line: fn(usize) -> String| (0..6_000).map(line).collect::<String>();
+    let flat =
+        each(|number| format!("A{number} := x\n")) + &each(|number| format!("$(eval B{number} := x)\n"));
+    let long = format!("A := {}\n{}", "x".repeat(60_000), "$(eval B := $(A))\n".repeat(10_000));
+    let call = format!("A = {}\n$(eval $(call A,{}))\n", "$(1)".repeat(20_000), "x".repeat(80_000));
+    for (text, expected) in [(nested, "may assign"), (flat, ""), (long, "may assign"), (call, "may assign")] {
+        let result = CommonMk::parse(format!("{good}{text}").as_bytes());
+        let message = result.err().map_or(String::new(), |error| error.to_string());
+        assert!(message.contains(expected) && message.is_empty() == expected.is_empty(), "{message:.200}");
+    }
+    let included = IncludedFiles::from([("a.mk".to_owned(), "A := x\n".repeat(30_000).into_bytes())]);
+    let text = good + &"include a.mk\n".repeat(10_000);
+    assert!(CommonMk::parse_with_includes(text.as_bytes(), &included, &Vendors::default()).is_ok());
 }
