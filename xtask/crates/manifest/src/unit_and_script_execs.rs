@@ -10,9 +10,12 @@ use usr::{FileInfo, NodeKind, ResolutionEnd, UsrPath, UsrTree, identity};
 /// The search path for program names (systemd.exec(5), env(1)).
 const SEARCH_PATH: [&str; 4] = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
 
-/// The bytes of all unit files and drop-ins that are parsed; an image with systemd has a third of that. The references of
-/// a hostile image may be incomplete.
+/// The bytes of all unit files and drop-ins that are parsed, with [`DROP_IN_BYTES`] more for each drop-in of a unit; an
+/// image with systemd has a third of that. The references of a hostile image may be incomplete.
 const MAX_UNIT_TEXT: usize = 1 << 20;
+
+/// A drop-in for all units of a type is read for each of them, and one that is empty takes time, too.
+const DROP_IN_BYTES: usize = 64;
 
 /// A unit or script, and a program that it starts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,13 +87,16 @@ impl ExecReference {
 /// Every program that units and scripts among these paths start. Only drop-ins among the paths are used.
 pub fn find_exec_references(tree: &UsrTree, paths: &BTreeSet<UsrPath>) -> Vec<ExecReference> {
     let mut references: BTreeSet<ExecReference> = BTreeSet::new();
+    let mut budget = MAX_UNIT_TEXT;
     for unit_directory in UnitDirectory::find(tree, paths) {
-        references.extend(unit_directory.commands(tree).into_iter().map(|command| ExecReference {
-            referrer: command.fragment.clone(),
-            candidates: candidates(&command.program, &command.search_path),
-            directive: command.directive,
-            is_script: false,
-            may_fail: command.may_fail,
+        references.extend(unit_directory.commands(tree, &mut budget).into_iter().map(|command| {
+            ExecReference {
+                referrer: command.fragment.clone(),
+                candidates: candidates(&command.program, &command.search_path),
+                directive: command.directive,
+                is_script: false,
+                may_fail: command.may_fail,
+            }
         }));
     }
     for path in paths {
@@ -164,8 +170,8 @@ impl<'a> UnitDirectory<'a> {
         directories.into_values().collect()
     }
 
-    /// The commands of every unit, and of drop-ins without a unit file.
-    fn commands(&self, tree: &'a UsrTree) -> Vec<UnitCommand<'a>> {
+    /// The commands of every unit, and of drop-ins without a unit file, until the budget is used up.
+    fn commands(&self, tree: &'a UsrTree, budget: &mut usize) -> Vec<UnitCommand<'a>> {
         let systemd = identity::systemd_version(tree).ok();
         let mut commands = Vec::new();
         let mut named: BTreeSet<&str> = self.units.keys().copied().collect();
@@ -175,13 +181,14 @@ impl<'a> UnitDirectory<'a> {
         // The drop-ins of an alias are those of its unit.
         let aliases: BTreeSet<&str> = self.aliases.values().flatten().copied().collect();
         named.retain(|unit| !self.is_masked(unit) && !aliases.contains(unit));
-        let mut budget = MAX_UNIT_TEXT;
         for unit in named {
-            let mut fragments: Vec<&'a UsrPath> = self.unit_file(unit).into_iter().collect();
-            fragments.extend(self.drop_ins_of(unit));
-            let texts = fragments.into_iter().filter_map(|path| {
+            let drop_ins = self.drop_ins_of(unit);
+            let Some(left) = budget.checked_sub(drop_ins.len() * DROP_IN_BYTES) else { break };
+            *budget = left;
+            let fragments = self.unit_file(unit).into_iter().chain(drop_ins.into_values().flatten());
+            let texts = fragments.filter_map(|path| {
                 let FileInfo::Text(text) = tree.read_file_info(path.as_str())? else { return None };
-                budget = budget.checked_sub(text.len())?;
+                *budget = budget.checked_sub(text.len())?;
                 Some((path, text.as_str()))
             });
             commands.extend(unit_file::parse_commands(unit, texts, systemd));
@@ -201,9 +208,9 @@ impl<'a> UnitDirectory<'a> {
         self.units.get(unit).or_else(|| self.units.get(template.as_deref()?)).copied()
     }
 
-    /// The drop-ins of a unit in the order of their names (systemd.unit(5)). Of two with the same name,
-    /// the one in the more specific directory is used.
-    fn drop_ins_of(&self, unit: &str) -> Vec<&'a UsrPath> {
+    /// The drop-ins of a unit by their names, in whose order they apply (systemd.unit(5)). Of two with the same name,
+    /// the one in the more specific directory is used; `None` for one that only hides those of its name.
+    fn drop_ins_of(&self, unit: &str) -> BTreeMap<&'a str, Option<&'a UsrPath>> {
         let mut names = vec![unit.to_owned()];
         let aliases = self.unit_file(unit).and_then(|file| self.aliases.get(file));
         names.extend(aliases.into_iter().flatten().map(|alias| (*alias).to_owned()));
@@ -212,13 +219,13 @@ impl<'a> UnitDirectory<'a> {
         let base = base.split('@').next().unwrap_or(base);
         let dashes = base.rmatch_indices('-').map(|(at, _)| format!("{}.{suffix}", &base[..=at]));
         names.extend(dashes.chain([suffix.to_owned()]));
-        let mut found: BTreeMap<&str, Option<&UsrPath>> = BTreeMap::new();
+        let mut found = BTreeMap::new();
         for name in names {
             for (file, path) in self.drop_ins.get(format!("{name}.d").as_str()).into_iter().flatten() {
-                found.entry(file).or_insert(*path);
+                found.entry(*file).or_insert(*path);
             }
         }
-        found.into_values().flatten().collect()
+        found
     }
 }
 

@@ -6,7 +6,7 @@ use usr::Node;
 
 /// The programs of files, `path: text`, `path -> target` for a symlink; each as `referrer: candidates`.
 fn references(files: &[&str]) -> Vec<String> {
-    let mut tree = UsrTree::new();
+    let mut nodes = Vec::new();
     let mut paths = BTreeSet::new();
     for file in files {
         let (path, kind) = match (file.split_once(" -> "), file.split_once(": ")) {
@@ -17,14 +17,14 @@ fn references(files: &[&str]) -> Vec<String> {
             }
             (None, None) => (*file, NodeKind::file(1, FileInfo::Other)),
         };
-        tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o755, kind });
+        nodes.push((UsrPath::new(path).unwrap(), Node { mode: 0o755, kind }));
         paths.insert(UsrPath::new(path).unwrap());
     }
     let show = |reference: ExecReference| {
         let paths: Vec<&str> = reference.candidates.iter().map(UsrPath::as_str).collect();
         format!("{}: {}", reference.referrer.name(), paths.join(" "))
     };
-    find_exec_references(&tree, &paths).into_iter().map(show).collect()
+    find_exec_references(&UsrTree::from_nodes(nodes), &paths).into_iter().map(show).collect()
 }
 
 const UNIT: &str = "lib/systemd/system/a@.service: [Service]\nExecStart=/usr/bin/old\n";
@@ -136,4 +136,13 @@ fn names_are_searched_in_their_directories() {
     ] {
         assert_eq!(references(&[&file]).join(" "), expected, "{file}");
     }
+}
+
+/// Each of the units has each of the drop-ins.
+#[test]
+fn many_units_and_drop_ins_are_bounded() {
+    let names = |number: u32| [format!("u{number}.service"), format!("service.d/{number}.conf -> /dev/null")];
+    let names: Vec<String> = (0..20_000).flat_map(names).collect();
+    let files: Vec<String> = names.iter().map(|name| format!("lib/systemd/system/{name}")).collect();
+    assert_eq!(references(&files.iter().map(String::as_str).collect::<Vec<_>>()), [""; 0]);
 }
