@@ -2,7 +2,7 @@
 
 mod selection_vs_image;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, hash_map::Entry};
 use std::sync::Arc;
 
 use super::selection::{Location, Selection};
@@ -23,8 +23,8 @@ pub struct UnsatisfiedDependencies {
     /// Selected libraries of which the image's loader finds another copy: by the selected library and the copy, which is
     /// every symlink on the path, then the file.
     pub different_providers: BTreeMap<(UsrPath, Vec<UsrPath>), DifferentProvider>,
-    /// Indices into `unresolved` by the file or, if the image has none, by the name.
-    index: HashMap<String, Vec<usize>>,
+    /// Indices into `unresolved` by kind, chain and, without a chain, the name, until they are sorted.
+    index: HashMap<(DependencyKind, Vec<UsrPath>, String), usize>,
 }
 
 /// One dependency that a selection does not satisfy.
@@ -67,7 +67,7 @@ impl UnresolvedDependency {
 }
 
 /// The kinds of dependencies.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DependencyKind {
     /// `DT_NEEDED`, `DT_FILTER` or `PT_INTERP`.
     #[default]
@@ -108,10 +108,7 @@ impl UnsatisfiedDependencies {
             report.scan_dlopen_notes(selection, &loaders, level);
         }
         report.scan_implicit_execs(selection);
-        report.unresolved.sort_by(|a, b| {
-            let key = |one: &UnresolvedDependency| (one.name.clone(), one.kind.clone(), one.chain.clone());
-            key(a).cmp(&key(b))
-        });
+        report.unresolved.sort_by(|a, b| (&a.name, &a.kind, &a.chain).cmp(&(&b.name, &b.kind, &b.chain)));
         report.set_selected_dependents(selection);
         report
     }
@@ -156,25 +153,20 @@ impl UnsatisfiedDependencies {
         self.unresolved.iter().map(|unresolved| &unresolved.name)
     }
 
-    /// Records a dependency; one on the same file, or on a name that the image does not have, is the same one.
+    /// Records a dependency; one by the same chain, or on a name that the image does not have, is the same one.
     fn record(&mut self, new: UnresolvedDependency) {
-        let key = new.chain.last().map_or_else(|| format!("name {}", new.name), ToString::to_string);
-        let indices = self.index.entry(key).or_default();
-        let is_same = |at: &&usize| {
-            let known = &self.unresolved[**at];
-            known.kind == new.kind && known.chain == new.chain
-        };
-        match indices.iter().find(is_same).copied() {
-            Some(at) => {
-                let known = &mut self.unresolved[at];
+        let name = if new.chain.is_empty() { new.name.clone() } else { String::new() };
+        match self.index.entry((new.kind.clone(), new.chain.clone(), name)) {
+            Entry::Occupied(at) => {
+                let known = &mut self.unresolved[*at.get()];
                 known.needed_by.extend(new.needed_by);
                 // An unresolved dependency takes precedence over a fragile lookup.
                 if new.fragile.is_none() {
                     known.fragile = None;
                 }
             }
-            None => {
-                indices.push(self.unresolved.len());
+            Entry::Vacant(at) => {
+                at.insert(self.unresolved.len());
                 self.unresolved.push(new);
             }
         }
@@ -257,4 +249,21 @@ pub(super) fn loaders_with_without_env<'s>(
 
 fn is_elf_program(selection: &Selection<'_>, path: &UsrPath) -> bool {
     selection.tree.read_elf_info(path).is_some_and(|elf| elf.interp.is_some() && elf.soname.is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each was once compared with each.
+    #[test]
+    fn many_features_of_a_library_are_bounded() {
+        let path = |path| UsrPath::new(path).unwrap();
+        let mut report = UnsatisfiedDependencies::default();
+        for number in (0..50_000).chain(0..7) {
+            let new = UnresolvedDependency::new("libn.so.1", &path("bin/x"), vec![path("lib64/libn.so.1")]);
+            report.record(UnresolvedDependency { kind: DependencyKind::Dlopen(number.to_string()), ..new });
+        }
+        assert_eq!(report.unresolved.len(), 50_000);
+    }
 }

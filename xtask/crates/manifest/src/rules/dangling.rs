@@ -1,7 +1,5 @@
 //! Rule: the target of a listed symlink is listed. The fix adds the file, and symlinks on the path to it.
 
-use std::collections::BTreeSet;
-
 use super::fix_state::Fixer;
 use super::lint_state::{Lint, join};
 use super::needs_unlisted::{Addition, add_until_complete};
@@ -12,8 +10,6 @@ use usr::{NodeKind, ResolutionEnd, UsrPath};
 
 /// Reports listed symlinks that dangle in the built tree, except those that a dependency reports already.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
-    let dependencies: BTreeSet<&UsrPath> =
-        lint.dependencies.unresolved.iter().flat_map(|unresolved| &unresolved.chain).collect();
     let selection = lint.selection;
     for path in &selection.paths {
         let Some(NodeKind::Symlink(target)) = selection.tree.get(path.as_str()).map(|node| &node.kind) else {
@@ -25,7 +21,9 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
         let unlisted: Vec<&UsrPath> = resolved.paths().filter(|step| !selection.will_contain(step)).collect();
         let (message, suggestion) = match &resolved.end {
             ResolutionEnd::Node(_) if unlisted.is_empty() => continue,
-            ResolutionEnd::Node(_) if unlisted.iter().any(|step| dependencies.contains(step)) => continue,
+            ResolutionEnd::Node(_) if unlisted.iter().any(|step| lint.dependency_paths.contains(step)) => {
+                continue;
+            }
             ResolutionEnd::Node(end) => {
                 let (file, names) = (location.file, join(&unlisted, " and "));
                 // A directory is not added for a symlink: that would add everything below it.

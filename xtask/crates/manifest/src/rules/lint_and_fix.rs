@@ -36,10 +36,12 @@ pub fn lint(sources: &Stage1Sources, indexes: &Indexes<'_>) -> Vec<Finding> {
 
 fn lint_flavor(selection: &Selection<'_>, index: &ImageIndex<'_>, reported: &mut ReportedFindings) {
     let exec_references = find_exec_references(index.tree, &selection.paths);
+    let dependencies = index.dependencies(selection);
     let mut lint = Lint {
         selection,
         index,
-        dependencies: &index.dependencies(selection),
+        dependencies: &dependencies,
+        dependency_paths: &dependencies.unresolved.iter().flat_map(|unresolved| &unresolved.chain).collect(),
         exec_references: &exec_references,
         dependents: &LazyCell::new(|| Dependents::new(selection, &exec_references)),
         reported,

@@ -1,6 +1,6 @@
 //! The state of a check: one flavor of one board, the analyses that rules share, and the findings so far.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Deref;
 
 use super::dependents::Dependents;
@@ -19,6 +19,8 @@ pub(super) struct Lint<'a, 's> {
     pub(super) index: &'s ImageIndex<'s>,
     /// The unresolved dependencies of the selected files.
     pub(super) dependencies: &'s UnsatisfiedDependencies,
+    /// The paths of the image that satisfy them, with the symlinks to these.
+    pub(super) dependency_paths: &'s HashSet<&'s UsrPath>,
     /// The programs that selected units and scripts start.
     pub(super) exec_references: &'s [ExecReference],
     /// The reverse dependencies in the selection, computed on first use.
@@ -105,7 +107,7 @@ impl Lint<'_, '_> {
     /// Claims a library for a suggestion to one manifest of the flavor. `false` if it was suggested for another one,
     /// or is a dependency, which is reported as such.
     pub(super) fn claim(&mut self, library: &UsrPath, location: Location<'_>) -> bool {
-        if self.dependencies.unresolved.iter().any(|unresolved| unresolved.chain.contains(library)) {
+        if self.dependency_paths.contains(library) {
             return false;
         }
         let flavor = self.selection.manifest_set;
