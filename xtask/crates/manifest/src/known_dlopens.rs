@@ -121,17 +121,20 @@ fn is_dlopen_name(path: &UsrPath, stem: &str, selection: &Selection<'_>) -> bool
     }
 }
 
-/// The selected libraries that a file may load according to the table, and the NSS modules that libc loads by the
-/// names in nsswitch.conf(5).
-pub fn find_loaded_by<'s>(
-    by: &'s UsrPath,
-    selection: &'s Selection<'_>,
-) -> impl Iterator<Item = &'s UsrPath> {
-    let is_libc = has_name_or_stem(by, "libc");
-    let rows: Vec<&KnownDlopen> = TABLE.iter().filter(|row| has_name_or_stem(by, row.loader)).collect();
+/// The name by which the table has a file that loads libraries.
+pub fn loader_name(path: &UsrPath) -> Option<&'static str> {
+    TABLE.iter().map(|row| row.loader).find(|loader| has_name_or_stem(path, loader))
+}
+
+/// The selected libraries that the files of this name may load according to the table, and the NSS modules that libc
+/// loads by the names in nsswitch.conf(5).
+pub fn find_loaded_by<'s>(loader: &str, selection: &'s Selection<'_>) -> impl Iterator<Item = &'s UsrPath> {
+    let rows = TABLE.iter().filter(|row| row.loader == loader);
+    let stems: Vec<&str> = rows.flat_map(|row| row.loads).copied().collect();
+    let is_nss_module = |path: &UsrPath| path.name().starts_with("libnss_") && path.name().contains(".so.");
+    let is_libc = loader == "libc";
     selection.paths.iter().filter(move |path| {
-        is_libc && path.name().starts_with("libnss_") && path.name().contains(".so.")
-            || rows.iter().flat_map(|row| row.loads).any(|stem| is_loaded_as(path, stem, selection))
+        is_libc && is_nss_module(path) || stems.iter().any(|stem| is_loaded_as(path, stem, selection))
     })
 }
 

@@ -189,6 +189,7 @@ impl<'a, 's, 'i> Reachability<'a, 's, 'i> {
         let mut reached = BTreeSet::new();
         // Objects of an earlier load: what they need was loaded with them.
         let mut loaded: BTreeSet<UsrPath> = BTreeSet::new();
+        let mut loaders: BTreeSet<&str> = BTreeSet::new();
         while let Some(path) = todo.pop() {
             if !reached.insert(path.clone()) {
                 continue;
@@ -210,7 +211,9 @@ impl<'a, 's, 'i> Reachability<'a, 's, 'i> {
                     loader.resolve_dlopen(&path, name).iter().flat_map(|object| object.paths().cloned()),
                 );
             }
-            todo.extend(known_dlopens::find_loaded_by(&path, self.selection).cloned());
+            if let Some(loader) = known_dlopens::loader_name(&path).filter(|name| loaders.insert(*name)) {
+                todo.extend(known_dlopens::find_loaded_by(loader, self.selection).cloned());
+            }
             let started = started_by(self.selection.tree, &path, &elf.exec_paths);
             todo.extend(started.into_iter().flat_map(|(_, chain)| chain));
         }
@@ -306,6 +309,15 @@ mod tests {
                 .iter()
                 .any(|line| line.contains("libbelow"))
         );
+    }
+
+    /// An image of this size is real; its programs were once each compared with all files.
+    #[test]
+    fn listed_directory_of_many_programs_is_bounded() {
+        let program = |number: u32| [format!("lib64/p/x{number}"), format!("lib64/p/libc-{number}.so")];
+        let files: Vec<String> = (0..10_000).flat_map(program).collect();
+        let files: Vec<&str> = files.iter().map(String::as_str).collect();
+        assert_eq!(groups(&files, &[("m", "lib64/p/x7\nlib64/p\n")], &[]), ["rest m:1 lib64/p/x7"]);
     }
 
     #[test]

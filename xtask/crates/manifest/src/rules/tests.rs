@@ -23,7 +23,7 @@ use usr::{
 /// - `lib/a -> b`: a symlink.
 /// - `lib/a = text`: a file with this text, `\n` for a line end.
 pub(crate) fn image(paths: &[&str]) -> UsrTree {
-    let mut tree = UsrTree::new();
+    let mut nodes = Vec::new();
     for line in paths {
         let (path, kind) = match (line.split_once(" -> "), line.split_once(" = ")) {
             (Some((path, target)), _) => (path, NodeKind::Symlink(target.to_owned())),
@@ -36,9 +36,9 @@ pub(crate) fn image(paths: &[&str]) -> UsrTree {
                 (path, NodeKind::file(1, FileInfo::Elf(Box::new(elf(path, words)))))
             }
         };
-        tree.insert(UsrPath::new(path).unwrap(), Node { mode: 0o755, kind });
+        nodes.push((UsrPath::new(path).unwrap(), Node { mode: 0o755, kind }));
     }
-    tree
+    UsrTree::from_nodes(nodes)
 }
 
 fn elf(path: &str, words: &str) -> ElfInfo {
