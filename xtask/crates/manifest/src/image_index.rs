@@ -36,6 +36,9 @@ impl PathClass {
 /// The first components of programs and libraries; paths below `share` are never candidates.
 const INDEXED_DIRECTORIES: &[&str] = &["bin", "sbin", "lib", "lib64", "libexec"];
 
+/// Most paths of one name that are looked at; real programs and libraries have a tenth of that.
+const MAX_SAME_NAME: usize = 100;
+
 /// Most missing names with candidates by their words; a real bump has fewer.
 const MAX_WORD_SEARCHES: usize = 500;
 
@@ -91,12 +94,19 @@ impl<'a> ImageIndex<'a> {
         if let Some((_, report)) = known.iter().find(|(paths, _)| *paths == selection.paths) {
             return Rc::clone(report);
         }
-        let has_copies = |path: &UsrPath| self.names.with_name(path.name()).len() > 1;
+        let has_copies = |path: &UsrPath| self.names.with_name(path.name()).nth(1).is_some();
         let report = UnsatisfiedDependencies::scan(selection, self.min_dlopen_priority, has_copies);
         let report = Rc::new(report);
         known.truncate(MAX_REPORTS - 1);
         known.push_front((selection.paths.clone(), Rc::clone(&report)));
         report
+    }
+
+    /// The paths with this last component; none if there are more than a real file has, because no replacement is certain
+    /// then.
+    pub fn with_name_unless_too_many(&self, name: &str) -> Vec<&'a UsrPath> {
+        let paths: Vec<&UsrPath> = self.names.with_name(name).take(MAX_SAME_NAME + 1).collect();
+        if paths.len() > MAX_SAME_NAME { Vec::new() } else { paths }
     }
 
     /// Parses the file name of a path. A version before `.so` belongs to the stem where the image has libraries of that
@@ -173,10 +183,9 @@ impl<'a> ImageIndex<'a> {
                 all.filter(|other| self.can_be_library(other)).take(MAX_CANDIDATES).collect()
             }
             None => {
-                let mut files = self.names.with_name(path.name());
-                files.retain(|path| {
-                    PathClass::from_path(path) != PathClass::Other && !self.resolves_to_directory(path)
-                });
+                let all = self.names.with_name(path.name()).take(MAX_SAME_NAME);
+                let files = all.filter(|path| !self.resolves_to_directory(path));
+                let files: Vec<&UsrPath> = files.take(MAX_CANDIDATES).collect();
                 if files.is_empty() { self.with_all_words(path.name()) } else { files }
             }
         };
@@ -192,7 +201,11 @@ impl<'a> ImageIndex<'a> {
             return Vec::new();
         };
         self.word_searches.set(left);
-        let has_all = |other: &str| words.is_subset(&other.split(['-', '_', '.']).collect());
+        // The comparison of substrings is fast, and few names have all of them.
+        let has_all = |other: &str| {
+            words.iter().all(|word| other.contains(word))
+                && words.is_subset(&other.split(['-', '_', '.']).collect())
+        };
         self.names.iter().filter(|(other, _)| has_all(other)).map(|(_, path)| path).collect()
     }
 }

@@ -165,13 +165,14 @@ impl<'a> ReplacementContext<'a> {
 
     /// The same name in another directory of the same use.
     fn same_name_elsewhere(&self, path: &UsrPath) -> Option<ReplacementResult> {
-        let mut candidates = self.index.names.with_name(path.name());
+        let mut candidates = self.index.with_name_unless_too_many(path.name());
         // A directory is not a moved file: listed, it would add everything below it.
         let is_file = |other: &UsrPath| !looks_like_file(path) || !self.index.resolves_to_directory(other);
         candidates
             .retain(|other| PathClass::from_path(other) == PathClass::from_path(path) && is_file(other));
-        if candidates.iter().any(|other| is_same_below_top_directory(path, other)) {
-            candidates.retain(|other| is_same_below_top_directory(path, other));
+        let is_same_below_top = |other: &&UsrPath| below_top_directory(path) == below_top_directory(other);
+        if candidates.iter().any(is_same_below_top) {
+            candidates.retain(is_same_below_top);
         } else {
             candidates.retain(|other| self.is_plausible_move(path, other));
         }
@@ -223,7 +224,7 @@ impl<'a> ReplacementContext<'a> {
         if candidates.is_empty() {
             let is_used_alike = |other: &&UsrPath| {
                 let (Some(to), Some(from)) = (other.parent(), &directory) else { return false };
-                index.is_loader_search_directory(&to) || is_same_below_top_directory(from, &to)
+                index.is_loader_search_directory(&to) || below_top_directory(from) == below_top_directory(&to)
             };
             candidates = newer.into_iter().filter(is_used_alike).collect();
         }
@@ -273,7 +274,7 @@ impl<'a> ReplacementContext<'a> {
         let file = if stem == "ld" { "ld-linux".to_owned() } else { format!("{stem}.so.") };
         let first = directory.join(&file);
         let listed = self.listed_in_any_manifest.range(first.clone()..);
-        listed.take_while(move |path| path.as_str().starts_with(first.as_str()))
+        listed.take_while(move |path| path.as_str().starts_with(first.as_str())).take(MAX_LIBRARIES)
     }
 
     /// glibc 2.34 and later have no `libpthread-2.31.so` that `libpthread.so.0` points to.
@@ -326,14 +327,15 @@ fn find_moved_directories(missing: &BTreeSet<UsrPath>, index: &ImageIndex<'_>) -
         }
     }
     let moved = |(from, names): (UsrPath, BTreeSet<&str>)| {
-        let candidates = index.names.with_name(names.first()?).into_iter().filter_map(UsrPath::parent);
+        let mut paths = names.iter().map(|name| index.with_name_unless_too_many(name));
+        let candidates = paths.find(|paths| !paths.is_empty())?.into_iter().filter_map(UsrPath::parent);
         let to = exactly_one(candidates.filter(|to| {
             PathClass::from_path(to) == PathClass::from_path(&from)
                 && names.iter().all(|name| index.tree.get(to.join(name).as_str()).is_some())
         }))?;
-        (names.len() > 1).then_some((from, to))
+        Some((from, to))
     };
-    names.into_iter().filter_map(moved).collect()
+    names.into_iter().filter(|(_, names)| names.len() > 1).filter_map(moved).collect()
 }
 
 fn is_soname_for(other: &UsrPath, name: &LibraryName<'_>) -> bool {
@@ -342,10 +344,9 @@ fn is_soname_for(other: &UsrPath, name: &LibraryName<'_>) -> bool {
     })
 }
 
-/// Whether two paths differ in the first component only: `lib/systemd/x` and `lib64/systemd/x`.
-fn is_same_below_top_directory(one: &UsrPath, other: &UsrPath) -> bool {
-    let tail = |path: &UsrPath| path.as_str().split_once('/').map(|(_, tail)| tail.to_owned());
-    tail(one) == tail(other)
+/// `systemd/x` of `lib/systemd/x` and `lib64/systemd/x`.
+fn below_top_directory(path: &UsrPath) -> Option<&str> {
+    path.as_str().split_once('/').map(|(_, below)| below)
 }
 
 /// Whether the directory `to` replaces `from`: `from` is not in the image, and the names are equal except for a version

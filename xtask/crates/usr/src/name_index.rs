@@ -37,8 +37,8 @@ impl<'a> NameIndex<'a> {
     }
 
     /// The paths with the last component `name`, in byte order.
-    pub fn with_name(&self, name: &str) -> Vec<&'a UsrPath> {
-        self.entries_from(name).take_while(|(known, _)| *known == name).map(|(_, path)| path).collect()
+    pub fn with_name(&self, name: &str) -> impl Iterator<Item = &'a UsrPath> {
+        self.entries_from(name).take_while(move |(known, _)| *known == name).map(|(_, path)| path)
     }
 
     /// The paths with a last component that starts with `start`, in byte order of the components.
@@ -93,9 +93,10 @@ mod tests {
         let names = NameIndex::below(&tree, &["bin", "lib", "lib64"]);
         assert_eq!(texts(names.with_stem("liblink")), ["lib64/liblink.so"]);
         assert_eq!(names.with_stem("libz"), [] as [&UsrPath; 0]);
-        assert_eq!(texts(&names.with_name("libz.so.1")), ["lib/libz.so.1", "lib64/libz.so.1"]);
-        assert_eq!(texts(&names.with_name("libz.so")), ["lib64/libz.so"]);
-        assert_eq!(names.with_name("libz"), [] as [&UsrPath; 0]);
+        let with_name = |name| names.with_name(name).map(UsrPath::as_str).collect::<Vec<_>>();
+        assert_eq!(with_name("libz.so.1"), ["lib/libz.so.1", "lib64/libz.so.1"]);
+        assert_eq!(with_name("libz.so"), ["lib64/libz.so"]);
+        assert_eq!(with_name("libz"), [""; 0]);
         let libz = ["lib64/libz.so", "lib/libz.so.1", "lib64/libz.so.1", "lib/x/libzip.so"];
         assert_eq!(texts(&names.starting_with("libz")), libz);
         assert_eq!(names.iter().map(|(name, _)| name).filter(|name| *name == "lib64").count(), 1);

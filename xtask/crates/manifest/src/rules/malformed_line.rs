@@ -161,7 +161,7 @@ fn resolve_bare_name(name: &UsrPath, index: &ImageIndex<'_>) -> Option<(String, 
             None => index.is_program_directory(&directory),
         })
     };
-    let mut found = index.names.with_name(name.name());
+    let mut found: Vec<&UsrPath> = index.names.with_name(name.name()).collect();
     if let Some(library) = library.as_ref().filter(|_| found.is_empty()) {
         found = index.names.with_stem(library.stem).to_vec();
         found.retain(|path| LibraryName::from_path(path).is_some_and(|other| other.can_replace(library)));

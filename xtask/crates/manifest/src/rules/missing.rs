@@ -252,6 +252,20 @@ mod tests {
         assert_eq!((outcome.fixed.as_str(), outcome.remaining.len()), ("", 0));
     }
 
+    /// Each line was once compared with each file.
+    #[test]
+    fn many_files_of_a_name_are_bounded() {
+        let numbers = || 0..3_000;
+        let files = numbers().flat_map(|number| ["x", "y"].map(|name| format!("lib64/d{number}/{name}")));
+        let sonames = numbers().map(|number| format!("lib64/liba.so.{number}"));
+        let files: Vec<String> = files.chain(sonames.clone()).collect();
+        let missing = numbers().flat_map(|number| ["x", "y"].map(|name| format!("lib64/old{number}/{name}")));
+        let missing = missing.chain(numbers().map(|number| format!("lib64/liba.so.99999.{number}")));
+        let manifest: String = missing.chain(sonames).map(|path| path + "\n").collect();
+        let result = check_and_fix(&files.iter().map(String::as_str).collect::<Vec<_>>(), &manifest);
+        assert!(result.fixed == manifest);
+    }
+
     #[test]
     fn drop_missing_removes_entries_without_a_replacement() {
         let outcome =

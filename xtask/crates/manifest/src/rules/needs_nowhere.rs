@@ -43,14 +43,12 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
 /// The libraries of this name and the board's machine, in directories that the loader does not search.
 fn find_unreachable<'a>(lint: &Lint<'_, 'a>, name: &str) -> Vec<&'a UsrPath> {
     let machine = lint.selection.manifest_set.board.elf_machine();
-    let mut files = lint.index.names.with_name(name);
-    files.truncate(MAX_UNREACHABLE);
-    files.retain(|path| {
+    let is_library = |path: &&UsrPath| {
         let end = lint.index.tree.resolve(path).end;
         let elf = end.node().and_then(|file| lint.index.tree.read_elf_info(file));
         elf.is_some_and(|elf| elf.machine == machine && elf.interp.is_none())
-    });
-    files
+    };
+    lint.index.names.with_name(name).take(MAX_UNREACHABLE).filter(is_library).collect()
 }
 
 fn format_searched(directories: &[String]) -> String {

@@ -37,7 +37,7 @@ fn check_notes_below(lint: &mut Lint<'_, '_>, min_priority: DlopenPriority) {
         let notes = elf.dlopen_notes.iter().filter(|note| note.priority > min_priority && !is_selected(note));
         let (mut libraries, mut entries) = (Vec::new(), Vec::new());
         for note in notes {
-            let library = note.sonames.iter().find_map(|name| index.names.with_name(name).first().copied());
+            let library = note.sonames.iter().find_map(|name| index.names.with_name(name).next());
             if let Some(library) = library.filter(|library| lint.claim(library, location)) {
                 libraries.push(library);
                 entries.push(format!("{library} for {} ({})", note.feature, note.priority.id()));
