@@ -204,15 +204,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sha1_collision_is_refused() {
+    fn sha1_collision_is_refused_with_its_key_and_date() {
+        let certificate = include_bytes!("../../../tests/fixtures/openpgp/plain.pgp");
+        let certificate = Certificate::parse(certificate, "plain.pgp").unwrap();
         let good = include_bytes!("../../../tests/fixtures/openpgp/good.sig");
         let read = DetachedSignatures::parse(good, "good.sig").unwrap();
-        let packet = read.signatures[0].clone().unwrap();
-        let hash = packet.acceptable_hash().unwrap();
-        let bad = SignatureResult::refused(Violation::new("bad-signature", ""), None);
-        let pending = PendingSignature { packet, hash, candidates: Vec::new(), bad };
-        let result = pending.verify_digest(None);
-        assert_eq!((result.status, result.rule), (SignatureStatus::Refused, "collision"));
-        assert_eq!(result.hint.as_deref(), Some("use another release, and report it to the vendor"));
+        let policy = TrustPolicy::from_certificates(std::slice::from_ref(&certificate), 1_767_268_800);
+        let pending = check_rules_without_data(&read.signatures[0], &[certificate], &policy);
+        let SignatureResult { primary_key, signing_key, signed_at, name, .. } =
+            pending.as_ref().ok().unwrap().candidates[0].1.clone();
+        assert!([&primary_key, &signing_key, &signed_at, &name].into_iter().all(Option::is_some));
+        let expected = SignatureResult {
+            status: SignatureStatus::Refused,
+            rule: "collision",
+            primary_key,
+            signing_key,
+            signed_at,
+            name,
+            message: "the file matches a known SHA-1 collision attack".to_owned(),
+            hint: Some("use another release, and report it to the vendor".to_owned()),
+        };
+        assert_eq!(pending.ok().unwrap().verify_digest(None), expected);
     }
 }
