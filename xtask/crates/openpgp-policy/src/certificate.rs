@@ -77,9 +77,9 @@ impl Certificate {
             )));
         }
         let binary = read_packet_bytes(bytes, source)?;
+        check_limits(&binary, source)?;
         let mut read: Vec<std::result::Result<Certificate, String>> = Vec::new();
         let mut component_tag = None;
-        check_limits(&binary, source)?;
         for packet in packets(&binary) {
             let Ok(packet) = packet else {
                 let what =
@@ -109,9 +109,9 @@ impl Certificate {
             return Err(unreadable_error(source, &why));
         }
         let mut certificates = merge_copies(&certificates);
-        certificates
-            .iter_mut()
-            .try_for_each(|certificate| certificate.remove_implausible_signatures(source))?;
+        for certificate in &mut certificates {
+            certificate.check_signature_count(source)?;
+        }
         Ok(certificates)
     }
 

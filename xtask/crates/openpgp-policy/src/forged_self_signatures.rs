@@ -1,9 +1,9 @@
 //! Selection of the self-signatures of a certificate for public-key checks, and their maximum number.
 //!
 //! Anyone can append packets to a certificate and send it to a key server. A real one has a few self-signatures per
-//! component; other signatures are removed by their issuer, type, size and the first octets of their digest, without a
-//! public-key check. A certificate with too many candidates left is refused as a whole: checking them would take
-//! minutes, and removing some could hide a revocation.
+//! component; other signatures are removed by their issuer, type and size, without hashing what they sign. A certificate
+//! with too many candidates left is refused as a whole: checking them would take minutes, and removing some could hide a
+//! revocation.
 
 use super::certificate::{Certificate, Component};
 use super::key::Key;
@@ -22,34 +22,24 @@ const MAX_USER_ID: usize = 2048;
 const MAX_BACK_SIGNATURES: usize = 2;
 
 impl Certificate {
-    /// Removes every signature that cannot be by the primary key.
+    /// Removes every signature of a type that is not valid on its component, and counts the others.
     ///
     /// # Errors
     /// Failed (2): more candidates remain than [`MAX_PER_COMPONENT`] or [`MAX_TOTAL`] (a flooded certificate).
-    pub(super) fn remove_implausible_signatures(&mut self, source: &str) -> Result<()> {
-        let mut total = 0;
-        let mut is_flooded = false;
-        self.filter_signatures(|_, signatures, parts| {
-            signatures.retain(|signature| {
-                signature
-                    .digest(&signature.message(parts))
-                    .is_some_and(|digest| digest.starts_with(&signature.digest_start))
-            });
+    pub(super) fn check_signature_count(&mut self, source: &str) -> Result<()> {
+        let (mut total, mut is_flooded) = (0, false);
+        self.filter_signatures(|_, signatures, _| {
             total += signatures.len();
             is_flooded |= signatures.len() > MAX_PER_COMPONENT || total > MAX_TOTAL;
-            // Nothing more is worth the work.
-            if is_flooded {
-                signatures.clear();
-            }
         });
-        match is_flooded {
-            false => Ok(()),
-            true => Err(Error::failed(format!(
-                "{source} is flooded: it has more than {MAX_PER_COMPONENT} self-signatures on one key or user ID, or \
-                 more than {MAX_TOTAL} in all"
-            ))
-            .with_hint("gpg --armor --export-options export-minimal --export FINGERPRINT > KEY.asc")),
+        if !is_flooded {
+            return Ok(());
         }
+        Err(Error::failed(format!(
+            "{source} is flooded: it has more than {MAX_PER_COMPONENT} self-signatures on one key or user ID, or \
+             more than {MAX_TOTAL} in all"
+        ))
+        .with_hint("gpg --armor --export-options export-minimal --export FINGERPRINT > KEY.asc"))
     }
 
     /// Removes signatures that the primary key did not make, bindings with an invalid back-signature, then user IDs and
@@ -135,6 +125,21 @@ mod tests {
         let few = Certificate::parse(&flooded(63, false), "few").unwrap();
         assert_eq!(few.user_ids[0].signatures.len(), 64);
         let error = Certificate::parse(&flooded(64, false), "many").unwrap_err();
+        assert!(error.message.starts_with("many is flooded: "), "{error}");
+    }
+
+    /// Without public-key checks: some hash algorithms alone take milliseconds for each signature over a large key.
+    #[test]
+    fn flood_of_wrong_digests_is_refused() {
+        let mut certificate = Certificate::parse(&flooded(63, false), "few").unwrap();
+        let real = &certificate.user_ids[0].signatures[0];
+        let mut raw = real.raw.clone();
+        let digest_start = raw.windows(2).rposition(|octets| octets == real.digest_start).unwrap();
+        raw[digest_start] ^= 1;
+        let spoiled = SignaturePacket::parse(&raw).unwrap();
+        assert_ne!(spoiled.digest_start, real.digest_start);
+        certificate.user_ids[0].signatures.push(spoiled);
+        let error = Certificate::parse(&certificate.to_bytes(), "many").unwrap_err();
         assert!(error.message.starts_with("many is flooded: "), "{error}");
     }
 
