@@ -73,7 +73,7 @@ impl SortOrder {
 }
 
 /// Sorts a file as `sort-manifests` does: blank and repeated lines are removed, and lines that are in neither order
-/// are sorted: in that of the tree, if its other files show one, else the order that moves fewer lines. Returns
+/// are sorted in the order that moves fewer lines; on a tie in that of the tree's other files, else in byte order. Returns
 /// the new order of the file; `None` if nothing changes, whatever the line ends of the file.
 pub fn sort_and_dedup(
     text: &ManifestFile,
@@ -85,7 +85,7 @@ pub fn sort_and_dedup(
         let mut seen = HashSet::new();
         let lines = text.lines().iter().filter(|line| !line.is_blank()).map(|line| line.text.as_str());
         let mut lines: Vec<&str> = lines.filter(|line| seen.insert(*line)).collect();
-        order = common_order.unwrap_or_else(|| order_with_fewer_moves(&lines));
+        order = order_with_fewer_moves(&lines).or(common_order).unwrap_or(SortOrder::Bytes);
         lines.sort_by(|one, other| order.compare(one, other));
         after.lines = lines.into_iter().map(|line| Line::new(line, text.default_eol)).collect();
     } else {
@@ -98,14 +98,13 @@ pub fn sort_and_dedup(
     (after != *text).then_some((after, order))
 }
 
-/// The order that leaves more of these lines, each of which is different, where they are; en_US.UTF-8 if both leave
-/// as many.
-fn order_with_fewer_moves(lines: &[&str]) -> SortOrder {
+/// The order that leaves more of these lines, each of which is different, where they are; `None` if both leave as many.
+fn order_with_fewer_moves(lines: &[&str]) -> Option<SortOrder> {
     let count_in_place = |order: SortOrder| longest_ascending(lines, |one, other| order.compare(one, other));
-    if count_in_place(SortOrder::Bytes) > count_in_place(SortOrder::EnUs) {
-        SortOrder::Bytes
-    } else {
-        SortOrder::EnUs
+    match count_in_place(SortOrder::Bytes).cmp(&count_in_place(SortOrder::EnUs)) {
+        Ordering::Greater => Some(SortOrder::Bytes),
+        Ordering::Less => Some(SortOrder::EnUs),
+        Ordering::Equal => None,
     }
 }
 
@@ -181,14 +180,17 @@ mod tests {
     }
 
     #[test]
-    fn unsorted_file_gets_tree_order_or_fewest_moves() {
+    fn unsorted_file_gets_the_order_of_fewest_moves() {
         let en_us = "l/libcryptsetup.so\nl/libc.so.6\nl/libdw.so\nl/libd.so.1\n";
         let bytes = "l/libc.so.6\nl/libcryptsetup.so\nl/libd.so.1\nl/libdw.so\n";
         for (text, tree, expected) in [
             (format!("{en_us}a\n"), None, SortOrder::EnUs),
             (format!("{bytes}a\n"), None, SortOrder::Bytes),
-            (format!("{bytes}a\n"), Some(SortOrder::EnUs), SortOrder::EnUs),
-            ("b\na\n".to_owned(), None, SortOrder::EnUs),
+            (format!("{bytes}a\n"), Some(SortOrder::EnUs), SortOrder::Bytes),
+            ("b\na\n".to_owned(), None, SortOrder::Bytes),
+            ("b\na\n".to_owned(), Some(SortOrder::EnUs), SortOrder::EnUs),
+            ("c\nB\na\nA\n".to_owned(), None, SortOrder::Bytes),
+            ("c\nB\na\nA\n".to_owned(), Some(SortOrder::EnUs), SortOrder::EnUs),
         ] {
             let (after, order) = match sort_and_dedup(&parse(&text), tree) {
                 Some(sorted) => sorted,
