@@ -61,6 +61,11 @@ impl ManifestSet {
         rest.any(|other| other != file)
     }
 
+    /// Whether the flavor has a manifest of another flavor under this real path, through a symlink.
+    fn is_linked(&self, file: &str) -> bool {
+        !self.directory_entries.contains_key(file)
+    }
+
     /// Directory entries of the manifest directory, each with its real path, in the order of the build.
     pub fn directory_entries(&self) -> impl Iterator<Item = (&str, &str)> {
         self.directory_entries.iter().map(|(entry, file)| (entry.as_str(), file.as_str()))
@@ -151,7 +156,8 @@ impl<'a> Selection<'a> {
     }
 
     /// The line next to which a file is to be added: the last smaller path of the manifest that lists most files of the
-    /// directory; the manifest of `default` wins a tie. `default` if no manifest lists a file of the directory.
+    /// directory; the manifest of `default` wins a tie. `default` if no manifest lists a file of the directory. What a
+    /// flavor lists in its own manifest needs nothing in the manifests of another flavor, to which it may link.
     pub fn neighbor_for_addition(&self, path: &UsrPath, default: Location<'a>) -> Location<'a> {
         let directory = path.parent();
         let counts = self.counts.get_or_init(|| {
@@ -161,11 +167,11 @@ impl<'a> Selection<'a> {
             }
             counts
         });
-        let counts = counts.get(&directory);
+        let may_link = self.manifest_set.is_linked(default.file);
+        let counts = counts.get(&directory).into_iter().flatten();
+        let counts = counts.filter(|(file, _)| may_link || !self.manifest_set.is_linked(file));
         let most = |(file, count): &(&&str, &usize)| (**count, **file == default.file);
-        let Some((&file, _)) = counts.and_then(|counts| counts.iter().max_by_key(most)) else {
-            return default;
-        };
+        let Some((&file, _)) = counts.max_by_key(most) else { return default };
         let in_file = |other: &&UsrPath| {
             other.parent() == directory && self.location(other).is_some_and(|location| location.file == file)
         };
@@ -202,5 +208,33 @@ impl<'a> Selection<'a> {
         self.paths
             .iter()
             .filter_map(|path| self.tree.read_file_info(path.as_str()).map(|facts| (path, facts)))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::rules::tests::image;
+
+    #[test]
+    fn neighbor_of_an_own_line_is_in_no_linked_manifest() {
+        let tree = image(&["bin/a", "bin/b", "bin/c"]);
+        let flavor = Flavor::from_dir_name("usr_from_kvm").unwrap();
+        let manifest_ref = |directory_entry: &str, file: &str| ManifestRef {
+            board: Board::Amd64,
+            flavor: flavor.clone(),
+            directory_entry: directory_entry.to_owned(),
+            file: file.to_owned(),
+        };
+        let refs = [manifest_ref("own", "own"), manifest_ref("link", "shared")];
+        let set = &ManifestSet::group_by_flavor(Board::Amd64, &refs)[0];
+        let (own, shared) = (ManifestFile::parse(b"bin/c\n"), ManifestFile::parse(b"bin/a\nbin/b\n"));
+        let selection = Selection::read(set, |file| Some(if file == "own" { &own } else { &shared }), &tree);
+        let file_for = |default| {
+            let default = Location { file: default, line: 1 };
+            selection.neighbor_for_addition(&UsrPath::new("bin/d").unwrap(), default).file
+        };
+        assert_eq!(["own", "shared"].map(file_for), ["own", "shared"]);
     }
 }
