@@ -140,6 +140,26 @@ fn findings_of_an_unwritten_plan_use_lines_on_disk() {
     assert_eq!(text(&sources.manifests[SYSTEMD], line(&on_disk)[0]), removed);
 }
 
+/// The program of a unit belongs next to other programs, not next to the unit.
+#[test]
+fn unwritten_plan_names_the_line_of_the_written_one() {
+    const UNIT: &str = "lib64/systemd/system/new.service";
+    let mut sources = sources();
+    let text = String::from_utf8(sources.manifests[SYSTEMD].clone()).unwrap();
+    sources.manifests.insert(SYSTEMD.to_owned(), format!("{text}{UNIT}\n").into_bytes());
+    let image = example::image_after().unwrap();
+    let image = image.text(UNIT, "[Service]\nExecStart=/usr/lib64/systemd/systemd-new\n");
+    let bump = plan_bump_of(&sources, &image.program("lib64/systemd/systemd-new", &[]));
+    let neighbor = |sources: &Stage1Sources, findings: &[Finding]| {
+        let [finding] = findings else { panic!("{findings:?}") };
+        let text = String::from_utf8_lossy(&sources.manifests[&finding.file]).into_owned();
+        text.lines().nth(finding.line.unwrap() - 1).map(str::to_owned)
+    };
+    let expected = neighbor(&bump.after, &bump.findings);
+    assert_ne!(expected.as_deref(), Some(UNIT));
+    assert_eq!(neighbor(&sources, &bump.findings_on_disk(&sources)), expected);
+}
+
 /// An addition can make another line redundant, or replace a line after that was normalized.
 #[test]
 fn fixes_are_repeated_until_they_converge() {

@@ -85,7 +85,7 @@ impl BumpPlan {
                 Some(planned.get(&finding.file)?.lines().get(finding.line?.checked_sub(1)?)?.text.as_str())
             };
             let needed = || finding.needed_by.iter().find_map(|by| find_line(by));
-            finding.line = find_line(&finding.path).or_else(needed).or_else(|| find_line(in_plan()?));
+            finding.line = find_line(&finding.path).or_else(|| find_line(in_plan()?)).or_else(needed);
         }
         findings
     }
