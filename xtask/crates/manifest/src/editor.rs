@@ -10,6 +10,9 @@ use super::finding::{Fix, FixKind};
 use super::sort_order::SortOrder;
 use line_list::LineList;
 
+/// Reason of a newline at the end of the former last line.
+const NEW_LAST_LINE: &str = "it was the last line, without a newline, and another line is added after it";
+
 /// A manifest and its changes so far. Each line of the old text is part of at most one fix.
 #[derive(Debug, Clone)]
 pub struct ManifestEditor {
@@ -74,8 +77,9 @@ impl ManifestEditor {
         if self.contains(line) {
             return;
         }
-        self.lines.insert(line);
+        let ended = self.lines.insert(line);
         self.record(FixKind::Add, None, Some(line), reason);
+        self.record_newline(ended, NEW_LAST_LINE);
     }
 
     /// Removes a line. If an earlier change added or renamed the line, that change is undone or merged.
@@ -93,9 +97,10 @@ impl ManifestEditor {
     /// new line, the two changes become one rename.
     pub fn rename(&mut self, from: &str, to: &str, kind: FixKind, reason: &str) {
         let Some(id) = self.lines.find(from) else { return };
+        let mut ended = None;
         let is_addition = |&at: &usize| matches!(&self.fixes[at], Some(Fix { from: None, .. }));
         if !self.contains(to) {
-            self.lines.rename(id, to);
+            ended = self.lines.rename(id, to);
         } else if self.by_result.get(to).is_some_and(is_addition) {
             self.take_fix_producing(to);
             self.lines.remove(id);
@@ -106,6 +111,7 @@ impl ManifestEditor {
         let first = self.take_fix_producing(from).map_or_else(|| Some(from.to_owned()), |fix| fix.from);
         let kind = if first.is_some() { kind } else { FixKind::Add };
         self.record(kind, first.as_deref(), Some(to), reason);
+        self.record_newline(ended, NEW_LAST_LINE);
     }
 
     /// Removes the lines at these indices of the text, from the last one up: for lines that their text does not
@@ -128,10 +134,16 @@ impl ManifestEditor {
 
     /// Ends the last line with a newline.
     pub fn add_final_newline(&mut self, reason: &str) {
-        let Some(last) = self.lines.add_final_newline() else { return };
+        let last = self.lines.add_final_newline();
+        self.record_newline(last, reason);
+    }
+
+    /// Records the newline that a line got, unless the line is a result of another change.
+    fn record_newline(&mut self, line: Option<String>, reason: &str) {
+        let Some(line) = line else { return };
         self.count_change();
-        if !self.by_result.contains_key(&last) {
-            self.record(FixKind::Tidy, Some(&last), Some(&last), reason);
+        if !self.by_result.contains_key(&line) {
+            self.record(FixKind::Tidy, Some(&line), Some(&line), reason);
         }
     }
 

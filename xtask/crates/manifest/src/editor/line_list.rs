@@ -91,8 +91,8 @@ impl LineList {
 
     /// Inserts an entry at its sorted position. In an unsorted file that is next to the entry of the same directory with
     /// the longest common prefix: the greatest smaller one, unless the smallest greater one has a longer prefix. Without
-    /// one, it is after the last entry.
-    pub(super) fn insert(&mut self, text: &str) {
+    /// one, it is after the last entry. Returns the line before it if that was the last one and had no newline.
+    pub(super) fn insert(&mut self, text: &str) -> Option<String> {
         let key = self.key(text);
         let smaller = self.entries().range(..=&key).next_back();
         let greater = self.entries().range((Excluded(&key), Unbounded)).next();
@@ -119,24 +119,28 @@ impl LineList {
         };
         let after = after.unwrap_or_else(last_entry);
         let mut end = self.default_eol;
+        let mut ended = None;
         // A file without a final newline stays without one.
         if after == tail && after != 0 && self.slots[after].line.end.is_empty() {
             self.slots[after].line.end = end;
+            ended = Some(self.slots[after].line.text.clone());
             end = "";
         }
         self.link(after, Line::new(text, end));
+        ended
     }
 
     /// Replaces the text of a line, which moves to its sorted position. A comment is not sorted: it belongs to the entry
-    /// below it.
-    pub(super) fn rename(&mut self, id: usize, text: &str) {
+    /// below it. Returns as [`LineList::insert`].
+    pub(super) fn rename(&mut self, id: usize, text: &str) -> Option<String> {
         if self.order == SortOrder::Unsorted || text.starts_with('#') {
             self.unindex(id);
             text.clone_into(&mut self.slots[id].line.text);
             self.index(id);
+            None
         } else {
             self.remove(id);
-            self.insert(text);
+            self.insert(text)
         }
     }
 
@@ -218,7 +222,7 @@ mod tests {
         let file = ManifestFile::parse(text.as_bytes());
         let order = SortOrder::detect(&file).or_default(SortOrder::EnUs);
         let mut list = LineList::new(&file, order);
-        lines.iter().for_each(|line| list.insert(line));
+        lines.iter().for_each(|line| drop(list.insert(line)));
         String::from_utf8_lossy(&list.to_file().to_bytes()).into_owned()
     }
 

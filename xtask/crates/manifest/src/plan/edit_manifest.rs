@@ -151,6 +151,20 @@ mod tests {
     }
 
     #[test]
+    fn newline_of_the_former_last_line_is_a_fix() {
+        for (before, add, remove, fixes) in [
+            ("bin/a\nbin/c", &["bin/d"][..], &[][..], 2),
+            ("bin/a\nbin/c", &["bin/d", "bin/e"], &[], 3),
+            ("bin/a\nbin/c", &["bin/b"], &[], 1),
+            ("bin/a\nbin/c", &["bin/d"], &["bin/c"], 2),
+            ("bin/a\nbin/c\n", &["bin/d"], &[], 1),
+        ] {
+            let (_, count) = edited(before.as_bytes(), FILE, add, remove).unwrap();
+            assert_eq!(count, fixes, "{before:?} + {add:?} - {remove:?}");
+        }
+    }
+
+    #[test]
     fn removing_an_unlisted_line_is_an_error() {
         for (line, hint) in [("sbin/ip", "it lists bin/ip"), ("bin/x y", &format!("cat {FILE}"))] {
             let error = edited(b"bin/a\nbin/ip\n", FILE, &["bin/d"], &["bin/a", line]).unwrap_err();
