@@ -6,13 +6,16 @@
 //! input.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use xshell::{Shell, cmd};
 
 use crate::report::source_links::SourceLinks;
 use crate::signals::TempPath;
-use coreos_types::{Error, ErrorExt, Result, ResultExt, shell::quote};
+use coreos_types::{
+    Error, ErrorExt, Result, ResultExt,
+    shell::{quote, quote_path},
+};
 
 /// Configuration that overrides the repository's own.
 const OVERRIDES: [&str; 7] = [
@@ -44,10 +47,22 @@ pub fn check_repository(root: &Path) -> Result<()> {
 /// Checks, before anything is written, that [`commit`] can succeed and will include no other changes.
 ///
 /// # Errors
-/// The tree is not inside a git repository, a merge is in progress, git knows no author, a path that git would write is
-/// a symlink, or one of `files` (relative to `root`) has uncommitted changes or is not tracked.
+/// The tree is not inside a git repository, the repository has no commit, its index is locked, a merge is in progress,
+/// git knows no author, a path that git would write is a symlink, or one of `files` (relative to `root`) has uncommitted
+/// changes or is not tracked.
 pub fn check_committable(root: &Path, files: &[&str]) -> Result<()> {
     let git = Git::open(root)?;
+    git.run(&["rev-parse", "--quiet", "--verify", "HEAD"])
+        .map_err(|_| Error::failed("the git repository has no commit yet"))
+        .with_hint("git add --all && git commit, or omit --commit")?;
+    let lock = git.git_path("index.lock")?;
+    if lock.symlink_metadata().is_ok() {
+        return Err(Error::failed(format!(
+            "{} exists: another git process is changing the index",
+            lock.display()
+        ))
+        .with_hint(format!("wait for it; if none runs: rm {}", quote_path(&lock.to_string_lossy()))));
+    }
     if git.run(&["rev-parse", "--quiet", "--verify", "MERGE_HEAD"]).is_ok() {
         let why = "a merge is in progress, and git cannot commit single files during a merge";
         return Err(Error::failed(why).with_hint("git merge --continue, or git merge --abort"));
@@ -186,6 +201,12 @@ impl Git<'_> {
             .with_hint(format!("git add{force} -- {word} && git commit -- {word}, or omit --commit"))
     }
 
+    /// The path of a file of the git directory.
+    fn git_path(&self, name: &str) -> Result<PathBuf> {
+        let path = self.run(&["rev-parse", "--git-path", name])?;
+        Ok(self.root.join(path.trim_end_matches('\n')))
+    }
+
     /// Refuses a repository in which a file that git writes is a symlink: git would write to its target.
     fn check_git_dir_symlinks(&self) -> Result<()> {
         let branch = self.run(&["symbolic-ref", "--quiet", "HEAD"]).unwrap_or_default();
@@ -193,8 +214,7 @@ impl Git<'_> {
         let directory = Path::new(directory.trim_end_matches('\n'));
         let log = format!("logs/{branch}");
         for name in ["index", "HEAD", "packed-refs", "objects", "logs/HEAD", branch, &log] {
-            let path = self.run(&["rev-parse", "--git-path", name])?;
-            let path = self.root.join(path.trim_end_matches('\n'));
+            let path = self.git_path(name)?;
             let below = path.ancestors().take_while(|part| *part != directory && part.starts_with(directory));
             if let Some(link) = below.into_iter().find(|part| part.is_symlink()) {
                 let link = link.display();

@@ -97,6 +97,24 @@ fn directory_without_git_is_an_error() {
 }
 
 #[test]
+fn repository_without_a_commit_is_refused() {
+    let directory = checkout();
+    git(directory.path(), &["update-ref", "-d", "HEAD"]);
+    let error = check_committable(directory.path(), &[MANIFEST]).unwrap_err();
+    assert!(error.message.contains("has no commit yet"), "{error}");
+    assert!(error.hint.is_some());
+}
+
+/// Without the index of the repository, a commit leaves the old content staged, and the next commit undoes it.
+#[test]
+fn locked_index_is_refused() {
+    let directory = checkout();
+    write(directory.path(), ".git/index.lock", "");
+    let error = check_committable(directory.path(), &[MANIFEST]).unwrap_err();
+    assert!(error.message.contains("index.lock exists"), "{error}");
+}
+
+#[test]
 fn refused_commit_restores_or_names_its_files() {
     for (edit, cause) in [(":", "nothing was changed"), ("echo >>", "restoring them failed: ")] {
         let scene = Scene::new();
