@@ -17,6 +17,7 @@ use crate::smoketest::smoketest;
 use crate::terminal::{Term, Verbosity};
 use crate::trusted_owners;
 use crate::verbose_log;
+use clap::error::ErrorKind;
 use coreos_types::{Error, Result, shell::quote};
 
 /// Runs a command, prints its report, and returns the documented exit code.
@@ -66,7 +67,10 @@ pub fn print_usage_or_help(usage: &clap::Error, words: impl IntoIterator<Item = 
     match args.format {
         OutputFormat::Json if is_help => drop(report.extra.insert("help", text.into())),
         OutputFormat::Json | OutputFormat::Github | OutputFormat::Sarif if !is_help => {
-            report.error = Some(usage_error(&text, &report.command))
+            // clap's text is the help.
+            let lacks_subcommand = usage.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+            let text = if lacks_subcommand { "expected a subcommand" } else { &text };
+            report.error = Some(usage_error(text, &report.command))
         }
         _ => {
             let term = Term::new(args.format, args.color, Verbosity::Normal);

@@ -93,14 +93,14 @@ pub(crate) fn store(cache: &Path, tree: &Path, texts: &[String; 3]) -> Result<()
     Ok(())
 }
 
-/// Reads the last run of a tree.
-pub(crate) fn load(cache: &Path, tree: &Path, format: FileFormat) -> Result<String> {
+/// Reads the last run of a tree. `verify` is the command that stores one.
+pub(crate) fn load(cache: &Path, tree: &Path, format: FileFormat, verify: &str) -> Result<String> {
     let path = run_dir(cache, tree).join(format.file_name());
     let bytes = match bounded_file::read(&path, MAX_REPORT) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Err(Error::failed(format!("no stored report of {}", tree.display()))
                 .with_cause(format!("{} does not exist", path.display()))
-                .with_hint("cargo xtask verify-manifests"));
+                .with_hint(verify));
         }
         bytes => bytes.with_path("cannot read", &path)?,
     };
@@ -110,19 +110,18 @@ pub(crate) fn load(cache: &Path, tree: &Path, format: FileFormat) -> Result<Stri
         FileFormat::Html => text.ends_with("</html>\n"),
         FileFormat::Json => text.ends_with("}\n"),
     };
-    String::from_utf8(bytes).ok().filter(is_whole).ok_or_else(|| corrupt_error(&path))
+    String::from_utf8(bytes).ok().filter(is_whole).ok_or_else(|| corrupt_error(&path, verify))
 }
 
-/// Reads the JSON document of the last run of a tree.
-pub(crate) fn load_document(cache: &Path, tree: &Path) -> Result<serde_json::Value> {
-    let text = load(cache, tree, FileFormat::Json)?;
+/// Reads the JSON document of the last run of a tree, as [`load`].
+pub(crate) fn load_document(cache: &Path, tree: &Path, verify: &str) -> Result<serde_json::Value> {
+    let text = load(cache, tree, FileFormat::Json, verify)?;
     let path = run_dir(cache, tree).join(FileFormat::Json.file_name());
-    serde_json::from_str(&text).map_err(|error| corrupt_error(&path).with_cause(error))
+    serde_json::from_str(&text).map_err(|error| corrupt_error(&path, verify).with_cause(error))
 }
 
-fn corrupt_error(path: &Path) -> Error {
-    Error::failed(format!("the stored report {} is corrupt", path.display()))
-        .with_hint("cargo xtask verify-manifests writes a new one")
+fn corrupt_error(path: &Path, verify: &str) -> Error {
+    Error::failed(format!("the stored report {} is corrupt", path.display())).with_hint(verify)
 }
 
 /// The directory of a tree's last run, by the digest of its path.
@@ -145,9 +144,9 @@ mod tests {
         let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         store(cache.path(), one.path(), &FileFormat::render_all(&fixtures::smoketest())).unwrap();
         store(cache.path(), one.path(), &FileFormat::render_all(&fixtures::bump())).unwrap();
-        let text = load(cache.path(), one.path(), FileFormat::Markdown).unwrap();
+        let text = load(cache.path(), one.path(), FileFormat::Markdown, "verify").unwrap();
         assert_eq!(text, markdown::render(&fixtures::bump()));
-        let error = load(cache.path(), other.path(), FileFormat::Html).unwrap_err();
+        let error = load(cache.path(), other.path(), FileFormat::Html, "verify").unwrap_err();
         assert!(error.message.contains(&other.path().display().to_string()), "{error}");
         let files = fs::read_dir(run_dir(cache.path(), one.path())).unwrap().count();
         assert_eq!(files, FileFormat::ALL.len() + 1);
@@ -165,8 +164,8 @@ mod tests {
         let long_ago = SystemTime::now() - Duration::from_secs(31 * 24 * 3600);
         fs::File::open(run_dir(cache.path(), old)).unwrap().set_modified(long_ago).unwrap();
         store(cache.path(), last, &FileFormat::render_all(&fixtures::bump())).unwrap();
-        let is_stored =
-            [kept, removed, old, last].map(|tree| load(cache.path(), tree, FileFormat::Html).is_ok());
+        let is_stored = [kept, removed, old, last]
+            .map(|tree| load(cache.path(), tree, FileFormat::Html, "verify").is_ok());
         assert_eq!(is_stored, [true, false, false, true]);
     }
 
@@ -182,18 +181,18 @@ mod tests {
     fn corrupt_run_is_an_error() {
         let (cache, tree) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         store(cache.path(), tree.path(), &FileFormat::render_all(&fixtures::bump())).unwrap();
-        assert_eq!(load_document(cache.path(), tree.path()).unwrap()["command"], "bump-coreos");
+        assert_eq!(load_document(cache.path(), tree.path(), "verify").unwrap()["command"], "bump-coreos");
         for format in FileFormat::ALL {
             let file = run_dir(cache.path(), tree.path()).join(format.file_name());
             let whole = fs::read(&file).unwrap();
             for bytes in [&whole[..whole.len() / 2], b"", b"\xff\xfe"] {
                 fs::write(&file, bytes).unwrap();
-                let error = load(cache.path(), tree.path(), format).unwrap_err();
+                let error = load(cache.path(), tree.path(), format, "verify").unwrap_err();
                 assert!(error.message.contains("is corrupt") && error.hint.is_some(), "{error}");
             }
         }
         let file = run_dir(cache.path(), tree.path()).join("report.json");
         fs::write(file, "{ \"command\": }\n").unwrap();
-        assert!(load_document(cache.path(), tree.path()).is_err());
+        assert!(load_document(cache.path(), tree.path(), "verify").is_err());
     }
 }

@@ -7,6 +7,7 @@ use crate::cache::report_files::{self, FileFormat};
 use crate::context::Context;
 use crate::git;
 use crate::output_file;
+use crate::report::invocation::words;
 use crate::report::{OutputFormat, Report};
 use coreos_types::Result;
 
@@ -21,8 +22,9 @@ pub(crate) fn last_report(context: &Context<'_>, file: Option<&Path>, report: &m
     };
     let cache = Cache::from_env(Some(context.tree.root()))?.create_dir("")?;
     let tree = context.tree.root();
-    report.extra.insert("last_run", report_files::load_document(&cache, tree)?);
-    let text = report_files::load(&cache, tree, format)?;
+    let verify = context.bare_invocation().command_line([&words(["verify-manifests"])]);
+    report.extra.insert("last_run", report_files::load_document(&cache, tree, &verify)?);
+    let text = report_files::load(&cache, tree, format, &verify)?;
     match file {
         Some(path) => {
             output_file::write(path, &text)?;

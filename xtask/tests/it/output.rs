@@ -119,14 +119,16 @@ fn github_format_has_errors_as_annotations() {
 
 #[test]
 fn usage_error_hints_at_the_help_of_the_command() {
-    for (line, command, hint) in [
-        ("bump-coreos 1.2", "bump-coreos", "cargo xtask bump-coreos --help"),
-        ("--repo fetch bump", "", "cargo xtask --help"),
+    for (line, command, hint, message) in [
+        ("bump-coreos 1.2", "bump-coreos", "cargo xtask bump-coreos --help", "is not a release"),
+        ("--repo fetch bump", "", "cargo xtask --help", "unrecognized subcommand 'bump'"),
+        ("cache", "cache", "cargo xtask cache --help", "expected a subcommand"),
     ] {
         let output = Scene::new().run(&format!("--format json {line}"));
         let document: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(violations(&document), Vec::<String>::new(), "{line}");
         assert_eq!((&document["command"], &document["error"]["hint"]), (&command.into(), &hint.into()));
+        assert!(document["error"]["message"].as_str().unwrap().contains(message), "{document:#}");
         assert_eq!(output.status.code(), Some(2), "{line}");
     }
 }
