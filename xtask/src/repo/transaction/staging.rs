@@ -108,7 +108,10 @@ impl<'a> Staging<'a> {
         for path in staged.chain([self.dir.join("journal")]).filter(|path| path.exists()) {
             let checked = owners.check_file(self.root, &path);
             let about = || format!("the journal in {} is not trusted", self.dir.display());
-            checked.map_err(|error| self.with_removal_hint(error, about()))?;
+            checked.map_err(|error| {
+                let to_trust = error.hint.clone().unwrap_or_default();
+                self.with_removal_hint(error.with_cause(to_trust), about())
+            })?;
         }
         if git::has_tracked_files(self.root, STAGING_DIR) {
             return Err(self.invalid_journal_error("git tracks it, so it came with the tree"));

@@ -20,6 +20,7 @@ fn world_writable_journal_is_refused() {
     let before = fixture.files();
     let error = fixture.recover().unwrap_err();
     assert!(error.to_string().contains("journal is writable by others"), "{error}");
+    assert!(error.causes.iter().any(|cause| cause.contains("--trust-tree ")), "{error}");
     assert!(error.hint.unwrap().starts_with("rm -r "));
     assert_eq!(fixture.files(), before);
 }
