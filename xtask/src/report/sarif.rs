@@ -141,10 +141,12 @@ fn replacement(finding: &Finding) -> Option<Value> {
     let region = json!({ "startLine": line, "startColumn": 1, "endLine": line + 1, "endColumn": 1 });
     match (&finding.suggestion, finding.candidates.as_slice()) {
         (Suggestion::RunFixDropMissing, []) => Some(json!({ "deletedRegion": region })),
-        (Suggestion::RunFix, [new]) if finding.kind == FindingKind::Missing => Some(json!({
-            "deletedRegion": region,
-            "insertedContent": { "text": format!("{}\n", lossless_text::escape_non_utf8(new)) },
-        })),
+        (Suggestion::RunFix, [new]) if matches!(finding.kind, FindingKind::Missing | FindingKind::Tidy) => {
+            Some(json!({
+                "deletedRegion": region,
+                "insertedContent": { "text": format!("{}\n", lossless_text::escape_non_utf8(new)) },
+            }))
+        }
         _ => None,
     }
 }
@@ -233,6 +235,16 @@ mod tests {
         assert_eq!(replacement["deletedRegion"]["endLine"], 2);
         assert!(replacement["insertedContent"].is_null());
         assert_eq!(run["results"].as_array().unwrap().len(), 1, "written edits are not results");
+    }
+
+    #[test]
+    fn malformed_line_is_replaced() {
+        let mut report = fixtures::bump();
+        let finding = &mut report.findings[0];
+        (finding.kind, finding.suggestion) = (FindingKind::Tidy, Suggestion::RunFix);
+        finding.candidates = vec!["bin/x".to_owned()];
+        let replacement = &run(&report)["results"][0]["fixes"][0]["artifactChanges"][0]["replacements"][0];
+        assert_eq!(replacement["insertedContent"]["text"], "bin/x\n");
     }
 
     #[test]
