@@ -20,7 +20,7 @@ use manifest::finding::Severity;
 use packages::package_changes::PackageChange;
 use usr::lossless_text;
 
-/// GitHub takes bodies of up to 65,536 characters. The diff, which the pull request shows anyway, is left out first.
+/// GitHub takes bodies of up to 65,536 characters. Sections that do not fit are left out.
 const MAX_CHARS: usize = 60_000;
 
 /// Rows of a table beyond this many are counted, not shown.
@@ -30,7 +30,8 @@ const MAX_ROWS: usize = 150;
 pub(crate) fn render(report: &Report) -> String {
     let problems = problem_list(report, "- [ ] ", |severity| severity != Severity::Advice);
     let suggestions = problem_list(report, "- ", |severity| severity == Severity::Advice);
-    let mut out = heading(report);
+    let mut out = lossless_text::escape_for_terminal(&heading(report)).into_owned();
+    let mut is_complete = true;
     for section in [
         error_section(report),
         titled("", &rootfs_sizes_headlines(report)),
@@ -46,14 +47,15 @@ pub(crate) fn render(report: &Report) -> String {
         table(report, &security_fixes_table(report)),
         table(report, &sizes_table(report)),
         provenance_section(report),
+        patch_section(report),
     ] {
-        out.push_str(&section);
+        let section = lossless_text::escape_for_terminal(&section);
+        let fits = out.chars().count() + section.chars().count() <= MAX_CHARS;
+        is_complete &= fits;
+        out.push_str(if fits { &section } else { "" });
     }
-    let mut out = lossless_text::escape_for_terminal(&out).into_owned();
-    let diff = patch_section(report);
-    let diff = lossless_text::escape_for_terminal(&diff);
-    if out.chars().count() + diff.chars().count() <= MAX_CHARS {
-        out.push_str(&diff);
+    if !is_complete {
+        out.push_str("\nThis text is cut: `--report FILE.html` has all sections.\n");
     }
     out
 }

@@ -2,6 +2,8 @@ use expect_test::expect;
 
 use super::*;
 use crate::report::fixtures;
+use crate::report::source_links::SourceLinks;
+use manifest::finding::Finding;
 use packages::package_changes::PackageChange;
 use usr::UsrPath;
 
@@ -144,8 +146,13 @@ fn packages_of_stage1_are_listed() {
 
 #[test]
 fn body_of_300_changes_fits() {
-    let report = fixtures::with_changes(300);
+    let mut report = fixtures::with_changes(300);
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    report.source_links = SourceLinks::from_remote("git@github.com:o/r", commit, "");
+    let finding = |number| Finding { line: Some(number), ..report.findings[0].clone() };
+    report.findings = (1..=300).map(finding).collect();
     let body = render(&report);
     assert!(body.chars().count() < 65_536, "{}", body.chars().count());
     assert!(body.contains("… and 150 more."));
+    assert!(body.contains("\nThis text is cut: ") && body.contains("<summary>Provenance"), "{body}");
 }
