@@ -178,10 +178,7 @@ impl Config {
         let hint = "set certificate in [workspace.metadata.stage1.vendors.NAME] to an OpenPGP certificate";
         let shipped = files.collect::<Result<Vec<_>>>().with_hint(hint)?.concat();
         let keyring = Keyring::new(policy, directory).with_vendor_certificates(shipped);
-        Ok(match &self.key_servers {
-            Some(servers) => keyring.with_servers(servers.clone()),
-            None => keyring,
-        })
+        Ok(keyring.with_servers(self.key_servers.clone()))
     }
 }
 

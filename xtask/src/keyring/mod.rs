@@ -91,9 +91,9 @@ impl Keyring {
         Keyring { explicit, ..Keyring::new(policy, None) }
     }
 
-    /// Uses these key servers, and no vendor's URL; for configuration and tests.
-    pub fn with_servers(self, servers: Vec<String>) -> Keyring {
-        Keyring { own_servers: Some(servers), ..self }
+    /// With `Some`, uses these key servers and no vendor's URL.
+    pub fn with_servers(self, own_servers: Option<Vec<String>>) -> Keyring {
+        Keyring { own_servers, ..self }
     }
 
     /// Adds certificates of configured vendors; only pinned ones are used.

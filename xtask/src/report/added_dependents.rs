@@ -43,14 +43,8 @@ pub fn edges(fixes: &[Fix], after: &Stage1Sources, trees: &ImageTrees<'_>) -> Ve
             for path in text.lines().map(str::trim) {
                 for (name, to) in direct_dependencies(tree, path) {
                     let to = added.get(to.as_str()).filter(|to| **to != path);
-                    if let Some(&to) = to.filter(|_| needs.len() < MAX_REPORTED_EDGES) {
-                        needs.insert(DependencyEdge {
-                            board,
-                            from: path.to_owned(),
-                            to: to.to_owned(),
-                            name,
-                        });
-                    }
+                    let Some(&to) = to.filter(|_| needs.len() < MAX_REPORTED_EDGES) else { continue };
+                    needs.insert(DependencyEdge { board, from: path.to_owned(), to: to.to_owned(), name });
                 }
             }
         }

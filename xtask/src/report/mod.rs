@@ -183,16 +183,6 @@ impl Report {
         self.extra.contains_key("preview")
     }
 
-    /// The number of problems of the findings, by severity and fix.
-    pub fn describe_problems(&self) -> String {
-        let counts = problem_groups::describe_problems(self);
-        // Lists of names have no dependencies.
-        match self.uses_file_lists() {
-            true => counts.replacen("no problems", "no problems seen in the lists", 1),
-            false => counts,
-        }
-    }
-
     /// Whether findings remain that make exit code 1.
     fn has_problems(&self) -> bool {
         self.findings.iter().any(|finding| finding.severity != Severity::Advice)

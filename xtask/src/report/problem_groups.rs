@@ -151,41 +151,45 @@ fn may_follow_rename(finding: &Finding) -> bool {
     matches!(finding.kind, FindingKind::Dangling | FindingKind::NeedsUnlisted)
 }
 
-/// The number of problems by severity and fix: `4 problems (3 errors, 1 warning), 3 fixable with --fix; 2 suggestions`,
-/// or `no problems`.
-pub(super) fn describe_problems(report: &Report) -> String {
-    let (suggestions, open): (Vec<Problem<'_>>, Vec<Problem<'_>>) =
-        problems(report).into_iter().partition(|problem| problem.severity() == Severity::Advice);
-    let by_severity = [Severity::Error, Severity::Warning].map(|severity| {
-        let number = open.iter().filter(|problem| problem.severity() == severity).count();
-        (number > 0).then(|| count_with_noun(number, severity.id()))
-    });
-    let by_severity = by_severity.into_iter().flatten().collect::<Vec<_>>().join(", ");
-    let mut out = match open.len() {
-        0 => "no problems".to_owned(),
-        all => format!("{} ({by_severity})", count_with_noun(all, "problem")),
-    };
-    // A bump fixes without an option.
-    let (fix, drop) = match report.command == "bump-coreos" {
-        true => ("", "--drop-missing"),
-        false => (" with --fix", "--fix --drop-missing"),
-    };
-    let fixable = open.iter().filter(|problem| problem.is_fixable()).count();
-    let droppable = open.iter().filter(|problem| problem.is_droppable()).count();
-    if fixable > 0 {
-        out.push_str(&format!(", {fixable} fixable{fix}"));
+impl Report {
+    /// The number of problems by severity and fix: `4 problems (3 errors, 1 warning), 3 fixable with --fix; 2
+    /// suggestions`, or `no problems`.
+    pub fn describe_problems(&self) -> String {
+        let (suggestions, open): (Vec<Problem<'_>>, Vec<Problem<'_>>) =
+            problems(self).into_iter().partition(|problem| problem.severity() == Severity::Advice);
+        let by_severity = [Severity::Error, Severity::Warning].map(|severity| {
+            let number = open.iter().filter(|problem| problem.severity() == severity).count();
+            (number > 0).then(|| count_with_noun(number, severity.id()))
+        });
+        let by_severity = by_severity.into_iter().flatten().collect::<Vec<_>>().join(", ");
+        let mut out = match open.len() {
+            // Lists of names have no dependencies.
+            0 if self.uses_file_lists() => "no problems seen in the lists".to_owned(),
+            0 => "no problems".to_owned(),
+            all => format!("{} ({by_severity})", count_with_noun(all, "problem")),
+        };
+        // A bump fixes without an option.
+        let (fix, drop) = match self.command == "bump-coreos" {
+            true => ("", "--drop-missing"),
+            false => (" with --fix", "--fix --drop-missing"),
+        };
+        let fixable = open.iter().filter(|problem| problem.is_fixable()).count();
+        let droppable = open.iter().filter(|problem| problem.is_droppable()).count();
+        if fixable > 0 {
+            out.push_str(&format!(", {fixable} fixable{fix}"));
+        }
+        if droppable > 0 {
+            let word = if fixable > 0 { "more" } else { "fixable" };
+            out.push_str(&format!(", {droppable} {word} with {drop}"));
+        }
+        if !suggestions.is_empty() {
+            out.push_str(&format!("; {}", count_with_noun(suggestions.len(), "suggestion")));
+        }
+        if !self.accepted.is_empty() {
+            out.push_str(&format!("; {} accepted", self.accepted.len()));
+        }
+        out
     }
-    if droppable > 0 {
-        let word = if fixable > 0 { "more" } else { "fixable" };
-        out.push_str(&format!(", {droppable} {word} with {drop}"));
-    }
-    if !suggestions.is_empty() {
-        out.push_str(&format!("; {}", count_with_noun(suggestions.len(), "suggestion")));
-    }
-    if !report.accepted.is_empty() {
-        out.push_str(&format!("; {} accepted", report.accepted.len()));
-    }
-    out
 }
 
 /// `1 file`, `2 files`.
@@ -209,7 +213,7 @@ mod tests {
     }
 
     fn describe(findings: &[Finding]) -> String {
-        describe_problems(&Report { findings: findings.to_vec(), ..Report::default() })
+        Report { findings: findings.to_vec(), ..Report::default() }.describe_problems()
     }
 
     #[test]
@@ -262,6 +266,6 @@ mod tests {
         };
         let report = Report { findings: vec![coreos, kvm], ..Report::default() };
         assert_eq!(problems(&report)[0].flavors, ["coreos", "kvm"]);
-        assert_eq!(describe_problems(&report), "no problems; 1 suggestion");
+        assert_eq!(report.describe_problems(), "no problems; 1 suggestion");
     }
 }

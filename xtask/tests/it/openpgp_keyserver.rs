@@ -28,7 +28,7 @@ fn keyring(servers: &[&Server], directory: &Path) -> Keyring {
     let addresses =
         servers.iter().map(|server| format!("{}/vks/v1/by-fingerprint/{{fingerprint}}", server.url()));
     let policy = TrustPolicy { pins: vec![pin], now: NOW };
-    Keyring::new(policy, Some(directory.to_owned())).with_servers(addresses.collect())
+    Keyring::new(policy, Some(directory.to_owned())).with_servers(Some(addresses.collect()))
 }
 
 fn verify(keyring: &Keyring, signature: &str, online: bool) -> Result<VerificationResults> {

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::journal::is_allowed_path;
+use crate::bounded_file;
 use crate::repo::layout;
 use coreos_types::{Error, Result, ResultExt, shell::quote};
 use manifest::plan::edit_plan::{EditPlan, FileEdit};
@@ -71,7 +72,7 @@ fn check_replaceable(root: &Path, edit: &FileEdit) -> Result<Metadata> {
     if let Err(error) = OpenOptions::new().append(true).open(&path) {
         return Err(unwritable_error(&edit.path, &path, &error));
     }
-    let found = fs::read(&path).with_path("cannot read", &path)?;
+    let found = bounded_file::read(&path, layout::MAX_MANIFEST_LEN).with_path("cannot read", &path)?;
     if found != edit.before {
         return Err(Error::failed(format!("{} was changed by another program since it was read", edit.path))
             .with_cause("nothing was written")
