@@ -159,11 +159,14 @@ pub fn redact(text: &str) -> String {
         Some((shown, _)) => (shown, "?…"),
         None => (text, ""),
     };
-    let (scheme, rest) = shown.split_once("://").map_or(("", shown), |(scheme, rest)| (scheme, rest));
-    // Split at the last @ of the whole text, since a password may have a slash.
-    let rest = rest.rsplit_once('@').map_or(rest.to_owned(), |(_, rest)| format!("***@{rest}"));
-    let separator = if shown.contains("://") { "://" } else { "" };
-    format!("{scheme}{separator}{rest}{query}").escape_debug().to_string()
+    let (scheme, rest) = shown.split_at(shown.find("://").map_or(0, |at| at + 3));
+    // Split at the last @ of the whole text, since a password may have a slash or a question mark.
+    let rest = match rest.rsplit_once('@') {
+        _ if text[shown.len()..].contains('@') => "***".to_owned(),
+        Some((_, host)) => format!("***@{host}"),
+        None => rest.to_owned(),
+    };
+    format!("{scheme}{rest}{query}").escape_debug().to_string()
 }
 
 fn split_query(text: &str) -> (&str, Option<String>) {

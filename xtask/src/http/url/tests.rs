@@ -58,6 +58,10 @@ fn secrets_are_not_printed() {
         "ftp://SECRET@x",
         "bot:SECRET@x:1",
         "https://u:SECRET/more@x/y",
+        "https://u:SECRET?more@x/y",
+        "u:SECRET?SECRET@x:1",
+        "https://x/y?SECRET@x",
+        "x/y?SECRET://x",
     ] {
         let shown = Url::parse(text).map_or_else(|error| error.to_string(), |url| url.to_string());
         assert!(!shown.contains("SECRET") && !redact(text).contains("SECRET"), "{shown}");
