@@ -126,7 +126,10 @@ impl ImageDownload<'_> {
             }
             Err(error) => {
                 partial.discard_if_refused(&error);
-                Err(error)
+                let encoding = download.encoding().filter(|_| error.kind == ErrorKind::Refused);
+                let note =
+                    encoding.map(|encoding| format!("the server sent it with Content-Encoding {encoding}"));
+                Err(note.iter().fold(error, Error::with_cause))
             }
         }
     }

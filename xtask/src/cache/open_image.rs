@@ -1,5 +1,6 @@
 //! Opening an image: a local file, or that of a release from the cache, else from the network.
 
+use std::io::Read;
 use std::path::Path;
 
 use super::download::ImageDownload;
@@ -12,7 +13,7 @@ use super::sig_file;
 use crate::http::{Client, MAX_IMAGE_LEN, MAX_SIGNATURE_LEN};
 use crate::release_url::ReleaseUrl;
 use crate::terminal::Progress;
-use coreos_types::{Error, ErrorExt, Release, Result, ResultExt, Signer, Vendor};
+use coreos_types::{Error, ErrorExt, Release, Result, ResultExt, Signer, Vendor, error::error_from_read};
 
 impl ImageStore {
     /// Opens and verifies a local PXE image. Its signature is `signature`, else the file with `.sig` appended; with
@@ -166,9 +167,11 @@ impl ImageStore {
         ImageDownload { store: self, release: cache, url, signature, image_check: check }.run(&images)
     }
 
-    /// Whether the server has the file, by the headers of its response.
+    /// Whether the server has the file, by its headers and its first bytes, which may be those of an error page.
     pub(super) fn url_exists(&self, url: &str) -> Result<bool> {
-        Ok(self.client.get(url, MAX_IMAGE_LEN, None, Progress::silent())?.is_some())
+        let download = self.client.get(url, MAX_IMAGE_LEN, None, Progress::silent())?;
+        let Some(mut download) = download else { return Ok(false) };
+        download.read(&mut [0; 512]).map(|_| true).map_err(error_from_read)
     }
 
     /// Opens a cached image as the one at `url`, verified and compared with the request.

@@ -1,9 +1,12 @@
 //! Classification of responses: the requested file, a part of the file, or an error.
 
+use std::time::SystemTime;
+
 use ureq::Body;
 use ureq::http::{HeaderMap, Response};
 
-use super::error::{CHECK_URL, OTHER_MIRROR, RequestResult};
+use super::download_limits::parse_retry_after;
+use super::error::{OPEN_IN_BROWSER, OTHER_MIRROR, RequestError, RequestResult, Route};
 use coreos_types::{Error, Result};
 
 /// The point at which an earlier download of the same entity stopped.
@@ -39,11 +42,13 @@ pub(super) struct BodyHeaders {
     pub(super) part_end: Option<u64>,
     /// The strong `ETag` or the `Last-Modified`.
     pub(super) validator: Option<String>,
+    /// `Content-Encoding`.
+    pub(super) encoding: Option<String>,
 }
 
-/// Reads status and header fields (RFC 9110, sections 8, 13.1.5 and 14). `url` is for messages.
+/// Reads status and header fields (RFC 9110, sections 8, 13.1.5 and 14).
 pub(super) fn classify(
-    url: &str,
+    route: &Route,
     response: &Response<Body>,
     resume: Option<&ResumePoint>,
 ) -> RequestResult<Disposition> {
@@ -51,12 +56,14 @@ pub(super) fn classify(
     let validator = validator(headers);
     Ok(match (response.status().as_u16(), resume) {
         (code @ (200 | 203 | 206), None) => {
-            check_content_headers(url, headers)?;
             let total = match code {
-                206 => check_whole_file(url, headers)?,
+                206 => check_whole_file(route, headers)?,
+                // The length of a chunked body is not that of Content-Length (RFC 9112, section 6.3).
+                _ if headers.contains_key("transfer-encoding") => None,
                 _ => header_text(headers, "content-length").and_then(|length| length.trim().parse().ok()),
             };
-            Disposition::Body(BodyHeaders { total, part_end: None, validator })
+            let encoding = header_text(headers, "content-encoding").map(str::to_ascii_lowercase);
+            Disposition::Body(BodyHeaders { total, part_end: None, validator, encoding })
         }
         (200 | 203 | 206, Some(resume)) if validator.as_ref().is_some_and(|now| *now != resume.validator) => {
             Disposition::Changed
@@ -64,7 +71,7 @@ pub(super) fn classify(
         (206, Some(resume)) => match check_content_range(headers, resume) {
             Ok(range) => {
                 let part_end = range.last.checked_add(1);
-                Disposition::Body(BodyHeaders { total: range.total, part_end, validator })
+                Disposition::Body(BodyHeaders { total: range.total, part_end, validator, encoding: None })
             }
             Err(why) => Disposition::RangeUnsupported(why),
         },
@@ -75,30 +82,24 @@ pub(super) fn classify(
         // If-Range sends a changed file as a whole, so the file is the same one, and shorter than announced.
         (416, Some(resume)) => Disposition::RangeUnsupported(format!("it has no byte {}", resume.at)),
         (404 | 410, _) => Disposition::NotFound,
-        (code, _) => return Err(unexpected_status(url, code, response).into()),
-    })
-}
-
-fn unexpected_status(url: &str, code: u16, response: &Response<Body>) -> Error {
-    let error = Error::request_failed(url)
-        .with_cause(format!("the server responded {}, expected 200 OK", response.status()));
-    error.with_hint(match code {
-        407 => "the proxy requires a user name and a password: https_proxy=http://USER:PASSWORD@HOST:PORT",
-        401 | 403 => "check the URL; a mirror that requires a login cannot be used",
-        _ => CHECK_URL,
+        _ => {
+            let retry_after = header_text(headers, "retry-after");
+            let retry_after = retry_after.and_then(|value| parse_retry_after(value, SystemTime::now()));
+            return Err(RequestError::from_status(route, "the server", response.status(), retry_after));
+        }
     })
 }
 
 /// The length of a file in a 206 response without a range request, if the response is complete (RFC 9110, section
 /// 15.3.7).
-fn check_whole_file(url: &str, headers: &HeaderMap) -> Result<Option<u64>> {
+fn check_whole_file(route: &Route, headers: &HeaderMap) -> Result<Option<u64>> {
     let text = header_text(headers, "content-range");
     match text.and_then(parse_content_range) {
         Some(ContentRange { first: 0, last, total: Some(total) }) if last + 1 == total => Ok(Some(total)),
         _ => {
             let found = text.unwrap_or("no Content-Range");
-            let what = format!("the server sent a part of {url} ({found}), expected the whole file");
-            Err(Error::failed(what).with_hint(OTHER_MIRROR))
+            let what = format!("the server sent a part of {} ({found}), expected the whole file", route.url);
+            Err(route.explain(Error::failed(what)).with_hint(OTHER_MIRROR))
         }
     }
 }
@@ -127,34 +128,38 @@ fn check_content_range(
     ))
 }
 
-/// Refuses HTML pages and encoded files.
-fn check_content_headers(url: &str, headers: &HeaderMap) -> Result<()> {
-    let text = |name| header_text(headers, name).unwrap_or_default();
-    if text("content-type").to_ascii_lowercase().starts_with("text/html") {
-        return Err(html_error(url));
+/// Refuses a page, or an encoded file, by its first bytes: its `Content-Type` and `Content-Encoding` may be wrong.
+pub(super) fn check_start(route: &Route, encoding: Option<&str>, start: &[u8]) -> Result<()> {
+    let url = route.redirected_from.as_ref().unwrap_or(&route.url);
+    if let Some(page) = detect_page(start) {
+        let what = format!("the server sent {page} instead of {url}");
+        return Err(route.explain(Error::failed(what)).with_hint(OPEN_IN_BROWSER));
     }
-    let encoding = text("content-encoding");
-    // Some servers label a .gz as "encoded" by its name, without changing the bytes.
-    if !matches!(encoding, "" | "identity") && !url.ends_with(".gz") {
+    let (is_gzip, is_gzip_name) = (start.starts_with(b"\x1f\x8b"), url.path_and_query().ends_with(".gz"));
+    let is_encoded = match encoding {
+        // Apache labels `image.gz.sig` so, too, by the `.gz` in its name.
+        Some("gzip" | "x-gzip") => is_gzip && !is_gzip_name,
+        Some("br" | "deflate" | "zstd" | "compress" | "x-compress") => !(is_gzip && is_gzip_name),
+        // Other values, such as `none`, `UTF-8` and `aws-chunked`, are mistakes in the configuration of a server.
+        _ => false,
+    };
+    if is_encoded {
+        let encoding = encoding.unwrap_or_default();
         let what = format!("the server sent {url} with Content-Encoding {encoding}, expected none");
-        return Err(Error::failed(what).with_hint(OTHER_MIRROR));
+        return Err(route.explain(Error::failed(what)).with_hint(OTHER_MIRROR));
     }
     Ok(())
 }
 
-/// The error of an HTML page instead of a file.
-pub(super) fn html_error(url: &str) -> Error {
-    Error::failed(format!("the server sent an HTML page instead of {url}")).with_hint(
-        "open the URL in a browser: it may be a sign-in page of this network, or an error page of the mirror",
-    )
-}
-
-/// Whether a file's first bytes are those of an HTML page.
-pub(super) fn looks_like_html(bytes: &[u8]) -> bool {
-    let text = bytes.trim_ascii_start();
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let starts = |with: &[u8]| text.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
-    starts(b"<!doctype html") || starts(b"<html") || starts(b"<head")
+/// The kind of page that begins with these bytes; `None` for other content. No file of a release begins with `<`.
+fn detect_page(start: &[u8]) -> Option<&'static str> {
+    let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start).trim_ascii_start();
+    let text = String::from_utf8_lossy(&text[..text.len().min(512)]).to_ascii_lowercase();
+    match text.starts_with('<') {
+        true if text.starts_with("<?xml") && !text.contains("<html") => Some("an XML document"),
+        true => Some("an HTML page"),
+        false => None,
+    }
 }
 
 /// The validator of this version of the file: a strong `ETag`, else `Last-Modified`.
@@ -209,10 +214,18 @@ mod tests {
     }
 
     #[test]
-    fn html_is_recognized_by_its_first_bytes() {
-        assert!(looks_like_html(b"\n <!DOCTYPE HTML PUBLIC"));
-        assert!(looks_like_html(b"\xef\xbb\xbf<html>"));
-        assert!(!looks_like_html(b"\x1f\x8b"));
-        assert!(!looks_like_html(b""));
+    fn page_is_recognized_by_its_first_bytes() {
+        for (start, page) in [
+            ("\n <!DOCTYPE HTML PUBLIC", Some("an HTML page")),
+            ("\u{feff}<html>", Some("an HTML page")),
+            ("<!-- portal --><script>", Some("an HTML page")),
+            ("<?xml version=\"1.0\"?>\n<!DOCTYPE html>\n<html xmlns", Some("an HTML page")),
+            ("<?xml version=\"1.0\"?><Error>", Some("an XML document")),
+            ("\u{1f}\u{8b}<", None),
+            ("-----BEGIN PGP SIGNATURE-----", None),
+            ("", None),
+        ] {
+            assert_eq!(detect_page(start.as_bytes()), page, "{start}");
+        }
     }
 }

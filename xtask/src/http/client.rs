@@ -1,7 +1,7 @@
 //! HTTP requests with redirects, each URL checked.
 
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use ureq::config::ConfigBuilder;
 use ureq::http::Response;
@@ -11,14 +11,14 @@ use ureq::unversioned::transport::{Connector, DefaultConnector};
 use ureq::{Agent, Body, Proxy, ProxyProtocol};
 
 use super::classify_response::{ResumePoint, header_text};
-use super::download_limits::{DownloadLimits, parse_retry_after};
+use super::download_limits::DownloadLimits;
 use super::error::{OTHER_MIRROR, RequestError, RequestResult, Route, with_allow_host_hint};
 use super::proxy::{ProxyConfig, ProxyServer};
 use super::public_address::{PublicHostResolver, is_private_host};
 use super::request_transport::{Deadline, RequestConnector};
 use super::tls::{self, CaBundle};
 use super::url::Url;
-use coreos_types::{Error, Result, ResultExt};
+use coreos_types::{Error, Result};
 
 /// Redirects that are followed; curl follows 50, browsers 20.
 const MAX_REDIRECTS: usize = 10;
@@ -134,18 +134,22 @@ impl Client {
         for _ in 0..=MAX_REDIRECTS {
             let public_host = self.check_hop(&next, previous.as_ref())?;
             let limits = limits.capped_at(end.saturating_duration_since(Instant::now()));
-            let received = self.send(next, resume, limits, public_host)?;
+            let redirected_from = previous.is_some().then(|| first.clone());
+            let received = self.send(next, redirected_from, resume, limits, public_host)?;
             let status = received.response.status();
             if !status.is_redirection() || status.as_u16() == 304 {
                 return Ok(received);
             }
             let current = &received.route.url;
-            let location = received.response.headers().get("location").ok_or_else(|| {
-                Error::failed(format!("{current} redirects without a Location")).with_hint(OTHER_MIRROR)
+            let location = received.response.headers().get("location").map(|location| location.as_bytes());
+            let location =
+                location.filter(|location| !location.trim_ascii().is_empty()).ok_or_else(|| {
+                    Error::failed(format!("{current} redirects without a Location")).with_hint(OTHER_MIRROR)
+                })?;
+            next = current.join(location).map_err(|error| Error {
+                hint: Some(OTHER_MIRROR.to_owned()),
+                ..error.context(format!("{current} redirects to an invalid URL"))
             })?;
-            next = current
-                .join(location.as_bytes())
-                .with_context(|| format!("{current} redirects to an invalid URL"))?;
             previous = Some(received.route.url);
         }
         let error = Error::failed(format!("{first} redirects more than {MAX_REDIRECTS} times"));
@@ -186,6 +190,7 @@ impl Client {
     fn send(
         &self,
         url: Url,
+        redirected_from: Option<Url>,
         resume: Option<&ResumePoint>,
         limits: DownloadLimits,
         public_host: Option<String>,
@@ -219,14 +224,10 @@ impl Client {
                 .header("Range", format!("bytes={}-", resume.at))
                 .header("If-Range", &resume.validator);
         }
-        let route = Route { url, proxy: proxy.map(|proxy| proxy.redacted) };
+        let route = Route { url, redirected_from, proxy: proxy.map(|proxy| proxy.redacted) };
         let response = request.call().map_err(|error| RequestError::from_request(&route, &error))?;
         self.log(Event::Response(describe(&route.url, &response, resume)));
-        match response.status().as_u16() {
-            // The statuses that curl --retry retries, and those of Cloudflare for an origin that is down.
-            408 | 429 | 500 | 502..=504 | 520..=524 => Err(busy_server_error(&route, &response)),
-            _ => Ok(Received { response, deadline, route }),
-        }
+        Ok(Received { response, deadline, route })
     }
 }
 
@@ -245,17 +246,6 @@ fn configure_agent(limits: DownloadLimits, tunnel: Option<&Proxy>) -> ConfigBuil
         .timeout_connect(Some(connect_timeout))
         .timeout_per_read(Some(read_timeout))
         .timeout_per_write(Some(read_timeout))
-}
-
-/// The error of a server that is overloaded or temporarily unavailable.
-fn busy_server_error(route: &Route, response: &Response<Body>) -> RequestError {
-    let retry_after = header_text(response.headers(), "retry-after")
-        .and_then(|value| parse_retry_after(value, SystemTime::now()));
-    let mut error = route.error().with_cause(format!("the server responded {}", response.status()));
-    if let Some(wait) = retry_after {
-        error = error.with_cause(format!("it requests to retry after {} s", wait.as_secs()));
-    }
-    RequestError { retry_after, ..RequestError::transient(error) }
 }
 
 /// `URL: 206 Partial Content, 3000 bytes from byte 1000 on`.

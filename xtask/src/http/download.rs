@@ -4,14 +4,16 @@ use std::io::{self, Read};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::classify_response::{self, BodyHeaders, Disposition, ResumePoint, classify};
+use super::classify_response::{BodyHeaders, Disposition, ResumePoint, check_start, classify};
 use super::client::{Client, Event};
 use super::download_limits::{DownloadLimits, RateMeter};
-use super::error::{RequestError, RequestResult};
+use super::error::{RequestError, RequestResult, Route};
 use super::request_transport::Deadline;
 use super::url::Url;
 use crate::terminal::Progress;
 use coreos_types::{Error, Result, error::error_from_read};
+
+const TRY_LATER: &str = "try again later, or download from another mirror: --mirror URL";
 
 /// A file that is being downloaded.
 pub struct Download<'c> {
@@ -26,6 +28,8 @@ pub struct Download<'c> {
     position: u64,
     total: Option<u64>,
     validator: Option<String>,
+    /// `Content-Encoding` of the file's first bytes.
+    encoding: Option<String>,
     started: Instant,
     /// Time of the last received byte.
     last_progress: Instant,
@@ -40,6 +44,7 @@ pub struct Download<'c> {
 struct OpenBody {
     reader: Box<dyn Read + Send>,
     deadline: Deadline,
+    route: Route,
     /// First byte of this response.
     first: u64,
     /// The byte after its last one, if the response is a part of the file.
@@ -117,6 +122,7 @@ impl<'c> Download<'c> {
             position: at,
             total: resume.and_then(|resume| resume.total),
             validator: resume.map(|resume| resume.validator.clone()),
+            encoding: None,
             started: now,
             last_progress: now,
             rate: RateMeter::new(limits.rate_window, now, at),
@@ -158,6 +164,11 @@ impl Download<'_> {
         self.validator.clone().map(|validator| ResumePoint { at, total: self.total, validator })
     }
 
+    /// The `Content-Encoding` of the file, in lower case, if the server sent it.
+    pub fn encoding(&self) -> Option<&str> {
+        self.encoding.as_deref()
+    }
+
     /// Whether reading failed because the rest of this entity is not available, so that the download must restart.
     pub fn must_restart(&self) -> bool {
         self.restart
@@ -193,7 +204,7 @@ impl Download<'_> {
         }
         let received =
             self.client.get_with_redirects(&self.url, resume.as_ref(), self.limits, self.time_left())?;
-        let found = classify(&self.shown, &received.response, resume.as_ref())?;
+        let found = classify(&received.route, &received.response, resume.as_ref())?;
         if let Disposition::Body(headers) = &found {
             let total = headers.total.or(self.total);
             if let Some(total) = total {
@@ -202,10 +213,12 @@ impl Download<'_> {
             }
             if resume.is_none() {
                 (self.total, self.validator) = (total, headers.validator.clone());
+                self.encoding = headers.encoding.clone();
             }
             self.body = Some(OpenBody {
                 reader: Box::new(received.response.into_body().into_reader()),
                 deadline: received.deadline,
+                route: received.route,
                 first: self.position,
                 part_end: headers.part_end,
             });
@@ -227,8 +240,8 @@ impl Download<'_> {
         if count == 0 {
             return Ok(0);
         }
-        if self.position == 0 && classify_response::looks_like_html(&out[..count]) {
-            return Err(classify_response::html_error(&self.shown).into());
+        if let Some(body) = self.body.as_ref().filter(|_| self.position == 0) {
+            check_start(&body.route, self.encoding.as_deref(), &out[..count])?;
         }
         self.position += count as u64;
         self.last_progress = Instant::now();
@@ -260,7 +273,7 @@ impl Download<'_> {
         match self.limits.total_timeout {
             Some(limit) if now.saturating_duration_since(self.started) > limit => {
                 let late = format!("it took longer than {:.0} s", limit.as_secs_f64());
-                Err(self.interrupted_error().with_cause(late))
+                Err(self.interrupted_error().with_cause(late).with_hint(TRY_LATER))
             }
             _ => Ok(()),
         }
@@ -289,10 +302,11 @@ impl Download<'_> {
                 sleep(wait);
                 Ok(())
             }
-            None if self.retries == 0 => Err(*error),
-            None => Err(error
-                .with_cause(format!("gave up after {} attempts", self.retries + 1))
-                .with_hint("try again later, or download from another mirror: --mirror URL")),
+            None => {
+                let attempts = Some(self.retries + 1).filter(|count| *count > 1);
+                let attempts = attempts.map(|count| format!("gave up after {count} attempts"));
+                Err(attempts.iter().fold(*error, Error::with_cause).with_hint(TRY_LATER))
+            }
         }
     }
 
@@ -315,11 +329,12 @@ impl Download<'_> {
             let error = match self.open_with_retry(failure)? {
                 Disposition::Body(_) => continue,
                 Disposition::NotFound => {
-                    return Err(Error::failed(format!("{} was removed during its download", self.shown)));
+                    let what = format!("{} was removed during its download", self.shown);
+                    return Err(Error::failed(what).with_hint(TRY_LATER));
                 }
                 Disposition::Changed => {
                     Error::failed(format!("{} changed while it was downloaded", self.shown))
-                        .with_hint("try again later")
+                        .with_hint(TRY_LATER)
                 }
                 Disposition::RangeUnsupported(why) => {
                     let why = format!("the server cannot resume the download: {why}");

@@ -5,26 +5,32 @@ use std::time::Duration;
 
 use rustls::CertificateError;
 use ureq::Timeout;
+use ureq::http::StatusCode;
 
 use super::public_address::ResolveError;
 use super::url::Url;
 use coreos_types::{Error, Vendor};
 
-/// URL and proxy of a request, for messages.
+/// URL, redirect and proxy of a request, for messages.
 pub(super) struct Route {
     pub(super) url: Url,
-    /// The variable that names the proxy, if there is one.
+    /// The requested URL, if it redirected to `url`.
+    pub(super) redirected_from: Option<Url>,
+    /// `VARIABLE=URL` of the proxy, if there is one.
     pub(super) proxy: Option<String>,
 }
 
 impl Route {
     /// The error of a failed request, without a cause.
     pub(super) fn error(&self) -> Error {
-        let error = Error::request_failed(&self.url);
-        match &self.proxy {
-            Some(proxy) => error.with_cause(format!("through the proxy of {proxy}")),
-            None => error,
-        }
+        self.explain(Error::request_failed(&self.url))
+    }
+
+    /// Adds redirect and proxy to the causes of an error.
+    pub(super) fn explain(&self, error: Error) -> Error {
+        let redirect = self.redirected_from.iter().map(|from| format!("redirected from {from}"));
+        let proxy = self.proxy.iter().map(|proxy| format!("through the proxy of {proxy}"));
+        redirect.chain(proxy).fold(error, Error::with_cause)
     }
 }
 
@@ -45,6 +51,9 @@ pub(super) type RequestResult<T> = std::result::Result<T, RequestError>;
 /// A hint for responses that a mirror should not send.
 pub(super) const OTHER_MIRROR: &str = "use another mirror: --mirror URL";
 pub(super) const CHECK_URL: &str = "check the URL, or use another mirror: --mirror URL";
+pub(super) const OPEN_IN_BROWSER: &str =
+    "open the URL in a browser: it may be a sign-in page of this network, or an error page of the mirror";
+const CHECK_PROXY: &str = "check https_proxy, http_proxy, all_proxy and no_proxy";
 
 /// An error that no retry changes.
 impl From<Error> for RequestError {
@@ -60,15 +69,60 @@ impl RequestError {
 
     /// Converts an error of the HTTP library before a response.
     pub(super) fn from_request(route: &Route, error: &ureq::Error) -> RequestError {
-        let unknown_host = || unknown_host_error(route.error(), route);
-        match error {
-            ureq::Error::HostNotFound => unknown_host().into(),
+        let failed = match error {
+            ureq::Error::HostNotFound => unknown_host_error(route).into(),
             ureq::Error::Other(other) if matches!(other.downcast_ref(), Some(ResolveError::Lookup(_))) => {
-                let error = unknown_host().with_cause(other);
+                let error = unknown_host_error(route).with_cause(other);
                 RequestError { max_retries: MAX_LOOKUP_RETRIES, ..RequestError::transient(error) }
             }
+            ureq::Error::ConnectProxyFailed(why) => {
+                // `proxy server responded CODE/CODE`.
+                let code = why.rsplit('/').next().unwrap_or_default();
+                match StatusCode::from_bytes(code.as_bytes()) {
+                    Ok(status) => RequestError::from_status(route, "the proxy", status, None),
+                    Err(_) => route.error().with_cause(why).into(),
+                }
+            }
             other => RequestError::from_ureq(route.error(), other),
+        };
+        match route.proxy {
+            Some(_) => RequestError { error: failed.error.with_hint(CHECK_PROXY).into(), ..failed },
+            None => failed,
         }
+    }
+
+    /// The error of a response without the file. `responder` is the server, or the proxy for `CONNECT`.
+    pub(super) fn from_status(
+        route: &Route,
+        responder: &str,
+        status: StatusCode,
+        retry_after: Option<Duration>,
+    ) -> RequestError {
+        let code = status.as_u16();
+        let reason = status.canonical_reason().map_or_else(String::new, |reason| format!(" {reason}"));
+        let found = format!("{responder} responded {code}{reason}");
+        // The statuses that curl --retry retries, and those of Cloudflare for an origin that is down.
+        if matches!(code, 408 | 429 | 500 | 502..=504 | 520..=524) {
+            let wait = retry_after.map(|wait| format!("it requests to retry after {} s", wait.as_secs()));
+            let error = wait.iter().fold(route.error().with_cause(found), Error::with_cause);
+            return RequestError { retry_after, ..RequestError::transient(error) };
+        }
+        let error = route.error().with_cause(format!("{found}, expected 200 OK"));
+        let variable = route.proxy.as_deref().and_then(|proxy| proxy.split('=').next());
+        let error = match (code, variable) {
+            (407, variable) => {
+                let variable = variable.unwrap_or("https_proxy");
+                error.with_hint(format!(
+                    "the proxy requires a user name and a password, with special characters as %XX: \
+                     {variable}=http://USER:PASSWORD@HOST:PORT"
+                ))
+            }
+            (511, _) => error.with_hint(OPEN_IN_BROWSER),
+            (_, Some(_)) => error.with_hint(format!("{CHECK_URL}; {CHECK_PROXY}")),
+            (401 | 403, _) => error.with_hint("check the URL; a mirror that requires a login cannot be used"),
+            _ => error.with_hint(CHECK_URL),
+        };
+        error.into()
     }
 
     fn from_ureq(failed: Error, error: &ureq::Error) -> RequestError {
@@ -83,7 +137,6 @@ impl RequestError {
                 let why = format!("the response is not valid HTTP: {error}");
                 failed.with_cause(why).with_hint(CHECK_URL).into()
             }
-            ureq::Error::ConnectProxyFailed(why) => failed.with_cause(why).with_hint(CHECK_PROXY).into(),
             ureq::Error::InvalidProxyUrl => failed.with_cause(error).with_hint(CHECK_PROXY).into(),
             ureq::Error::Rustls(tls) => tls_error(failed, tls).into(),
             ureq::Error::Other(other) if other.is::<ResolveError>() => {
@@ -105,8 +158,6 @@ impl RequestError {
         }
     }
 }
-
-const CHECK_PROXY: &str = "check https_proxy, http_proxy, all_proxy and no_proxy";
 
 /// The error for a redirect to an address that is not public.
 pub(super) fn with_allow_host_hint(error: Error) -> Error {
@@ -145,17 +196,21 @@ fn tls_error(failed: Error, error: &rustls::Error) -> Error {
             }
             _ => issuer,
         },
+        rustls::Error::AlertReceived(_) | rustls::Error::PeerIncompatible(_) => {
+            "the server requires a client certificate, or does not support TLS 1.2 or 1.3 with current ciphers: use \
+             another mirror: --mirror URL"
+        }
         rustls::Error::InvalidMessage(_) => "the server does not speak TLS on this port: check the port, or use http://",
         _ => issuer,
     })
 }
 
-fn unknown_host_error(failed: Error, route: &Route) -> Error {
+fn unknown_host_error(route: &Route) -> Error {
     if route.proxy.is_some() {
-        return failed.with_cause("no such host").with_hint(CHECK_PROXY);
+        return route.error().with_cause("no such host");
     }
     let host = route.url.host();
-    let error = failed.with_cause(format!("no such host: {host}"));
+    let error = route.error().with_cause(format!("no such host: {host}"));
     if Vendor::COREOS.match_base_url(&format!("{}/", route.url.origin())).is_none() {
         return error.with_hint("check the name and the network, or use another mirror: --mirror URL");
     }
@@ -173,7 +228,8 @@ mod tests {
     #[test]
     fn unknown_host_error_has_a_hint() {
         let convert = |host: &str| {
-            let route = Route { url: Url::parse(&format!("https://{host}/x")).unwrap(), proxy: None };
+            let url = Url::parse(&format!("https://{host}/x")).unwrap();
+            let route = Route { url, redirected_from: None, proxy: None };
             RequestError::from_request(&route, &ureq::Error::HostNotFound)
         };
         let coreos = convert("alpha.release.core-os.net");

@@ -1,4 +1,5 @@
-//! The transport of a request: a deadline for slow responses, folded header fields, and the request line for a proxy.
+//! The transport of a request: a deadline for slow responses, tolerance of malformed header fields, and the request line
+//! for a proxy.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -35,6 +36,23 @@ impl Deadline {
         (state.end.saturating_duration_since(Instant::now()), state.in_headers)
     }
 }
+
+/// Limit of a header section in bytes, which is that of the HTTP library.
+const MAX_HEADER_SECTION: usize = 64 << 10;
+
+/// The header fields that this program or the HTTP library reads. The library rejects a response with a malformed field
+/// or with more than 128 fields, whatever they are; curl ignores them.
+const FIELDS: [&str; 9] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-range",
+    "etag",
+    "last-modified",
+    "location",
+    "retry-after",
+    "transfer-encoding",
+];
 
 /// Wraps a connection in [`RequestTransport`].
 #[derive(Debug, Clone)]
@@ -76,19 +94,22 @@ impl<T: Transport> Transport for RequestTransport<T> {
     }
 
     fn await_input(&mut self, mut timeout: NextTimeout) -> Result<bool, Error> {
-        let (left, in_headers) = self.connector.deadline.left_and_in_headers();
-        let reason = if in_headers { Timeout::RecvResponse } else { Timeout::RecvBody };
-        if left.is_zero() {
-            return Err(Error::Timeout(reason));
+        loop {
+            let (left, in_headers) = self.connector.deadline.left_and_in_headers();
+            let reason = if in_headers { Timeout::RecvResponse } else { Timeout::RecvBody };
+            if left.is_zero() {
+                return Err(Error::Timeout(reason));
+            }
+            if timeout.after > left.into() {
+                (timeout.after, timeout.reason) = (left.into(), reason);
+            }
+            let has_input = self.inner.await_input(timeout)?;
+            let buffers = self.inner.buffers();
+            let is_done = !has_input || !in_headers || buffers.input().len() > MAX_HEADER_SECTION;
+            if is_done || filter_header_section(buffers) {
+                return Ok(has_input);
+            }
         }
-        if timeout.after > left.into() {
-            (timeout.after, timeout.reason) = (left.into(), reason);
-        }
-        let has_input = self.inner.await_input(timeout)?;
-        if in_headers {
-            unfold_header_lines(self.inner.buffers());
-        }
-        Ok(has_input)
     }
 
     fn is_open(&mut self) -> bool {
@@ -112,43 +133,87 @@ fn insert_origin(output: &mut [u8], amount: usize, origin: &[u8]) -> Result<usiz
     Ok(end)
 }
 
-/// Replaces each line fold in a header section by blanks, as the parser requires (RFC 9112, section 5.2).
-fn unfold_header_lines(buffers: &mut dyn Buffers) {
-    let input = buffers.input();
-    let end = input.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(input.len());
-    let is_fold = |at: usize| matches!(input.get(at..at + 3), Some([b'\r', b'\n', b' ' | b'\t']));
-    let folds: Vec<usize> = (0..end).filter(|&at| is_fold(at)).collect();
-    if folds.is_empty() {
-        return;
-    }
-    let mut bytes = input.to_vec();
-    for at in folds {
-        bytes[at..at + 3].fill(b' ');
-    }
-    buffers.input_consume(bytes.len());
+/// Removes the fields that nobody reads from a complete header section; `false` if it is not complete yet.
+fn filter_header_section(buffers: &mut dyn Buffers) -> bool {
+    let received = buffers.input().len();
+    let Some(bytes) = filtered_header_section(buffers.input()) else { return false };
+    buffers.input_consume(received);
     buffers.input_append_buf()[..bytes.len()].copy_from_slice(&bytes);
     buffers.input_appended(bytes.len());
+    true
+}
+
+/// A header section, after those of interim responses, with [`FIELDS`] alone and without line folds (RFC 9112, section
+/// 5.2), and the bytes that follow it; `None` if it is not complete. The version of its status line becomes 1.1, as the
+/// connection is closed in any case.
+fn filtered_header_section(input: &[u8]) -> Option<Vec<u8>> {
+    let input = input.trim_ascii_start();
+    if input.iter().zip(b"HTTP/").any(|(found, expected)| found != expected) {
+        // The parser reports another protocol.
+        return Some(input.to_vec());
+    }
+    let mut lines = input.split_inclusive(|byte| *byte == b'\n').peekable();
+    let mut output = Vec::with_capacity(input.len());
+    loop {
+        let status = lines.next()?;
+        let start = output.len();
+        output.extend_from_slice(status);
+        if status.starts_with(b"HTTP/1.0 ") {
+            output[start + 7] = b'1';
+        }
+        let is_interim = status.get(8..10) == Some(b" 1");
+        while let Some(line) = lines.next_if(|line| !line.trim_ascii().is_empty()) {
+            let mut field = line.to_vec();
+            while let Some(fold) = lines.next_if(|line| line.starts_with(b" ") || line.starts_with(b"\t")) {
+                field.truncate(field.trim_ascii_end().len());
+                field.extend_from_slice(fold);
+            }
+            let name_len = field.iter().position(|byte| *byte == b':').unwrap_or(0);
+            let name = field[..name_len].trim_ascii_end();
+            if !is_interim && FIELDS.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes())) {
+                output.extend_from_slice(name);
+                output.extend_from_slice(&field[name_len..]);
+            }
+        }
+        output.extend_from_slice(lines.next().filter(|line| line.ends_with(b"\n"))?);
+        if !is_interim {
+            output.extend(lines.flatten());
+            return Some(output);
+        }
+    }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use ureq::unversioned::transport::LazyBuffers;
-
     use super::*;
 
     #[test]
-    fn folded_fields_become_one_line() {
-        for (received, unfolded) in [
-            ("HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\td\r\n\r\n", "HTTP/1.1 200 OK\r\nA: b   c   d\r\n\r\n"),
-            ("HTTP/1.1 200 OK\r\nA: b\r\n\r\nbody\r\n x", "HTTP/1.1 200 OK\r\nA: b\r\n\r\nbody\r\n x"),
-            ("HTTP/1.1 200 OK\r\nA: b\r\n", "HTTP/1.1 200 OK\r\nA: b\r\n"),
+    fn header_section_keeps_only_known_fields() {
+        for (received, filtered) in [
+            (
+                "HTTP/1.1 200 OK\r\nETag: b\r\n c\r\n\td\r\n\r\n x",
+                Some("HTTP/1.1 200 OK\r\nETag: b c\td\r\n\r\n x"),
+            ),
+            ("HTTP/1.1 200 OK\r\nA: b\r\n c: d\r\n\r\n", Some("HTTP/1.1 200 OK\r\n\r\n")),
+            (
+                "HTTP/1.0 200 OK\nserver: \u{1}\nX(y): z\nz\n: z\ncontent-length : 4\n\nbody\n",
+                Some("HTTP/1.1 200 OK\ncontent-length: 4\n\nbody\n"),
+            ),
+            (
+                "\r\nHTTP/1.1 100 Continue\r\nA: b\r\n\r\nHTTP/1.1 200\r\n\r\n",
+                Some("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200\r\n\r\n"),
+            ),
+            ("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n", None),
+            ("HTTP/1.1 200 OK\r\nETag: b\r\n\r", None),
+            ("HTTP/1.1 200 OK\r\nETag: b\r\n", None),
+            ("HTTP/1.1 200 OK", None),
+            ("HT", None),
+            ("220 smtp\r\n", Some("220 smtp\r\n")),
+            ("", None),
         ] {
-            let mut buffers = LazyBuffers::new(256, 256);
-            buffers.input_append_buf()[..received.len()].copy_from_slice(received.as_bytes());
-            buffers.input_appended(received.len());
-            unfold_header_lines(&mut buffers);
-            assert_eq!(String::from_utf8_lossy(buffers.input()), unfolded);
+            let bytes = filtered_header_section(received.as_bytes());
+            assert_eq!(bytes.as_deref().map(String::from_utf8_lossy).as_deref(), filtered, "{received:?}");
         }
     }
 

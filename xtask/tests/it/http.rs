@@ -88,6 +88,19 @@ fn retry_after_within_the_limit_is_honoured() {
 }
 
 #[test]
+fn transient_errors_without_a_retry_have_a_hint() {
+    let server = start_server();
+    let url = format!("{}/{PATH}", server.url());
+    server.misbehave(PATH, 1, Misbehavior::Status(503, Some("3600".to_owned())));
+    let error = client().get(&url, MAX_IMAGE_LEN, None, Progress::silent()).map(|_| ()).unwrap_err();
+    assert!(error.hint.unwrap().contains("try again later"));
+    server.misbehave(PATH, 1, Misbehavior::CutAfter(100_000));
+    server.misbehave(PATH, 1, Misbehavior::Status(404, None));
+    let error = client().get_bytes(&url, MAX_IMAGE_LEN).unwrap_err();
+    assert!(error.to_string().contains("was removed during its download") && error.hint.is_some(), "{error}");
+}
+
+#[test]
 fn permanent_errors_fail_without_retry() {
     for (misbehavior, words) in [
         (Misbehavior::Status(403, None), "the server responded 403 Forbidden"),
@@ -254,6 +267,7 @@ fn small_file_over_its_limit_is_refused() {
     assert!(get("x.sig").unwrap_err().contains("expected at most 65536"));
     server.misbehave("x.sig", 1, Misbehavior::NoLength);
     assert!(get("x.sig").unwrap_err().contains("expected at most 65536"));
+    server.put("x.sig", b"\x1f\x8b".to_vec());
     server.misbehave("x.sig", 1, Misbehavior::GzipEncoding);
     assert!(get("x.sig").unwrap_err().contains("Content-Encoding gzip"));
 }

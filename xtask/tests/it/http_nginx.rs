@@ -158,6 +158,10 @@ fn nginx_gzip_is_not_requested() {
     let list = client.get_bytes(&nginx.http_url(LIST), MAX_LIST_LEN).unwrap().unwrap();
     assert!(list == "./usr/bin/bash\n".repeat(5000).as_bytes());
     assert!(download_bytes(&client, &nginx.http_url(&format!("encoded/{FILE}")), None) == Ok(file()));
+    // A label alone does no harm; encoded bytes do.
+    let labelled = client.get_bytes(&nginx.http_url(&format!("encoded/{LIST}")), MAX_LIST_LEN);
+    assert!(labelled.unwrap().unwrap() == list);
+    nginx.put(LIST, b"\x1f\x8b\x08");
     let error =
         client.get_bytes(&nginx.http_url(&format!("encoded/{LIST}")), MAX_LIST_LEN).unwrap_err().to_string();
     assert!(error.contains("with Content-Encoding gzip, expected none"), "{error}");

@@ -1,23 +1,23 @@
-//! Downloads from servers and proxies that are scripted byte by byte, and comparisons with curl(1).
+//! Downloads from servers that are scripted byte by byte, and comparisons with curl(1).
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use xtask::http::{Client, ClientConfig, DownloadLimits, Event, ProxyConfig, ProxyVariable};
+use xtask::http::{Client, ClientConfig, DownloadLimits, Event};
 use xtask::terminal::Progress;
 
 /// A loopback server that computes each response from the request's head. The server ends with the test process.
-struct ScriptedServer {
-    url: String,
+pub(super) struct ScriptedServer {
+    pub(super) url: String,
     heads: Arc<Mutex<Vec<String>>>,
 }
 
 impl ScriptedServer {
-    fn start(respond: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> ScriptedServer {
+    pub(super) fn start(respond: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> ScriptedServer {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let heads = Arc::new(Mutex::new(Vec::new()));
@@ -41,12 +41,12 @@ impl ScriptedServer {
         ScriptedServer { url, heads }
     }
 
-    fn requests(&self) -> Vec<String> {
+    pub(super) fn requests(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
 }
 
-fn download_limits() -> DownloadLimits {
+pub(super) fn download_limits() -> DownloadLimits {
     DownloadLimits {
         connect_timeout: Duration::from_millis(500),
         read_timeout: Duration::from_millis(400),
@@ -58,7 +58,7 @@ fn download_limits() -> DownloadLimits {
     }
 }
 
-fn get(config: ClientConfig, url: &str) -> Result<Vec<u8>, String> {
+pub(super) fn get(config: ClientConfig, url: &str) -> Result<Vec<u8>, String> {
     let client = Client::new(config);
     let bytes = client.get_bytes(url, 1 << 20).map_err(|error| error.to_string())?;
     bytes.ok_or_else(|| "missing".to_owned())
@@ -80,8 +80,21 @@ fn unusual_whole_responses_are_accepted() {
         "HTTP/1.1 200 OK\r\nX-Folded: a\r\n b\r\n\tc\r\nContent-Length: 4\r\n\r\n",
         "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n",
         "HTTP/1.0 200 OK\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\nX: y\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nX(y): z\r\nServer: \u{1}\r\n: z\r\nContent-Length : 4\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Encoding: x-gzip\r\nContent-Length: 4\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Encoding: UTF-8\r\nContent-Length: 4\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\n",
     ] {
         assert_eq!(get_scripted(head, b"file").as_deref(), Ok(&b"file"[..]), "{head}");
+    }
+    let many: &str = Box::leak(format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(300)).into_boxed_str());
+    assert_eq!(get_scripted(many, b"file").as_deref(), Ok(&b"file"[..]));
+    for head in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 99\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ] {
+        assert_eq!(get_scripted(head, b"4\r\nfile\r\n0\r\n\r\n").as_deref(), Ok(&b"file"[..]), "{head}");
     }
 }
 
@@ -98,6 +111,10 @@ fn partial_and_malformed_responses_fail_at_once() {
         ("SSH-2.0-OpenSSH_9.2\r\n\r\n", "not valid HTTP"),
         ("HTTP/1.1 501 Not Implemented\r\nContent-Length: 0\r\n\r\n", "501"),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "not valid HTTP"),
+        ("HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 4\r\n\r\n", "Content-Encoding br"),
+        ("HTTP/1.1 200 OK\r\n\r\n<!-- portal --> <script>", "sent an HTML page"),
+        ("HTTP/1.1 200 OK\r\n\r\n<?xml version=\"1.0\"?><Error>", "sent an XML document"),
+        ("HTTP/1.1 302 Found\r\nLocation: \r\nContent-Length: 0\r\n\r\n", "without a Location"),
     ] {
         let error = get_scripted(head, b"file").unwrap_err();
         assert!(error.contains(reason) && !error.contains("attempts"), "{head}: {error}");
@@ -189,110 +206,21 @@ fn dead_server_uses_only_its_share_of_time() {
     assert!(begin.elapsed() < Duration::from_secs(18), "{:?}", begin.elapsed());
 }
 
-fn proxy_config(proxy: &str, no_proxy: &str) -> ClientConfig {
-    let http = Some(ProxyVariable { name: "http_proxy", value: proxy.to_owned() });
-    let proxies = ProxyConfig { http, no_proxy: no_proxy.to_owned(), ..ProxyConfig::default() };
-    ClientConfig {
-        proxies,
-        insecure_http: true,
-        limits: DownloadLimits { max_retries: 0, ..download_limits() },
-        ..ClientConfig::default()
-    }
-}
-
-fn start_proxy() -> ScriptedServer {
-    ScriptedServer::start(|_, stream| {
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
-    })
-}
-
 #[test]
-fn plain_http_goes_to_the_proxy_without_connect() {
-    let proxy = start_proxy();
-    let url = proxy.url.replace("http://", "http://bot:p%40ss@");
-    assert_eq!(get(proxy_config(&url, ""), "http://mirror.invalid/a+b?c").as_deref(), Ok(&b"ok"[..]));
-    let head = proxy.requests().remove(0).to_ascii_lowercase();
-    assert!(head.starts_with("get http://mirror.invalid/a%2bb?c http/1.1\r\n"), "{head}");
-    assert!(head.contains("\r\nhost: mirror.invalid\r\n"), "{head}");
-    assert!(head.contains("\r\nproxy-authorization: basic ym90onbac3m=\r\n"), "{head}");
-}
-
-/// The subset of RFC 1928 for a domain name without authentication.
-#[test]
-fn socks5h_proxies_resolve_the_name() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let proxy = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut greeting = [0; 3];
-        stream.read_exact(&mut greeting).unwrap();
-        stream.write_all(&[5, 0]).unwrap();
-        let mut request = [0; 5];
-        stream.read_exact(&mut request).unwrap();
-        let mut name = vec![0; usize::from(request[4]) + 2];
-        stream.read_exact(&mut name).unwrap();
-        stream.write_all(&[5, 0, 0, 1, 127, 0, 0, 1, 0, 80]).unwrap();
-        let mut reader = BufReader::new(stream.try_clone().unwrap());
-        let mut line = String::new();
-        while !line.ends_with("\r\n\r\n") {
-            reader.read_line(&mut line).unwrap();
-        }
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
-        (name, line)
-    });
-    let result = get(proxy_config(&format!("socks5h://{address}"), ""), "http://mirror.invalid/x");
-    assert_eq!(result.as_deref(), Ok(&b"ok"[..]));
-    let (name, head) = proxy.join().unwrap();
-    assert!(name.starts_with(b"mirror.invalid") && head.starts_with("GET /x HTTP/1.1"), "{head}");
-}
-
-/// Whether curl sends a request for this host to the proxy.
-fn curl_uses_proxy(no_proxy: &str, host: &str) -> bool {
-    let proxy = start_proxy();
-    let mut curl = Command::new("curl");
-    curl.args(["-sS", "-m", "3", "--connect-timeout", "1", "-o", "/dev/null", &format!("http://{host}/x")]);
-    curl.env_clear()
-        .env("http_proxy", &proxy.url)
-        .env("no_proxy", no_proxy)
-        .output()
-        .expect("curl is not installed");
-    !proxy.requests().is_empty()
-}
-
-#[test]
-#[ignore = "needs curl"]
-fn no_proxy_matches_hosts_as_curl_does() {
-    for no_proxy in [
-        "",
-        "*",
-        "corp.invalid",
-        ".corp.invalid",
-        "*.corp.invalid",
-        "CORP.invalid",
-        "corp.invalid.",
-        "localhost, .corp.invalid",
-        "localhost corp.invalid",
-        "a\tcorp.invalid",
-        "corp.invalid:80",
-        "rp.invalid",
-        "invalid",
-        "192.0.2.0/24",
-        "192.0.2.7/0",
-        "192.0.2.8",
-        "192.0.2.7",
-        "192.0.2.0/33",
-        "192.0.2.0/x",
-        "1,192.0.2.7/32",
-        "*,x",
-        ",,",
-        ".",
+fn redirect_errors_name_the_first_url_and_hint_at_mirrors() {
+    for (location, reason) in [
+        ("https://u:SECRET@mirror.invalid/", "user names and passwords are not supported"),
+        ("https://mirror.invalid:0/", "its port is not between 1 and 65535"),
+        ("/gone", "redirected from http://127.0.0.1"),
     ] {
-        for host in ["mirror.corp.invalid", "corp.invalid", "192.0.2.7"] {
-            let proxy = start_proxy();
-            let _ = get(proxy_config(&proxy.url, no_proxy), &format!("http://{host}/x"));
-            let uses_proxy = !proxy.requests().is_empty();
-            assert_eq!(uses_proxy, curl_uses_proxy(no_proxy, host), "no_proxy={no_proxy:?} {host}");
-        }
+        let server = ScriptedServer::start(move |head, stream| {
+            let status = if head.starts_with("GET /x") { "302 Found" } else { "451 Gone" };
+            let _ = write!(stream, "HTTP/1.1 {status}\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+        });
+        let client = Client::new(ClientConfig { limits: download_limits(), ..ClientConfig::default() });
+        let error = client.get_bytes(&format!("{}/x", server.url), 1 << 20).unwrap_err();
+        assert!(error.to_string().contains(reason) && !error.to_string().contains("SECRET"), "{error}");
+        assert!(error.hint.unwrap().contains("use another mirror"), "{location}");
     }
 }
 

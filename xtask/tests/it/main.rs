@@ -29,6 +29,7 @@ mod hints;
 mod hostile;
 mod http;
 mod http_nginx;
+mod http_proxy;
 mod http_raw;
 mod http_tls;
 mod latest;
