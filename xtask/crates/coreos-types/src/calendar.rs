@@ -8,7 +8,10 @@ pub fn rfc3339(seconds: u64) -> String {
 
 /// The date without the time: `2016-04-28`.
 pub fn date(seconds: u64) -> String {
-    let (mut year, mut month, mut days) = (1970, 1, seconds / DAY);
+    // The calendar repeats, so that the loop is short for any number.
+    let cycles = seconds / DAY / DAYS_OF_400_YEARS;
+    let (mut year, mut month) = (1970 + 400 * cycles, 1);
+    let mut days = seconds / DAY % DAYS_OF_400_YEARS;
     while days >= year_length(year) {
         days -= year_length(year);
         year += 1;
@@ -38,6 +41,7 @@ pub fn parse_http_date(text: &str) -> Option<u64> {
 }
 
 const DAY: u64 = 24 * 60 * 60;
+const DAYS_OF_400_YEARS: u64 = 146_097;
 
 fn month_lengths(year: u64) -> [u64; 12] {
     let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
@@ -63,6 +67,8 @@ mod tests {
             (1_514_764_800, "2018-01-01T00:00:00Z"),
             (4_107_542_400, "2100-03-01T00:00:00Z"),
             (4_294_967_295, "2106-02-07T06:28:15Z"),
+            (67_768_036_191_676_799, "2147485547-12-31T23:59:59Z"),
+            (u64::MAX, "584554051223-11-09T07:00:15Z"),
         ];
         for (seconds, text) in table {
             assert_eq!(rfc3339(seconds), text);
