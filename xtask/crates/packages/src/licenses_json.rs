@@ -1,7 +1,7 @@
 //! `share/licenses/licenses.json.bz2` of an image: the packages with their files and licences.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{BufReader, Read};
 
 use bzip2::read::MultiBzDecoder;
 use coreos_types::{Error, Result};
@@ -31,27 +31,16 @@ const MAX_WORD: usize = 500;
 /// # Errors
 /// It is not bzip2 or not JSON of the expected shape, or larger than the limits; the message names the file.
 pub fn read_packages(compressed: impl Read, tree: &UsrTree) -> Result<PackageSet> {
-    let expanded = LimitReader { inner: MultiBzDecoder::new(compressed), left: MAX_EXPANDED };
-    let mut json = serde_json::Deserializer::from_reader(io::BufReader::with_capacity(1 << 16, expanded));
-    let packages =
-        json.deserialize_seq(Locator { tree, parent: String::new(), directory: ResolutionEnd::OutsideUsr });
-    packages.map_err(|error| Error::failed(format!("cannot read {PATH} of the image")).with_cause(error))
-}
-
-/// Fails once more than `left` bytes come out of `inner`.
-struct LimitReader<R> {
-    inner: R,
-    left: u64,
-}
-
-impl<R: Read> Read for LimitReader<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.inner.read(buffer)?;
-        let left = self.left.checked_sub(count as u64);
-        self.left =
-            left.ok_or_else(|| io::Error::other(format!("expands to more than {MAX_EXPANDED} bytes")))?;
-        Ok(count)
-    }
+    let mut expanded = MultiBzDecoder::new(compressed).take(MAX_EXPANDED);
+    let mut json = serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 16, &mut expanded));
+    let locator = Locator { tree, parent: String::new(), directory: ResolutionEnd::OutsideUsr };
+    json.deserialize_seq(locator).map_err(|error| {
+        let failed = Error::failed(format!("cannot read {PATH} of the image"));
+        match expanded.limit() {
+            0 => failed.with_cause(format!("it expands to more than {MAX_EXPANDED} bytes")),
+            _ => failed.with_cause(error),
+        }
+    })
 }
 
 impl<'de> Visitor<'de> for Locator<'_> {

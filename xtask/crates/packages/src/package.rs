@@ -25,6 +25,7 @@ impl Package {
     /// Specification, section 3.2).
     pub fn parse_atom(atom: &str) -> Option<Package> {
         let atom = atom.split_once("::").map_or(atom, |(atom, _repository)| atom);
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let revision = atom.rfind("-r").filter(|&at| is_number(&atom[at + 2..])).unwrap_or(atom.len());
         let starts_version = |at: &usize| atom[at + 1..].starts_with(|c: char| c.is_ascii_digit());
         let at = atom[..revision].match_indices('-').map(|(at, _)| at).rfind(starts_version)?;
@@ -46,10 +47,6 @@ pub fn parse_packages(text: &str) -> Vec<Package> {
 /// A package name without its category.
 pub(crate) fn short_name(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
-}
-
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The packages of an image, with the owner of each path that the image has.
