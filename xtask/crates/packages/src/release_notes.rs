@@ -177,25 +177,25 @@ impl ReleaseFixes {
 
     /// The fixes in packages of which the stage1 takes a path.
     pub fn fixes_in_stage1(&self, usage: &PackageUsage<'_>) -> Vec<RelevantFix> {
+        let mut by_name: BTreeMap<String, Vec<(&str, &BTreeSet<Flavor>)>> = BTreeMap::new();
+        for (package, (_, flavors)) in usage {
+            by_name.entry(short_name(package).to_ascii_lowercase()).or_default().push((package, flavors));
+        }
         let mut relevant = Vec::new();
         for (name, ids) in self.fixes.iter().filter(|(_, ids)| !ids.is_empty()) {
-            let named: Vec<_> = usage.iter().filter(|(package, _)| names_package(name, package)).collect();
-            let Some((package, _)) = named.first() else { continue };
+            let aliases = ALIASES.iter().filter(|(alias, _)| alias == name).map(|(_, real)| *real);
+            let names = std::iter::once(name.as_str()).chain(aliases);
+            let packages: Vec<_> = names.filter_map(|name| by_name.get(name)).flatten().collect();
+            let Some((package, _)) = packages.first() else { continue };
             relevant.push(RelevantFix {
-                package: (**package).to_owned(),
+                package: (*package).to_owned(),
                 ids: ids.clone(),
                 links: self.links.get(name).cloned().unwrap_or_default(),
-                flavors: named.iter().flat_map(|(_, (_, flavors))| flavors).cloned().collect(),
+                flavors: packages.iter().flat_map(|(_, flavors)| *flavors).cloned().collect(),
             });
         }
         relevant
     }
-}
-
-/// Whether the release notes mean `package` (`category/name`) by `name`.
-fn names_package(name: &str, package: &str) -> bool {
-    let short = short_name(package).to_ascii_lowercase();
-    name == short || ALIASES.iter().any(|&(alias, real)| alias == name && real == short)
 }
 
 fn merge(into: &mut TextsByPackage, from: TextsByPackage) {
@@ -333,6 +333,18 @@ mod tests {
                 r#"sys-libs/pam {"CVE-2025-9", "CVE-2026-3"} {"https://p/1.7"}"#,
             ]
         );
+    }
+
+    /// Each fix was once compared with each package.
+    #[test]
+    fn many_fixes_and_packages_are_bounded() {
+        let ids = BTreeSet::from(["CVE-2026-1".to_owned()]);
+        let fixes = (0..100_000).map(|number| (format!("p{number}"), ids.clone())).collect();
+        let found = ReleaseFixes { fixes, ..ReleaseFixes::default() };
+        let names: Vec<String> = (0..20_000).map(|number| format!("c/P{number}")).collect();
+        let usage: PackageUsage<'_> =
+            names.iter().map(|name| (name.as_str(), (Vec::new(), BTreeSet::new()))).collect();
+        assert_eq!(found.fixes_in_stage1(&usage).len(), 20_000);
     }
 
     #[test]
