@@ -80,27 +80,19 @@ pub fn sort_and_dedup(
     common_order: Option<SortOrder>,
 ) -> Option<(ManifestFile, SortOrder)> {
     let mut order = SortOrder::detect_lines(text.lines().iter().filter(|line| !line.is_blank()));
-    let mut after = text.clone();
+    let (mut after, mut seen) = (text.clone(), HashSet::new());
+    after.lines.retain(|line| !line.is_blank() && seen.insert(line.text.clone()));
     if order == SortOrder::Unsorted {
-        let mut seen = HashSet::new();
-        let lines = text.lines().iter().filter(|line| !line.is_blank()).map(|line| line.text.as_str());
-        let mut lines: Vec<&str> = lines.filter(|line| seen.insert(*line)).collect();
-        order = order_with_fewer_moves(&lines).or(common_order).unwrap_or(SortOrder::Bytes);
-        lines.sort_by(|one, other| order.compare(one, other));
-        after.lines = lines.into_iter().map(|line| Line::new(line, text.default_eol)).collect();
-    } else {
-        // In either order equal lines are next to each other, blank lines aside.
-        let mut last: Option<String> = None;
-        after.lines.retain(|line| {
-            !line.is_blank() && last.replace(line.text.clone()).is_none_or(|last| last != line.text)
-        });
+        order = order_with_fewer_moves(&after.lines).or(common_order).unwrap_or(SortOrder::Bytes);
+        after.lines.sort_by(|one, other| order.compare(&one.text, &other.text));
+        after.lines.iter_mut().for_each(|line| line.end = text.default_eol);
     }
     (after != *text).then_some((after, order))
 }
 
 /// The order that leaves more of these lines, each of which is different, where they are; `None` if both leave as many.
-fn order_with_fewer_moves(lines: &[&str]) -> Option<SortOrder> {
-    let count_in_place = |order: SortOrder| longest_ascending(lines, |one, other| order.compare(one, other));
+fn order_with_fewer_moves(lines: &[Line]) -> Option<SortOrder> {
+    let count_in_place = |order| longest_ascending(lines.iter().map(|line| line.text.as_str()), order);
     match count_in_place(SortOrder::Bytes).cmp(&count_in_place(SortOrder::EnUs)) {
         Ordering::Greater => Some(SortOrder::Bytes),
         Ordering::Less => Some(SortOrder::EnUs),
@@ -109,10 +101,10 @@ fn order_with_fewer_moves(lines: &[&str]) -> Option<SortOrder> {
 }
 
 /// The length of the longest ascending subsequence, by patience sorting.
-fn longest_ascending(lines: &[&str], compare: impl Fn(&str, &str) -> Ordering) -> usize {
+fn longest_ascending<'a>(lines: impl Iterator<Item = &'a str>, order: SortOrder) -> usize {
     let mut tops: Vec<&str> = Vec::new();
     for line in lines {
-        let at = tops.partition_point(|top| compare(top, line).is_lt());
+        let at = tops.partition_point(|top| order.compare(top, line).is_lt());
         if let Some(top) = tops.get_mut(at) {
             *top = line;
         } else {
@@ -206,6 +198,6 @@ mod tests {
         assert_eq!(SortOrder::common_to([SortOrder::Bytes, SortOrder::EnUs]), None);
         assert_eq!(SortOrder::common_to([SortOrder::Unsorted]), None);
         let lines = ["c", "a", "b", "d", "e"];
-        assert_eq!(longest_ascending(&lines, str::cmp), 4);
+        assert_eq!(longest_ascending(lines.into_iter(), SortOrder::Bytes), 4);
     }
 }
