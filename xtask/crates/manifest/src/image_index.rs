@@ -33,6 +33,11 @@ impl PathClass {
     }
 }
 
+/// Whether programs of this directory are found by name.
+pub fn is_program_directory(directory: &UsrPath) -> bool {
+    matches!(directory.as_str(), "bin" | "sbin")
+}
+
 /// The first components of programs and libraries; paths below `share` are never candidates.
 const INDEXED_DIRECTORIES: &[&str] = &["bin", "sbin", "lib", "lib64", "libexec"];
 
@@ -48,8 +53,6 @@ const MAX_CANDIDATES: usize = 5;
 /// The dependencies that are remembered: those of two flavors, before and after a fix.
 const MAX_REPORTS: usize = 4;
 
-/// Directories in which programs are searched by name.
-const PROGRAM_DIRECTORIES: &[&str] = &["bin", "sbin"];
 /// Directories that the loader of every board, or the `LD_LIBRARY_PATH` that rkt sets, searches.
 const LIBRARY_DIRECTORIES: &[&str] = &["lib64", "lib", "lib/systemd", "lib64/systemd"];
 
@@ -141,11 +144,6 @@ impl<'a> ImageIndex<'a> {
     /// The soname of a regular file.
     pub fn soname(&self, path: &UsrPath) -> Option<&str> {
         self.tree.read_elf_info(path)?.soname.as_deref()
-    }
-
-    /// Whether programs of this directory are found by name.
-    pub fn is_program_directory(&self, directory: &UsrPath) -> bool {
-        PROGRAM_DIRECTORIES.contains(&directory.as_str())
     }
 
     /// Whether the loader searches this directory for every program: one of the default directories, those built into

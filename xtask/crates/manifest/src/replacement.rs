@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::exactly_one;
 use super::file::ManifestFile;
-use super::image_index::{ImageIndex, PathClass};
+use super::image_index::{ImageIndex, PathClass, is_program_directory};
 use usr::{LibraryName, NameKind, NodeKind, UsrPath, library_name::strip_trailing_version};
 
 /// What became of a listed path, and the reason.
@@ -201,7 +201,7 @@ impl<'a> ReplacementContext<'a> {
         }
         let is_shared_library = LibraryName::from_path(old).is_some()
             && ["lib", "ld"].iter().any(|start| old.name().starts_with(start));
-        index.is_program_directory(&from) && index.is_program_directory(&to)
+        is_program_directory(&from) && is_program_directory(&to)
             || is_shared_library && index.is_loader_search_directory(&to)
             || self.moved_directories.get(&from) == Some(&to)
             || is_new_directory_version(&from, &to, index)
@@ -370,7 +370,7 @@ fn libraries_unless_too_many<'i>(stem: &str, index: &'i ImageIndex<'_>) -> &'i [
 pub fn looks_like_file(path: &UsrPath) -> bool {
     const OF_DIRECTORIES: [&str; 4] = ["d", "wants", "requires", "upholds"];
     let extension = path.name().rsplit_once('.').map(|(_, extension)| extension);
-    matches!(path.parent().as_ref().map(UsrPath::as_str), Some("bin" | "sbin"))
+    path.parent().is_some_and(|directory| is_program_directory(&directory))
         || LibraryName::from_path(path).is_some()
         || extension.is_some_and(|it| {
             !OF_DIRECTORIES.contains(&it) && it.starts_with(|c: char| c.is_ascii_alphabetic())

@@ -99,7 +99,7 @@ impl UnsatisfiedDependencies {
                 report.record_load(&loaders, root, &here);
                 report.record_different_providers(&loaders, root, &here);
                 loaded.extend(here.objects.into_iter().map(|object| object.path));
-            } else if loaders.has_ambiguous_names() {
+            } else if !loaders.ambiguous_names.is_empty() {
                 let here = loaders.selection_for_copies.load(root);
                 report.record_different_providers(&loaders, root, &here);
             }

@@ -196,9 +196,6 @@ impl LineList {
     }
 
     fn unindex(&mut self, id: usize) {
-        if self.entries.get().is_none() {
-            return;
-        }
         let key = self.key(&self.slots[id].line.text);
         let Some(entries) = self.entries.get_mut() else { return };
         if let Some(ids) = entries.get_mut(&key) {

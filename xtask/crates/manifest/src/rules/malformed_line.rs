@@ -8,22 +8,15 @@ use super::fix_state::Fixer;
 use super::lint_state::Lint;
 use crate::file::{BYTE_ORDER_MARK, ManifestFile};
 use crate::finding::{Finding, FindingKind, FixKind};
-use crate::image_index::ImageIndex;
+use crate::image_index::{ImageIndex, is_program_directory};
 use crate::selection::Location;
 use crate::suggestion::Suggestion;
 use usr::{LibraryName, UsrPath};
 
-/// Message for a comment.
-const COMMENT: &str = "a manifest cannot have comments: the build reads every line as a path";
-/// Message for a byte-order mark.
-const BOM: &str = "it starts with a byte-order mark (EF BB BF), which is not part of a path";
-/// Message for CRLF.
 const CRLF: &str = "lines end in CRLF: the build reads the carriage return as a part of the path";
-/// Message for a file without a final newline.
 const NO_FINAL_NEWLINE: &str = "the file has no newline at its end: the build joins its last line with the first one of the next manifest";
 
-/// Message for a backup file.
-const LEFTOVER: &str = "the name is that of a backup or of an editor's file, and the build reads every file of this directory that is not hidden";
+const BACKUP_NAME: &str = "the name is that of a backup or of an editor's file, and the build reads every file of this directory that is not hidden";
 
 /// Whether a file name is that of a backup by an editor, patch(1) or a package manager.
 fn is_backup_name(file: &str) -> bool {
@@ -42,7 +35,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
     let names = selection.manifest_set.directory_entries().map(|(entry, _)| entry);
     for file in names.filter(|name| is_backup_name(name)) {
         let (site, suggestion) = (lint.site(file, None), Suggestion::HideFile(file.to_owned()));
-        lint.emit(Finding::new(FindingKind::Advice, site, file, LEFTOVER.to_owned(), suggestion));
+        lint.emit(Finding::new(FindingKind::Advice, site, file, BACKUP_NAME.to_owned(), suggestion));
     }
     for (&file, text) in &selection.manifest_files {
         let finding = |lint: &Lint<'_, '_>, at: usize, message: String| {
@@ -59,7 +52,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
         }
         for malformed in find(text, lint.index) {
             let path = malformed.replacement.and_then(|line| UsrPath::new(&line).ok());
-            lint.emit(finding(lint, malformed.index, malformed.reason).candidates(path));
+            lint.emit(finding(lint, malformed.index, malformed.reason.to_owned()).candidates(path));
         }
     }
 }
@@ -84,10 +77,10 @@ pub(super) fn fix(fixer: &mut Fixer<'_>) {
         malformed.retain(|line| !is_accepted(&line.line));
         // Rewriting moves lines, so it comes last.
         let removed = malformed.iter().filter(|line| line.replacement.is_none());
-        editor.remove_at(removed.map(|line| (line.index, line.reason.as_str())));
+        editor.remove_at(removed.map(|line| (line.index, line.reason)));
         for line in &malformed {
             if let Some(replacement) = &line.replacement {
-                editor.rename(&line.line, replacement, FixKind::Tidy, &line.reason);
+                editor.rename(&line.line, replacement, FixKind::Tidy, line.reason);
             }
         }
     }
@@ -101,7 +94,7 @@ pub(super) struct MalformedLine {
     line: String,
     /// The corrected line; `None` for a line that is removed.
     replacement: Option<String>,
-    reason: String,
+    reason: &'static str,
 }
 
 /// Finds the malformed lines of a manifest: with a byte-order mark, a comment, blank, repeated, with a leading slash or
@@ -112,14 +105,18 @@ pub(super) fn find(text: &ManifestFile, index: &ImageIndex<'_>) -> Vec<Malformed
     for (at, line) in text.lines().iter().enumerate() {
         let (replacement, reason) = match line.text.strip_prefix(BYTE_ORDER_MARK) {
             Some(rest) => {
-                let path =
-                    normal_form_if_different(rest, index).map_or_else(|| rest.to_owned(), |(path, _)| path);
+                let path = || normal_form_if_different(rest, index).map_or(rest.to_owned(), |(path, _)| path);
                 let is_empty = rest.trim().is_empty() || rest.trim().starts_with('#');
-                ((!is_empty).then_some(path), BOM.to_owned())
+                (
+                    (!is_empty).then(path),
+                    "it starts with a byte-order mark (EF BB BF), which is not part of a path",
+                )
             }
-            None if line.is_blank() => (None, "the line is blank".to_owned()),
-            None if !line.is_entry() => (None, COMMENT.to_owned()),
-            None if !seen.insert(&line.text) => (None, "duplicate line".to_owned()),
+            None if line.is_blank() => (None, "the line is blank"),
+            None if !line.is_entry() => {
+                (None, "a manifest cannot have comments: the build reads every line as a path")
+            }
+            None if !seen.insert(&line.text) => (None, "duplicate line"),
             None => match normal_form_if_different(&line.text, index) {
                 Some((path, why)) => (Some(path), why),
                 None => continue,
@@ -131,7 +128,7 @@ pub(super) fn find(text: &ManifestFile, index: &ImageIndex<'_>) -> Vec<Malformed
 }
 
 /// The normal form of a path, and the reason for the difference; `None` if the line is in normal form.
-fn normal_form_if_different(line: &str, index: &ImageIndex<'_>) -> Option<(String, String)> {
+fn normal_form_if_different(line: &str, index: &ImageIndex<'_>) -> Option<(String, &'static str)> {
     if index.tree.get(line).is_some() {
         return None;
     }
@@ -141,24 +138,24 @@ fn normal_form_if_different(line: &str, index: &ImageIndex<'_>) -> Option<(Strin
     }
     let below_usr = path.as_str().strip_prefix("usr/").filter(|below| index.tree.get(below).is_some());
     if let Some(below) = below_usr {
-        return Some((below.to_owned(), "paths are relative to /usr".to_owned()));
+        return Some((below.to_owned(), "paths are relative to /usr"));
     }
     let why = if line.starts_with('/') {
         "paths are relative to /usr, without a leading slash"
     } else {
         "paths are written without blanks around them, `./`, `//` or a trailing slash"
     };
-    (path.as_str() != line).then(|| (path.to_string(), why.to_owned()))
+    (path.as_str() != line).then(|| (path.to_string(), why))
 }
 
 /// Adds the missing directory of a file name (`libcrypt-2.21.so` in `lib64`), also for the only replacement of the name:
 /// programs are in `bin` and `sbin`, libraries in the directories that the loader searches.
-fn resolve_bare_name(name: &UsrPath, index: &ImageIndex<'_>) -> Option<(String, String)> {
+fn resolve_bare_name(name: &UsrPath, index: &ImageIndex<'_>) -> Option<(String, &'static str)> {
     let library = LibraryName::from_path(name);
     let is_searched = |path: &&UsrPath| {
         path.parent().is_some_and(|directory| match library {
             Some(_) => index.is_loader_search_directory(&directory),
-            None => index.is_program_directory(&directory),
+            None => is_program_directory(&directory),
         })
     };
     let mut found: Vec<&UsrPath> = index.names.with_name(name.name()).collect();
@@ -169,7 +166,7 @@ fn resolve_bare_name(name: &UsrPath, index: &ImageIndex<'_>) -> Option<(String, 
     found.retain(|path| is_searched(path) && !index.resolves_to_directory(path));
     let files: Vec<&UsrPath> = found.iter().copied().filter(|path| index.is_file(path)).collect();
     match if found.len() > 1 { files } else { found }.as_slice() {
-        [only] => Some((only.to_string(), "the path has no directory".to_owned())),
+        [only] => Some((only.to_string(), "the path has no directory")),
         _ => None,
     }
 }

@@ -17,7 +17,7 @@ use usr::{
 pub(super) struct Loaders<'s> {
     selected: &'s BTreeSet<UsrPath>,
     /// The names of selected libraries of which the image has several copies.
-    ambiguous_names: HashSet<&'s str>,
+    pub(super) ambiguous_names: HashSet<&'s str>,
     /// With `LD_LIBRARY_PATH`.
     pub(super) selection: DynamicLoader<'s>,
     pub(super) image: DynamicLoader<'s>,
@@ -62,10 +62,6 @@ impl<'s> Loaders<'s> {
             selection_for_copies,
             image_for_copies,
         }
-    }
-
-    pub(super) fn has_ambiguous_names(&self) -> bool {
-        !self.ambiguous_names.is_empty()
     }
 
     /// Whether dlopen(3) finds the name in the selection, with `LD_LIBRARY_PATH` and, if the image does, without.
