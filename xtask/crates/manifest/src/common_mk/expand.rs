@@ -43,10 +43,10 @@ pub(super) struct Variables {
 }
 
 impl Variables {
-    /// Evaluates the assignments in order, starting with the variables in `preset`.
-    pub(super) fn new(text: &[u8], assignments: &[Assignment], preset: &[(&str, &str)]) -> Variables {
-        let simple = |value: &&str| Variable { text: Ok((*value).to_owned()), recursive: false };
-        let known = preset.iter().map(|(name, value)| ((*name).to_owned(), simple(value))).collect();
+    /// Evaluates the assignments in order, after `preset`, a name and a value.
+    pub(super) fn new(text: &[u8], assignments: &[Assignment], preset: (&str, &str)) -> Variables {
+        let variable = Variable { text: Ok(preset.1.to_owned()), recursive: false };
+        let known = BTreeMap::from([(preset.0.to_owned(), variable)]);
         let mut variables = Variables { known, left: Cell::new(MAX_EXPANDED) };
         for assignment in assignments.iter().filter(|a| a.conditionals == 0) {
             variables.assign(assignment, &text[assignment.value_span.clone()]);
@@ -130,12 +130,8 @@ mod tests {
     use super::*;
 
     fn value(text: &str, name: &str) -> Expanded {
-        Variables::new(
-            text.as_bytes(),
-            &parse(text.as_bytes()).unwrap().assignments,
-            &[("BOARD", "amd64-usr")],
-        )
-        .value(name)
+        Variables::new(text.as_bytes(), &parse(text.as_bytes()).unwrap().assignments, ("BOARD", "amd64-usr"))
+            .value(name)
     }
 
     #[test]

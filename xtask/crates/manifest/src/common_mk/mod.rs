@@ -127,7 +127,7 @@ impl CommonMk {
     /// # Errors
     /// A variable that the file does not assign, or a result that is not an `http` or `https` URL.
     pub fn url(&self, board: Board) -> Result<String> {
-        let variables = Variables::new(&self.text, &self.makefile.assignments, &[(BOARD, board.id())]);
+        let variables = Variables::new(&self.text, &self.makefile.assignments, (BOARD, board.id()));
         let at = format!("{COMMON_MK}:{}: {URL}", self.url.line);
         let url = variables.value(URL).map_err(|ExpandError { variable, problem }| {
             let (subject, hint) = match variable == URL {

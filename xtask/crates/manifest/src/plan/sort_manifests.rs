@@ -1,6 +1,6 @@
 //! Sorting the manifests: `sort-manifests`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use similar::DiffOp;
 
@@ -18,12 +18,10 @@ pub fn plan_sort(sources: &Stage1Sources) -> (Stage1Sources, Vec<Fix>) {
     let mut fixes = Vec::new();
     let orders = sources.manifests.values().map(|bytes| SortOrder::detect(&ManifestFile::parse(bytes)));
     let shown = SortOrder::common_to(orders);
+    let regular = sources.manifest_refs.iter().filter(|found| found.file == found.directory_entry);
+    let regular: BTreeSet<&String> = regular.map(|manifest_ref| &manifest_ref.file).collect();
     for (file, bytes) in &mut after.manifests {
-        let is_regular = sources
-            .manifest_refs
-            .iter()
-            .any(|manifest_ref| manifest_ref.file == *file && manifest_ref.directory_entry == *file);
-        if !is_regular || sources.outside.contains_key(file) {
+        if !regular.contains(file) || sources.outside.contains_key(file) {
             continue;
         }
         let text = ManifestFile::parse(bytes);

@@ -13,16 +13,11 @@ pub fn choose_systemd_version(
     requested: Option<SystemdVersion>,
     detected: impl IntoIterator<Item = (Board, std::result::Result<SystemdVersion, String>)>,
 ) -> Result<SystemdVersion> {
-    let (mut known, mut unknown) = (Vec::new(), None);
-    for (board, version) in detected {
-        match version {
-            Ok(version) => known.push((board, version)),
-            Err(why) => unknown = unknown.or(Some((board, why))),
-        }
-    }
-    let first = known.first().copied();
-    let other =
-        known.into_iter().find(|(_, version)| first.is_some_and(|(_, expected)| expected != *version));
+    let detected: Vec<_> = detected.into_iter().collect();
+    let unknown = detected.iter().find_map(|(board, version)| Some((board, version.as_ref().err()?)));
+    let mut known = detected.iter().filter_map(|(board, version)| Some((board, *version.as_ref().ok()?)));
+    let first = known.next();
+    let other = known.find(|(_, version)| first.is_some_and(|(_, expected)| expected != *version));
     match (requested, first, other, unknown) {
         (Some(requested), Some((board, version)), None, _) if requested != version => Err(Error::failed(
             format!("the {board} image has systemd {version}, and --systemd {requested} was given"),

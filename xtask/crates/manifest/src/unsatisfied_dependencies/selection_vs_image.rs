@@ -233,6 +233,7 @@ impl UnsatisfiedDependencies {
 }
 
 /// The errors of a selection's load: those that the image's load has too, and those that it does not have.
+#[derive(Default)]
 struct LoadErrorComparison<'l> {
     missing: Vec<&'l NotFound>,
     versions: Vec<&'l UndefinedVersion>,
@@ -248,12 +249,7 @@ impl<'l> LoadErrorComparison<'l> {
         let missing: HashSet<&str> = image.missing.iter().map(|missing| missing.name.as_str()).collect();
         let versions: BTreeSet<&UndefinedVersion> = image.undefined_versions.iter().collect();
         let broken: HashSet<&UsrPath> = image.fatal.iter().map(|rejected| &rejected.path).collect();
-        let mut common = LoadErrorComparison {
-            missing: Vec::new(),
-            versions: Vec::new(),
-            broken: Vec::new(),
-            replaced: HashMap::new(),
-        };
+        let mut common = LoadErrorComparison::default();
         for error in &here.missing {
             if !loaded.contains(&error.needed_by) && !is_root(&error.needed_by) {
                 let reason = format!("it needs {}, which is missing", error.name);
