@@ -5,11 +5,18 @@
 //! plumbing commands: files are hashed without filters into a temporary index, and the message is passed on standard
 //! input.
 
+mod git_dir;
+mod timed_output;
+
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
 
 use xshell::{Shell, cmd};
 
+use self::git_dir::GitDir;
 use crate::report::source_links::SourceLinks;
 use crate::signals::TempPath;
 use coreos_types::{
@@ -28,13 +35,33 @@ const OVERRIDES: [&str; 7] = [
     "log.showSignature=false",
 ];
 
+/// Variables that locate another repository than the tree's, as git sets them for hooks (`git rev-parse
+/// --local-env-vars`).
+const LOCATIONS: [&str; 9] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+];
+
 /// Programs that sign a commit: for each its configuration keys, which are synonyms for git, and the default program.
 /// The values are read from the user's configuration only.
-const SIGNERS: [(&[&str], &str); 3] = [
+const SIGNERS: [(&[&str], &str); 4] = [
     (&["gpg.openpgp.program", "gpg.program"], "gpg"),
     (&["gpg.x509.program"], "gpgsm"),
     (&["gpg.ssh.program"], "ssh-keygen"),
+    (&["gpg.ssh.defaultKeyCommand"], "false"),
 ];
+
+/// Time limit of a git command: a file of the repository may be a pipe that nothing writes to.
+const TIME_LIMIT: Duration = Duration::from_secs(20);
+/// The same of a command that signs: the user may have to enter a passphrase.
+const SIGNING_TIME_LIMIT: Duration = Duration::from_secs(3600);
 
 /// Checks that there is a repository to commit to.
 ///
@@ -72,7 +99,7 @@ pub fn check_committable(root: &Path, files: &[&str]) -> Result<()> {
             .with_context(|| "git user.name and user.email are not set")
             .with_hint("git config user.name NAME; git config user.email ADDRESS")?;
     }
-    git.check_git_dir_symlinks()?;
+    git.check_git_dir()?;
     let mut changed = Vec::new();
     for file in files {
         let (mode, oid) = git.head_entry(file)?;
@@ -117,8 +144,11 @@ impl Git<'_> {
         shell.set_var("GIT_ALLOW_PROTOCOL", "none");
         shell.set_var("GIT_NO_LAZY_FETCH", "1");
         shell.set_var("GIT_TERMINAL_PROMPT", "0");
+        if let Some(git_dir) = GitDir::find(root) {
+            git_dir.check_files()?;
+        }
         let mut git = Git { shell, root, prefix: String::new() };
-        git.disable_filters();
+        git.disable_filters()?;
         git.prefix = git
             .run(&["rev-parse", "--show-prefix"])
             .map(|prefix| prefix.trim_end_matches('\n').to_owned())
@@ -129,10 +159,11 @@ impl Git<'_> {
 
     /// Overrides every filter that is configured: writing an index compares files that were changed a moment ago, and
     /// that comparison would run them.
-    fn disable_filters(&self) {
+    fn disable_filters(&self) -> Result<()> {
         let list =
             ["config", "-z", "--name-only", "--get-regexp", r"^filter\..*\.(clean|smudge|process|required)$"];
-        let names = self.run(&list).unwrap_or_default();
+        // Without a filter the status is an error, too.
+        let names = String::from_utf8_lossy(&self.output(&list, b"")?.stdout).into_owned();
         let names: Vec<&str> = names.split_terminator('\0').collect();
         for (index, name) in names.iter().enumerate() {
             self.shell.set_var(format!("GIT_CONFIG_KEY_{index}"), name);
@@ -140,10 +171,11 @@ impl Git<'_> {
             self.shell.set_var(format!("GIT_CONFIG_VALUE_{index}"), value);
         }
         self.shell.set_var("GIT_CONFIG_COUNT", names.len().to_string());
+        Ok(())
     }
 
     fn commit(&self, files: &[&str], message: &str) -> Result<String> {
-        self.check_git_dir_symlinks()?;
+        self.check_git_dir()?;
         let head = self.run(&["rev-parse", "--verify", "HEAD"])?;
         let head = head.trim();
         let mut entries = Vec::new();
@@ -207,8 +239,16 @@ impl Git<'_> {
         Ok(self.root.join(path.trim_end_matches('\n')))
     }
 
-    /// Refuses a repository in which a file that git writes is a symlink: git would write to its target.
-    fn check_git_dir_symlinks(&self) -> Result<()> {
+    /// Refuses a repository of another checkout, and one in which a file that git writes is a symlink: git would write
+    /// to its target.
+    fn check_git_dir(&self) -> Result<()> {
+        if let Some(git_dir) = GitDir::find(self.root) {
+            git_dir.check_owns_checkout(|config| {
+                let value =
+                    self.run(&["config", "--file", config.to_str()?, "--get", "core.worktree"]).ok()?;
+                Some(value.trim_end_matches('\n').to_owned())
+            })?;
+        }
         let branch = self.run(&["symbolic-ref", "--quiet", "HEAD"]).unwrap_or_default();
         let (branch, directory) = (branch.trim(), self.run(&["rev-parse", "--absolute-git-dir"])?);
         let directory = Path::new(directory.trim_end_matches('\n'));
@@ -239,9 +279,22 @@ impl Git<'_> {
     }
 
     fn run_with_input(&self, arguments: &[&str], stdin: &[u8]) -> Result<String> {
+        let output = self.output(arguments, stdin)?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        let verb = arguments.first().copied().unwrap_or_default();
+        let cause = if stderr.is_empty() { output.status.to_string() } else { stderr };
+        Err(Error::failed(format!("git {verb} failed")).with_cause(cause))
+    }
+
+    fn output(&self, arguments: &[&str], stdin: &[u8]) -> Result<Output> {
         let root = self.root;
         let mut overrides = OVERRIDES.map(str::to_owned).to_vec();
+        let mut limit = TIME_LIMIT;
         if arguments.contains(&"-S") {
+            limit = SIGNING_TIME_LIMIT;
             for (keys, default) in SIGNERS {
                 let program = keys.iter().find_map(|key| self.user_config(key));
                 let program = program.unwrap_or_else(|| default.to_owned());
@@ -251,20 +304,21 @@ impl Git<'_> {
         let overrides = overrides.iter().flat_map(|value| ["-c", value]);
         // File names are literal, not patterns.
         let git = cmd!(self.shell, "git --literal-pathspecs {overrides...} -C {root} {arguments...}");
-        let output = git
-            .stdin(stdin)
-            .quiet()
-            .ignore_status()
-            .output()
+        let mut git = Command::from(git);
+        let is_inherited = |name: &str| env::var_os(name) == self.shell.var_os(name);
+        for name in LOCATIONS.into_iter().filter(|name| is_inherited(name)) {
+            git.env_remove(name);
+        }
+        let output = timed_output::output_within(git, stdin, limit)
             .with_context(|| "cannot run git")
             .with_hint("install git, or omit --commit")?;
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-        }
-        let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         let verb = arguments.first().copied().unwrap_or_default();
-        let cause = if stderr.is_empty() { output.status.to_string() } else { stderr };
-        Err(Error::failed(format!("git {verb} failed")).with_cause(cause))
+        output.ok_or_else(|| {
+            let why = "a file of the repository may be a pipe or a device, which git waits for";
+            Error::failed(format!("git {verb} did not end within {} s", limit.as_secs()))
+                .with_cause(why)
+                .with_hint("examine the .git directory, or omit --commit")
+        })
     }
 }
 

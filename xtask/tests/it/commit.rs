@@ -2,7 +2,9 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
+use coreos_types::Error;
 use tempfile::TempDir;
 use xtask::git::{check_committable, commit};
 
@@ -192,6 +194,110 @@ fn repository_programs_do_not_run() {
         &["-c", "core.fsmonitor=false", "show", "--no-ext-diff", "--format=%s", "--name-only", "HEAD"],
     );
     assert_eq!(shown, format!("stage1: update\n\n{MANIFEST}\n"));
+}
+
+#[test]
+fn key_command_of_the_repository_does_not_run() {
+    let scene = Scene::new();
+    let (tree, home) = (scene.tree(), scene.home());
+    let evil = program(&tree, ".git-evil");
+    std::fs::write(
+        home.join(".gitconfig"),
+        "[user]\nname = N\nemail = n@example.org\n[commit]\ngpgSign = true\n",
+    )
+    .unwrap();
+    let unsigned = ["-c", "user.name=N", "-c", "user.email=n@example.org", "-c", "commit.gpgSign=false"];
+    git(&tree, &["init", "--quiet"]);
+    git(&tree, &["add", "."]);
+    git(&tree, &[&unsigned[..], &["commit", "--quiet", "-m", "first"]].concat());
+    for (key, value) in [("gpg.format", "ssh"), ("gpg.ssh.defaultKeyCommand", &evil)] {
+        git(&tree, &["config", key, value]);
+    }
+    let line = ["bump-coreos", "1032.0.0", "--image", "1032.0.0", "--commit"];
+    let output = scene.command(&[], &line).env("HOME", &home).env_remove("GIT_CONFIG_GLOBAL").output();
+    let stderr = String::from_utf8(output.unwrap().stderr).unwrap();
+    assert!(stderr.contains("git commit-tree failed"), "{stderr}");
+    assert!(!tree.join("RAN").exists(), "a program of the repository ran");
+}
+
+#[test]
+fn repository_of_another_checkout_is_not_changed() {
+    let (other, here) = (checkout(), checkout());
+    let root = here.path();
+    let error = || check_committable(root, &[MANIFEST]).unwrap_err();
+    let leads = |error: Error| {
+        error.message.contains(".git leads to")
+            && error.message.contains("the repository of another checkout")
+    };
+    std::fs::write(root.join(".git/commondir"), other.path().join(".git").to_str().unwrap()).unwrap();
+    assert!(leads(error()), "{}", error());
+    std::fs::remove_dir_all(root.join(".git")).unwrap();
+    std::os::unix::fs::symlink(other.path().join(".git"), root.join(".git")).unwrap();
+    assert!(leads(error()), "{}", error());
+    std::fs::remove_file(root.join(".git")).unwrap();
+    write(root, ".git", &format!("gitdir: {}/.git\n", other.path().display()));
+    assert!(leads(error()), "{}", error());
+}
+
+#[test]
+fn worktrees_and_submodules_can_be_committed_to() {
+    let directory = checkout();
+    let (root, linked) = (directory.path(), TempDir::new().unwrap());
+    let linked = linked.path().join("linked");
+    git(root, &["worktree", "add", "--quiet", "--detach", linked.to_str().unwrap()]);
+    let outer = checkout();
+    let add =
+        ["-c", "protocol.file.allow=always", "submodule", "add", "--quiet", root.to_str().unwrap(), "sub"];
+    git(outer.path(), &add);
+    let sub = outer.path().join("sub");
+    for (key, value) in [("user.name", "N"), ("user.email", "n@example.org"), ("commit.gpgSign", "false")] {
+        git(&sub, &["config", key, value]);
+    }
+    for tree in [linked, sub] {
+        check_committable(&tree, &[MANIFEST]).unwrap();
+        write(&tree, MANIFEST, "lib\nbin/x\n");
+        let name = commit(&tree, &[MANIFEST], "stage1: update").unwrap();
+        assert!(git(&tree, &["rev-parse", "HEAD"]).starts_with(&name));
+        assert_eq!(git(&tree, &["status", "--porcelain"]), "");
+    }
+    assert_eq!(git(root, &["log", "--format=%s", "main"]), "first\n");
+}
+
+#[test]
+fn variables_do_not_select_another_repository() {
+    let scene = Scene::new();
+    let (tree, other) = (scene.tree(), checkout());
+    git(&tree, &["init", "--quiet"]);
+    git(&tree, &["add", "."]);
+    let author = ["-c", "user.name=N", "-c", "user.email=n@example.org", "-c", "commit.gpgSign=false"];
+    git(&tree, &[&author[..], &["commit", "--quiet", "-m", "first"]].concat());
+    for (key, value) in [("user.name", "N"), ("user.email", "n@example.org"), ("commit.gpgSign", "false")] {
+        git(&tree, &["config", key, value]);
+    }
+    let git_dir = other.path().join(".git");
+    let line = ["bump-coreos", "1032.0.0", "--image", "1032.0.0", "--commit"];
+    let mut command = scene.command(&[], &line);
+    command.env("GIT_DIR", &git_dir).env("GIT_WORK_TREE", other.path());
+    command.env("GIT_INDEX_FILE", git_dir.join("index")).env("GIT_OBJECT_DIRECTORY", git_dir.join("objects"));
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(git(&tree, &["rev-list", "--count", "HEAD"]), "2\n");
+    assert_eq!(git(&tree, &["status", "--porcelain"]), "");
+    assert_eq!(git(other.path(), &["rev-list", "--count", "HEAD"]), "1\n");
+}
+
+#[test]
+fn pipe_in_the_repository_does_not_hang() {
+    let start = Instant::now();
+    for name in ["config", "HEAD", "index", "refs/heads/main", "objects/info/alternates", "info/attributes"] {
+        let directory = checkout();
+        let pipe = directory.path().join(".git").join(name);
+        let _ = std::fs::remove_file(&pipe);
+        output_of(Command::new("mkfifo").arg(&pipe));
+        let error = check_committable(directory.path(), &[MANIFEST]).unwrap_err();
+        assert!(error.message.contains(&format!("{name} is not a regular file")), "{error}");
+    }
+    assert!(start.elapsed() < Duration::from_secs(15));
 }
 
 #[test]
