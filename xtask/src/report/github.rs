@@ -31,13 +31,14 @@ pub(crate) fn render(report: &Report) -> String {
         plain.push_str(line);
         plain.push('\n');
     }
-    let out = lossless_text::escape_for_terminal(&out).into_owned();
+    // The runner looks for this anywhere in a line, also in an annotation.
+    let out = lossless_text::escape_for_terminal(&out).replace("##[", "#\\#[");
     out + &escape_commands(&lossless_text::escape_for_terminal(&plain))
 }
 
 /// Escapes workflow commands: a line that begins with `::` after blanks is a command, and so is `##[` anywhere in a
 /// line (actions/runner, `ActionCommand.cs`).
-fn escape_commands(text: &str) -> String {
+pub(crate) fn escape_commands(text: &str) -> String {
     let mut out = String::new();
     for line in text.replace("##[", "#\\#[").split_inclusive('\n') {
         let blanks = line.len() - line.trim_start().len();

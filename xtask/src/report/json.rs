@@ -14,6 +14,24 @@ pub fn document(report: &Report) -> Value {
     escape_strings(unescaped_document(report))
 }
 
+/// A document as text. Characters that forge other text on a terminal occur in strings only, and are escaped there.
+pub fn to_text(document: &Value) -> String {
+    let text = format!("{document:#}\n");
+    if !lossless_text::has_unsafe_chars(&text) {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match lossless_text::has_unsafe_chars(c.encode_utf8(&mut [0; 4])) {
+            true => {
+                c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")))
+            }
+            false => out.push(c),
+        }
+    }
+    out
+}
+
 fn escape_strings(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(lossless_text::escape_non_utf8(&text).into_owned()),
@@ -118,4 +136,20 @@ fn manifest_sizes(manifest: &ManifestSizes) -> Value {
             "path": size.path, "before": size.before, "after": size.after,
         })).collect::<Vec<_>>(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_has_no_controls_and_the_same_value() {
+        let document = json!({ "a\u{9b}31m": ["\u{202e}b\u{7f}", "\u{1b}[2J\n\u{e0041}é\u{1f600}"] });
+        let text = to_text(&document);
+        assert!(
+            !lossless_text::has_unsafe_chars(&text) && text.contains("\\u202eb\\u007f") && text.contains("é"),
+            "{text}"
+        );
+        assert_eq!(serde_json::from_str::<Value>(&text).ok(), Some(document));
+    }
 }

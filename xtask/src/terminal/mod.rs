@@ -65,6 +65,8 @@ struct Environment {
     no_color: bool,
     /// `CI` is set to something that is not "no", or the terminal is a dumb one.
     plain: bool,
+    /// `GITHUB_ACTIONS` is set.
+    actions: bool,
 }
 
 impl Environment {
@@ -76,6 +78,7 @@ impl Environment {
             no_color: set("NO_COLOR").is_some(),
             plain: set("CI").is_some_and(|value| value != "0" && value != "false")
                 || set("TERM").is_some_and(|value| value == "dumb"),
+            actions: set("GITHUB_ACTIONS").is_some(),
         }
     }
 
@@ -97,6 +100,8 @@ pub struct Term {
     width: Option<usize>,
     color_stdout: bool,
     color_stderr: bool,
+    /// Whether a runner of GitHub Actions reads standard error.
+    is_read_by_actions: bool,
     /// The start, from which `-v` counts seconds.
     started: Instant,
     progress: ProgressLines,
@@ -122,6 +127,7 @@ impl Term {
             width: around.stdout_terminal.then(columns),
             color_stdout: around.use_colors(color, around.stdout_terminal) && format == OutputFormat::Text,
             color_stderr: around.use_colors(color, around.stderr_terminal),
+            is_read_by_actions: around.actions || format == OutputFormat::Github,
             progress: ProgressLines::new(draws_bars),
         }
     }
@@ -198,9 +204,7 @@ impl Term {
             let message = format!("interrupted by {signal}; the tree has either all of the changes or none");
             let error = Error::failed(message).with_hint(format!("to run it again: {command_line}"));
             match term.format {
-                OutputFormat::Text => {
-                    term.progress.stop(&ansi::paint(&text::render_error(&error), term.color_stderr))
-                }
+                OutputFormat::Text => term.progress.stop(&term.paint_stderr(&text::render_error(&error))),
                 // A failure to write cannot be reported.
                 _ => _ = write_stdout(&term.render(&Report { error: Some(error), ..report })),
             }
@@ -220,9 +224,9 @@ impl Term {
     fn render(&self, report: &Report) -> Vec<u8> {
         match self.format {
             OutputFormat::Text => ansi::paint(&text::render(report, self.layout()), self.color_stdout),
-            OutputFormat::Json => format!("{:#}\n", json::document(report)).into_bytes(),
+            OutputFormat::Json => json::to_text(&json::document(report)).into_bytes(),
             OutputFormat::Github => github::render(report).into_bytes(),
-            OutputFormat::Sarif => format!("{:#}\n", sarif::document(report)).into_bytes(),
+            OutputFormat::Sarif => json::to_text(&sarif::document(report)).into_bytes(),
         }
     }
 
@@ -243,8 +247,16 @@ impl Term {
     }
 
     fn print_stderr(&self, text: &StyledText) {
+        self.progress.print_above(&self.paint_stderr(text));
+    }
+
+    /// The bytes of a text on standard error, in which GitHub Actions looks for workflow commands, too.
+    fn paint_stderr(&self, text: &StyledText) -> Vec<u8> {
         let painted = ansi::paint(text, self.color_stderr);
-        self.progress.print_above(&painted);
+        if !self.is_read_by_actions {
+            return painted;
+        }
+        github::escape_commands(&String::from_utf8_lossy(&painted)).into_bytes()
     }
 }
 
@@ -296,6 +308,19 @@ mod tests {
         let term =
             Term::with_environment(terminal, OutputFormat::Json, ColorChoice::Always, Verbosity::Normal);
         assert!(!term.color_stdout && term.color_stderr);
+    }
+
+    #[test]
+    fn message_is_no_workflow_command() {
+        let painted = |format, actions| {
+            let around = Environment { actions, ..Environment::default() };
+            let term = Term::with_environment(around, format, ColorChoice::Never, Verbosity::Normal);
+            let text = StyledText::styled(Style::Plain, "a ##[error]b\n  ::error::c\n");
+            String::from_utf8(term.paint_stderr(&text)).unwrap_or_default()
+        };
+        assert_eq!(painted(OutputFormat::Github, false), "a #\\#[error]b\n  \\::error::c\n");
+        assert_eq!(painted(OutputFormat::Json, true), painted(OutputFormat::Github, false));
+        assert_eq!(painted(OutputFormat::Text, false), "a ##[error]b\n  ::error::c\n");
     }
 
     #[test]
