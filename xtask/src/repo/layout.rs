@@ -15,6 +15,12 @@ pub(super) const MAX_COMMON_MK_LEN: u64 = 256 << 10;
 /// Largest size of all manifests together.
 pub(super) const MAX_TOTAL_LEN: u64 = 2 << 20;
 
+/// Most visible entries of a directory, and manifests of all flavors together; rkt has 30.
+pub(super) const MAX_ENTRIES: usize = 5_000;
+
+/// Most manifest directories, one for each flavor and board. Each is checked against an image; rkt has three.
+const MAX_DIRECTORIES: usize = 64;
+
 /// The manifest directory of old trees, which had only the board amd64-usr.
 const LEGACY_DIR: &str = "manifest.d";
 
@@ -76,6 +82,10 @@ pub(super) fn manifest_directories(root: &Path) -> Result<(Vec<ManifestDirectory
         }
         resolve_legacy_dir(&mut known)?;
         all.extend(known.into_iter().map(|(board, path)| (flavor.clone(), board, path)));
+        if all.len() > MAX_DIRECTORIES {
+            let message = format!("stage1 has more than {MAX_DIRECTORIES} manifest directories");
+            return Err(Error::failed(message).with_hint("move those that are not built elsewhere"));
+        }
     }
     Ok((all, unknown))
 }
@@ -105,6 +115,12 @@ fn resolve_legacy_dir(found: &mut Vec<(Board, PathBuf)>) -> Result<()> {
     Ok(())
 }
 
+/// The error of more than [`MAX_ENTRIES`]; `what` has a verb.
+pub(super) fn too_many_entries_error(what: &str) -> Error {
+    Error::failed(format!("{what} more than {MAX_ENTRIES} entries"))
+        .with_hint("list more paths in one manifest, and move what is not a manifest elsewhere")
+}
+
 /// The entries of a directory, sorted, without hidden ones, which `*` does not match.
 pub(super) fn visible_entries(directory: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
@@ -112,6 +128,9 @@ pub(super) fn visible_entries(directory: &Path) -> Result<Vec<PathBuf>> {
         let entry = entry.with_path("cannot read the directory", directory)?;
         if !entry.file_name().as_encoded_bytes().starts_with(b".") {
             paths.push(entry.path());
+        }
+        if paths.len() > MAX_ENTRIES {
+            return Err(too_many_entries_error(&format!("{} has", directory.display())));
         }
     }
     paths.sort();

@@ -7,16 +7,21 @@ use std::path::{Path, PathBuf};
 
 use super::LoadedRepo;
 use super::layout::{
-    MAX_COMMON_MK_LEN, MAX_MANIFEST_LEN, MAX_TOTAL_LEN, inode_key, manifest_directories, relative_in_tree,
-    visible_entries,
+    MAX_COMMON_MK_LEN, MAX_ENTRIES, MAX_MANIFEST_LEN, MAX_TOTAL_LEN, inode_key, manifest_directories,
+    relative_in_tree, too_many_entries_error, visible_entries,
 };
 use crate::bounded_file;
 use coreos_types::{Board, Error, Flavor, Result, ResultExt, shell::quote};
 use manifest::common_mk::{CommonMk, IncludedFiles};
 use manifest::stage1_sources::{COMMON_MK, ManifestRef};
 
-/// The lines of all manifests of a tree. rkt has a fiftieth of that.
+/// The lines of the manifests of all flavors; those of a manifest that several flavors share count for each. rkt has a
+/// tenth of that.
 const MAX_LINES: usize = 15_000;
+
+/// Most files that coreos-common.mk includes, and their bytes together.
+const MAX_INCLUDED_FILES: usize = 64;
+const MAX_INCLUDED_LEN: u64 = 1 << 20;
 
 /// Reads coreos-common.mk and every manifest. The root is absolute and without symlinks.
 pub(super) fn read(root: &Path) -> Result<LoadedRepo> {
@@ -46,22 +51,34 @@ pub(super) fn read(root: &Path) -> Result<LoadedRepo> {
 }
 
 /// The files of the tree that a makefile includes by a literal name. make searches its working directory, which is the
-/// makefile's directory or the root. Files that are not found, or are outside the tree, are skipped.
+/// makefile's directory or the root. Files that are not found, are outside the tree or exceed a limit are skipped.
 fn read_included_files(root: &Path, makefile: &Path, text: &[u8]) -> IncludedFiles {
-    let read = |name: &str| {
+    let find = |name: &str| {
         let directories = makefile.parent().into_iter().chain([root]);
-        let files = directories.filter_map(|directory| fs::canonicalize(directory.join(name)).ok());
-        let mut files = files.filter(|file| file.starts_with(root));
-        files.find_map(|file| bounded_file::read(&file, MAX_COMMON_MK_LEN).ok())
+        let found = directories.filter_map(|directory| fs::canonicalize(directory.join(name)).ok());
+        let found: Vec<PathBuf> = found.collect();
+        found.iter().find(|file| file.starts_with(root)).or(found.first()).cloned()
     };
     let is_plain = |name: &str| !name.contains(['$', '*', '?', '[', '~']);
-    let named = CommonMk::included_files(text).into_iter().filter(|(name, _)| is_plain(name));
-    named
-        .filter_map(|(name, is_optional)| {
-            let text = read(&name).or_else(|| is_optional.then(Vec::new))?;
-            Some((name, text))
-        })
-        .collect()
+    // Each name once; it is optional only if every statement says so.
+    let mut named = BTreeMap::new();
+    for (name, is_optional) in CommonMk::included_files(text).into_iter().filter(|(name, _)| is_plain(name)) {
+        *named.entry(name).or_insert(true) &= is_optional;
+    }
+    let (mut included, mut bytes_left) = (IncludedFiles::new(), MAX_INCLUDED_LEN);
+    for (name, is_optional) in named.into_iter().take(MAX_INCLUDED_FILES) {
+        let text = match find(&name) {
+            None if is_optional => Vec::new(),
+            Some(file) if file.starts_with(root) => {
+                let Ok(text) = bounded_file::read(&file, MAX_COMMON_MK_LEN.min(bytes_left)) else { continue };
+                text
+            }
+            _ => continue,
+        };
+        bytes_left -= text.len() as u64;
+        included.insert(name, text);
+    }
+    included
 }
 
 struct TreeReader<'a> {
@@ -77,21 +94,25 @@ struct TreeReader<'a> {
 
 impl TreeReader<'_> {
     fn read_manifest(&mut self, board: Board, flavor: &Flavor, entry: &Path) -> Result<()> {
+        if self.loaded.sources.manifest_refs.len() >= MAX_ENTRIES {
+            return Err(too_many_entries_error("the manifest directories have"));
+        }
         let directory_entry = self.path_in_tree(entry)?;
         let (file, real) = self.resolve_key(entry)?;
         if !self.loaded.sources.manifests.contains_key(&file) {
             let bytes = self.read_file(&real, MAX_MANIFEST_LEN.min(self.bytes_left))?;
             self.bytes_left -= bytes.len() as u64;
-            self.check_line_limit(&file, &bytes)?;
             self.loaded.sources.manifests.insert(file.clone(), bytes);
         }
+        self.check_line_limit(&file)?;
         let flavor = flavor.clone();
         self.loaded.sources.manifest_refs.push(ManifestRef { board, flavor, directory_entry, file });
         Ok(())
     }
 
     /// Bounds the work of a run: every line is parsed, looked up, and possibly reported.
-    fn check_line_limit(&mut self, file: &str, bytes: &[u8]) -> Result<()> {
+    fn check_line_limit(&mut self, file: &str) -> Result<()> {
+        let bytes = self.loaded.sources.manifests.get(file).map(Vec::as_slice).unwrap_or_default();
         self.lines += bytes.split(|&byte| byte == b'\n').count();
         if self.lines <= MAX_LINES {
             return Ok(());

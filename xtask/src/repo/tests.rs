@@ -208,3 +208,58 @@ fn manifests_over_15000_lines_are_refused() {
     fs::write(fixture.path(other), "bin/x\n".repeat(14_000)).unwrap();
     assert!(fixture.error().contains("the manifests have more than 15000 lines"));
 }
+
+#[test]
+fn directory_of_many_manifests_is_refused() {
+    let fixture = Fixture::new(&[BASH]);
+    let directory = fixture.path(BASH).parent().unwrap().to_owned();
+    // 4,999 in each directory, then 5,001 in one.
+    for number in 1..layout::MAX_ENTRIES {
+        fs::File::create(directory.join(format!("m{number}"))).unwrap();
+    }
+    assert!(fixture.read().is_ok());
+    let other = fixture.path("stage1/usr_from_kvm");
+    symlink("usr_from_coreos", &other).unwrap();
+    assert!(fixture.error().contains("the manifest directories have more than 5000 entries"));
+    fs::remove_file(other).unwrap();
+    fs::File::create(directory.join("one more")).unwrap();
+    assert!(
+        fixture.error().contains("manifest-amd64-usr.d has more than 5000 entries"),
+        "{}",
+        fixture.error()
+    );
+}
+
+#[test]
+fn flavors_that_share_manifests_are_bounded() {
+    let fixture = Fixture::new(&[BASH]);
+    let link =
+        |number: usize| symlink("usr_from_coreos", fixture.path(&format!("stage1/usr_from_f{number}")));
+    (1..64).for_each(|number| link(number).unwrap());
+    assert!(fixture.read().is_ok());
+    fs::write(fixture.path(BASH), "bin/x\n".repeat(300)).unwrap();
+    assert!(fixture.error().contains("the manifests have more than 15000 lines"), "{}", fixture.error());
+    link(64).unwrap();
+    assert!(fixture.error().contains("stage1 has more than 64 manifest directories"), "{}", fixture.error());
+}
+
+#[test]
+fn included_files_are_bounded() {
+    let fixture = Fixture::new(&[BASH]);
+    let directory = fixture.path(COMMON_MK).parent().unwrap().to_owned();
+    let number_read = |text: &str| {
+        fs::write(fixture.path(COMMON_MK), text).unwrap();
+        fixture.read().unwrap().sources.included.len()
+    };
+    for number in 0..70 {
+        fs::write(directory.join(format!("f{number}.mk")), "X := 1\n").unwrap();
+        fs::write(directory.join(format!("large{number}.mk")), vec![b'#'; 200 << 10]).unwrap();
+    }
+    fs::write(directory.join("larger.mk"), vec![b'#'; 300 << 10]).unwrap();
+    symlink("/etc/passwd", directory.join("outside.mk")).unwrap();
+    let all = |name: &str| (0..70).map(|number| format!("include {name}{number}.mk\n")).collect::<String>();
+    assert_eq!(number_read(&"include f1.mk f1.mk\n".repeat(1000)), 1);
+    assert_eq!((number_read(&all("f")), number_read(&all("large"))), (64, 5));
+    // A file that exists and is not read is unknown, not empty.
+    assert_eq!(number_read("-include larger.mk outside.mk none.mk\n"), 1);
+}

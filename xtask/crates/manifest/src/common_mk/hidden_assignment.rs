@@ -46,7 +46,9 @@ pub(super) fn find_hidden_assignment<'a>(
                 })
             }
             OpaqueStatementKind::Eval(line) => {
-                eval_arguments(line).find_map(|argument| match bodies.expand(argument, &[], MAX_DEPTH) {
+                // To find the end of each argument, the rest of the line is read.
+                let expand = |text| bodies.charge(line).and_then(|()| bodies.expand(text, &[], MAX_DEPTH));
+                eval_arguments(line).find_map(|argument| match expand(argument) {
                     Ok(text) => assignment_certainty(text.as_bytes(), &pin.name),
                     Err(()) => Some(false),
                 })

@@ -297,3 +297,22 @@ fn many_evals_and_includes_are_bounded() {
     let text = good + &"include a.mk\n".repeat(10_000);
     assert!(CommonMk::parse_with_includes(text.as_bytes(), &included, &Vendors::default()).is_ok());
 }
+
+/// So is the work for expansions without text, nested ones, and long ones that are repeated.
+#[test]
+fn endless_evals_are_an_error() {
+    let plain = file("v1", "1.0.0", PLAIN_URL);
+    let mut empty = plain.clone() + "A0 =\n";
+    for number in 0..12 {
+        empty += &format!("A{} = {}\n", number + 1, format!("$(A{number})").repeat(30));
+    }
+    let long = format!("{plain}A = {}\n{}", "x".repeat(60_000), "$(eval X := $(A))\n".repeat(10_000));
+    let nested = format!("{plain}{}x{}\n", "$(eval ".repeat(30_000), ")".repeat(30_000));
+    for text in [empty + "$(eval $(A12))\n", long, nested] {
+        assert!(error(&text).contains("may assign"));
+    }
+    let (name, text) = ("x.mk".to_owned(), b"X := 1\n".repeat(30_000));
+    let many = plain + &"include x.mk\n".repeat(15_000) + &format!("include {}\n", "x.mk ".repeat(10_000));
+    let read = CommonMk::parse_with_includes(many.as_bytes(), &[(name, text)].into(), &Vendors::default());
+    assert!(read.is_ok());
+}
