@@ -87,7 +87,7 @@ impl GitDir {
             return Ok(());
         }
         let (dot_git, common) = (self.checkout.join(".git"), self.common.display());
-        let message = format!("{} leads to {common}, the repository of another checkout", dot_git.display());
+        let message = format!("{} points to {common}, the repository of another checkout", dot_git.display());
         Err(Error::failed(message).with_hint("omit --commit, and use git commit"))
     }
 }

@@ -225,18 +225,18 @@ fn repository_of_another_checkout_is_not_changed() {
     let (other, here) = (checkout(), checkout());
     let root = here.path();
     let error = || check_committable(root, &[MANIFEST]).unwrap_err();
-    let leads = |error: Error| {
-        error.message.contains(".git leads to")
+    let is_other = |error: Error| {
+        error.message.contains(".git points to")
             && error.message.contains("the repository of another checkout")
     };
     std::fs::write(root.join(".git/commondir"), other.path().join(".git").to_str().unwrap()).unwrap();
-    assert!(leads(error()), "{}", error());
+    assert!(is_other(error()), "{}", error());
     std::fs::remove_dir_all(root.join(".git")).unwrap();
     std::os::unix::fs::symlink(other.path().join(".git"), root.join(".git")).unwrap();
-    assert!(leads(error()), "{}", error());
+    assert!(is_other(error()), "{}", error());
     std::fs::remove_file(root.join(".git")).unwrap();
     write(root, ".git", &format!("gitdir: {}/.git\n", other.path().display()));
-    assert!(leads(error()), "{}", error());
+    assert!(is_other(error()), "{}", error());
 }
 
 #[test]
