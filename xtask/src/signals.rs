@@ -8,10 +8,10 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::{emulate_default_handler, signal_name};
 
@@ -31,10 +31,13 @@ const MESSAGE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Installs the handler of SIGINT, SIGTERM and SIGHUP, which waits for [`with_signals_deferred`], removes every
 /// [`TempPath`], and then ends the process by the signal's default action, so that the caller sees the signal. Called
-/// once, by `main`.
+/// once, by `main`. A parent that ignores SIGCHLD passes that on, and no program could be waited for: the handler
+/// undoes it.
 pub fn install_handler() -> Result<()> {
     let mut signals =
         Signals::new([SIGHUP, SIGINT, SIGTERM]).with_context(|| "cannot install the signal handler")?;
+    signal_hook::flag::register(SIGCHLD, Arc::default())
+        .with_context(|| "cannot install the signal handler")?;
     let end_by = move || {
         if let Some(signal) = signals.forever().next() {
             let _guard = lock_ignoring_poison(&UNINTERRUPTED);

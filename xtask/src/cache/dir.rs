@@ -9,7 +9,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 
-use crate::trusted_owners::effective_uid;
+use crate::trusted_owners::{TrustedOwners, effective_uid};
 use coreos_types::{Error, ErrorExt, Result, ResultExt, shell::quote};
 use pxe_image::TempFileDir;
 
@@ -103,6 +103,7 @@ impl Cache {
 
     /// The directory of all files: the root, or this user's private subdirectory of it.
     fn private_root(&self) -> Result<PathBuf> {
+        check_links(&self.root)?;
         match fs::metadata(&self.root) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(self.root.clone()),
             Err(error) => {
@@ -119,6 +120,22 @@ impl Cache {
             Ok(_) => create_private_subdirectory(&self.root),
         }
     }
+}
+
+/// Refuses a path with a symlink of a user who is not trusted: it could point to any directory of this user.
+fn check_links(path: &Path) -> Result<()> {
+    let owners = TrustedOwners::from_env();
+    for part in path.ancestors() {
+        if let Ok(found) = fs::symlink_metadata(part)
+            && found.is_symlink()
+            && !owners.is_trusted_uid(found.uid())
+        {
+            let message = format!("cannot use the cache {}", path.display());
+            let cause = format!("{} is a symlink of user {}", part.display(), found.uid());
+            return Err(Error::failed(message).with_cause(cause).with_hint(own_directory_hint()));
+        }
+    }
+    Ok(())
 }
 
 /// The subdirectory of this user in a cache that others may write.

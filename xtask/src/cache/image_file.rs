@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
+use crate::bounded_file;
+use crate::http::MAX_IMAGE_LEN;
 use crate::terminal::{Progress, Term};
 use coreos_types::{Error, Result, ResultExt, Signer};
 use pxe_image::Digest;
@@ -20,7 +22,13 @@ pub(super) struct ImageFile {
 
 impl ImageFile {
     pub(super) fn open(&self) -> Result<File> {
-        File::open(&self.path).with_path("cannot open the image", &self.path)
+        let about = || format!("cannot open the image {}", self.path.display());
+        let (file, metadata) = bounded_file::open(&self.path).with_context(about)?;
+        if metadata.len() > MAX_IMAGE_LEN {
+            let gib = MAX_IMAGE_LEN >> 30;
+            return Err(Error::failed(about()).with_cause(format!("it has more than {gib} GiB")));
+        }
+        Ok(file)
     }
 
     /// The error of an image that has changed since it was verified.

@@ -12,7 +12,7 @@ use super::remove_old_entries::remove_old_entries;
 use crate::atomic_file;
 use crate::bounded_file;
 use crate::report::{Report, html, json, markdown};
-use coreos_types::{Error, Result, ResultExt};
+use coreos_types::{Error, Result, ResultExt, error::spawn_scoped};
 use pxe_image::Digest;
 
 /// The directory of the cache with the last run of each tree.
@@ -57,8 +57,12 @@ impl FileFormat {
     /// A report in each format, in the order of [`FileFormat::ALL`]; each is rendered in a thread.
     pub(crate) fn render_all(report: &Report) -> [String; 3] {
         thread::scope(|scope| {
-            let threads = FileFormat::ALL.map(|format| scope.spawn(move || format.render(report)));
-            threads.map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            let threads =
+                FileFormat::ALL.map(|format| (format, spawn_scoped(scope, move || format.render(report))));
+            threads.map(|(format, thread)| match thread {
+                Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                Err(_) => format.render(report),
+            })
         })
     }
 

@@ -12,13 +12,16 @@
 //! ```
 
 use std::path::Path;
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 
 use super::dir::Cache;
 use super::file_id::FileId;
 use super::image_entries::ImageEntryKind;
 use crate::bounded_file;
-use coreos_types::{Result, error::panic_to_error};
+use coreos_types::{
+    Result,
+    error::{panic_to_error, spawn_scoped},
+};
 use pxe_image::Digest;
 use usr::UsrTree;
 
@@ -59,9 +62,11 @@ pub(super) fn load_and_verify<V: Send>(
     let end = bytes.windows(2).position(|two| two == b"\n\n").ok_or(corrupt)?;
     let (digest, hashes) = parse_head(&bytes[..end], key).unwrap_or(Err(corrupt))?;
     let (verified, tree) = thread::scope(|scope| {
-        let verified = scope.spawn(|| verify(digest, &hashes));
+        let verified = spawn_scoped(scope, || verify(digest, &hashes));
         let tree = UsrTree::from_text(&bytes[end + 2..]);
-        (panic_to_error("verifying a cached signature", verified.join()).flatten(), tree)
+        let join =
+            |thread: ScopedJoinHandle<_>| panic_to_error("verifying a cached signature", thread.join());
+        (verified.and_then(join).flatten(), tree)
     });
     Ok((CachedTree { digest, hashes, tree: tree.map_err(|_| corrupt)? }, verified))
 }

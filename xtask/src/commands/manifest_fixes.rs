@@ -10,7 +10,10 @@ use crate::repo::transaction;
 use crate::report::commit_message::commit_message;
 use crate::report::sizes::{self, TreeState};
 use crate::report::{Report, added_dependents};
-use coreos_types::{Board, Result, Vendor, error::panic_to_error};
+use coreos_types::{
+    Board, Result, Vendor,
+    error::{panic_to_error, spawn_scoped},
+};
 use manifest::accepted_findings::AcceptedFinding;
 use manifest::finding::FindingKind;
 use manifest::plan::bump::{BumpOptions, BumpPlan, plan_bump};
@@ -53,10 +56,10 @@ pub(crate) fn check_manifests(
     let trees = images.trees();
     let state = TreeState { sources: &context.sources, trees: &trees };
     let (findings, sizes) = thread::scope(|scope| {
-        let sizes = scope.spawn(|| sizes::compare(state, state));
+        let sizes = spawn_scoped(scope, || sizes::compare(state, state));
         (
             check_stage1_sources(&context.sources, &options, &trees),
-            panic_to_error("adding up sizes", sizes.join()),
+            sizes.and_then(|sizes| panic_to_error("adding up sizes", sizes.join())),
         )
     });
     (report.findings, report.sizes) = (findings?, sizes?);

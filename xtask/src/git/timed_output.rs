@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 /// Most bytes that are read of each stream. A program that prints more is ended by SIGPIPE.
@@ -16,11 +17,21 @@ pub(super) fn output_within(
 ) -> io::Result<Option<Output>> {
     let deadline = Instant::now() + limit;
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    let streams = [read_to_end(child.stdout.take()), read_to_end(child.stderr.take())];
+    let done = exchange(&mut child, stdin, deadline);
+    if !matches!(done, Ok(Some(_))) {
+        child.kill()?;
+        child.wait()?;
+    }
+    done
+}
+
+/// Passes the input, and collects the output; `None` if the program did not end until `deadline`.
+fn exchange(child: &mut Child, stdin: &[u8], deadline: Instant) -> io::Result<Option<Output>> {
+    let streams = [read_to_end(child.stdout.take())?, read_to_end(child.stderr.take())?];
     if let Some(mut input) = child.stdin.take() {
         let stdin = stdin.to_vec();
         // A program that does not read its input has its reason.
-        std::thread::spawn(move || input.write_all(&stdin));
+        Builder::new().spawn(move || input.write_all(&stdin))?;
     }
     let mut received = Vec::new();
     for stream in streams {
@@ -29,26 +40,23 @@ pub(super) fn output_within(
             Err(_) => break,
         }
     }
-    let (Some(status), Ok([stdout, stderr])) =
-        (wait_until(&mut child, deadline)?, <[Vec<u8>; 2]>::try_from(received))
-    else {
-        child.kill()?;
-        child.wait()?;
-        return Ok(None);
-    };
-    Ok(Some(Output { status, stdout, stderr }))
+    let status = wait_until(child, deadline)?;
+    Ok(match (status, <[Vec<u8>; 2]>::try_from(received)) {
+        (Some(status), Ok([stdout, stderr])) => Some(Output { status, stdout, stderr }),
+        _ => None,
+    })
 }
 
 /// Reads a stream in a thread of its own: a process below the program may keep it open for longer.
-fn read_to_end(stream: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
+fn read_to_end(stream: Option<impl Read + Send + 'static>) -> io::Result<Receiver<Vec<u8>>> {
     let (sender, receiver) = channel();
-    std::thread::spawn(move || {
+    Builder::new().spawn(move || {
         let mut bytes = Vec::new();
         let read = stream.map(|stream| stream.take(MAX_OUTPUT_LEN).read_to_end(&mut bytes));
         // Without a receiver the program was killed.
         read.transpose().map(|_| sender.send(bytes))
-    });
-    receiver
+    })?;
+    Ok(receiver)
 }
 
 fn wait_until(child: &mut Child, deadline: Instant) -> io::Result<Option<std::process::ExitStatus>> {

@@ -13,7 +13,10 @@ use crate::cli::ImageArgs;
 use crate::context::Context;
 use crate::report::ImageOrigin;
 use crate::terminal::Term;
-use coreos_types::{Board, Channel, Error, Release, Result, Signer, error::panic_to_error};
+use coreos_types::{
+    Board, Channel, Error, Release, Result, Signer,
+    error::{panic_to_error, spawn_scoped},
+};
 use expected_identity::ExpectedImage;
 pub(crate) use locations::{ReleaseLocations, open_store};
 use manifest::plan::bump::ImageTrees;
@@ -169,10 +172,10 @@ fn map_parallel<I: Sync, T: Send>(items: &[I], open: impl Fn(&I) -> Result<T> + 
         return vec![open(only)];
     }
     thread::scope(|scope| {
-        let threads: Vec<_> = items.iter().map(|item| scope.spawn(|| open(item))).collect();
+        let threads: Vec<_> = items.iter().map(|item| spawn_scoped(scope, || open(item))).collect();
         threads
             .into_iter()
-            .map(|thread| panic_to_error("opening an image", thread.join()).flatten())
+            .map(|thread| panic_to_error("opening an image", thread?.join()).flatten())
             .collect()
     })
 }

@@ -33,6 +33,7 @@ mod http_proxy;
 mod http_raw;
 mod http_tls;
 mod latest;
+mod limited_process;
 mod nightly;
 mod old_state;
 mod openpgp;

@@ -8,7 +8,10 @@ use std::thread;
 
 use super::block_reader::BlockReader;
 use super::tables::{self, FileLayout, Tables};
-use coreos_types::{Error, Result, ResultExt, error::panic_to_error};
+use coreos_types::{
+    Error, Result, ResultExt,
+    error::{panic_to_error, spawn_scoped},
+};
 use usr::{
     FileInfo, FileInfoReader, UsrPath, UsrTree,
     file_info::{self, ReadBudget},
@@ -161,11 +164,11 @@ impl FileInfoReader for UsrSquashfs {
         let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
         let read = || self.read_file_infos_sequentially(std::iter::from_fn(next).flatten());
         thread::scope(|scope| {
-            let reading: Vec<_> = (0..threads).map(|_| scope.spawn(read)).collect();
-            let parts: Vec<_> = reading
-                .into_iter()
-                .map(|part| panic_to_error("the image reader", part.join()).flatten())
-                .collect();
+            let reading: Vec<_> = (0..threads).map_while(|_| spawn_scoped(scope, read).ok()).collect();
+            let own = if reading.len() < threads { read() } else { Ok(Vec::new()) };
+            let joined =
+                reading.into_iter().map(|part| panic_to_error("the image reader", part.join()).flatten());
+            let parts: Vec<_> = joined.chain([own]).collect();
             let mut all = Vec::with_capacity(wanted.len());
             for part in parts {
                 all.extend(part?);

@@ -10,7 +10,10 @@ use super::inflate_limits::InflateLimits;
 use super::signature_check::{CheckOutcome, SignatureCheck};
 use super::temp_file::TempFileDir;
 use super::usr_squashfs::UsrSquashfs;
-use coreos_types::{Result, ResultExt, error::panic_to_error};
+use coreos_types::{
+    Result, ResultExt,
+    error::{panic_to_error, spawn_scoped},
+};
 
 /// An image that was read once, and verified during that read. [`VerifiedImage::read_and_verify`] is its only constructor.
 #[derive(Debug)]
@@ -60,12 +63,12 @@ pub(super) fn check_and_extract(
 ) -> Result<(CheckOutcome, File)> {
     let (sender, reader) = chunk_channel();
     let (read, squashfs) = thread::scope(|scope| {
-        let extraction = scope.spawn(move || extract_squashfs(reader, temp_dir, limits));
+        let extraction = spawn_scoped(scope, move || extract_squashfs(reader, temp_dir, limits))?;
         let read = check.read_chunks(stream, |chunk| sender.exchange(chunk));
         drop(sender);
         // The scope panics if a thread that was not joined panicked.
-        (read, panic_to_error("the extraction", extraction.join()).flatten())
-    });
+        Ok((read, panic_to_error("the extraction", extraction.join()).flatten()))
+    })?;
     read?;
     // The first error is that of the signature: a truncated download has both.
     Ok((check.finish()?, squashfs?))

@@ -73,6 +73,25 @@ fn foreign_cache_directory_is_not_used() {
 }
 
 #[test]
+fn symlink_of_another_user_is_refused() {
+    // Only root can change an owner.
+    if effective_uid() != 0 {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let (link, target) = (home.path().join("link"), home.path().join("mine"));
+    fs::create_dir(&target).unwrap();
+    symlink(&target, &link).unwrap();
+    let create = |below: &str| Cache::new(&link.join(below)).create_dir("trees");
+    assert!(create("").is_ok() && create("below").is_ok());
+    std::os::unix::fs::lchown(&link, Some(1234), None).unwrap();
+    for below in ["", "below", "new"] {
+        let error = create(below).unwrap_err();
+        assert!(error.causes[0].contains("link is a symlink of user 1234"), "{error}");
+    }
+}
+
+#[test]
 fn relative_cache_dir_is_refused_with_a_hint() {
     for (value, expected) in [
         ("~/x", "export XTASK_CACHE_DIR=/home/u/x"),

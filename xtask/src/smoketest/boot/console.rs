@@ -97,7 +97,8 @@ fn wait_or_kill(child: &mut Child, lines: &Receiver<(usize, String)>, name: &str
 fn spawn_reader(child: &mut Child) -> Receiver<(usize, String)> {
     let (sender, receiver) = sync_channel(64);
     let Some(mut stdout) = child.stdout.take().map(BufReader::new) else { return receiver };
-    std::thread::spawn(move || {
+    // Without a thread the receiver sees the end of the output.
+    let _ = std::thread::Builder::new().spawn(move || {
         let mut line = Vec::new();
         while let Ok(len) = stdout.by_ref().take(MAX_LINE_LEN).read_until(b'\n', &mut line)
             && len > 0

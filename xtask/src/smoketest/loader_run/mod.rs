@@ -20,7 +20,10 @@ use self::loader_output::LoaderOutput;
 use super::host::find_program;
 use super::rootfs::{self, Rootfs};
 use super::sandbox::Sandbox;
-use coreos_types::{Result, error::panic_to_error};
+use coreos_types::{
+    Result,
+    error::{panic_to_error, spawn_scoped},
+};
 use usr::{DlopenPriority, FileInfo, UsrPath, ldso};
 
 /// A method of running the loader.
@@ -138,10 +141,10 @@ impl Checker<'_> {
                 .collect()
         };
         let results: Vec<_> = std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..jobs.clamp(1, MAX_JOBS)).map(|_| scope.spawn(work)).collect();
+            let workers: Vec<_> = (0..jobs.clamp(1, MAX_JOBS)).map(|_| spawn_scoped(scope, work)).collect();
             workers
                 .into_iter()
-                .map(|worker| panic_to_error("the link check", worker.join()).flatten())
+                .map(|worker| panic_to_error("the link check", worker?.join()).flatten())
                 .collect()
         });
         let mut linked = Vec::new();

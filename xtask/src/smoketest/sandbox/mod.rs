@@ -253,7 +253,8 @@ fn spawn_reader(
     sender: SyncSender<(bool, Vec<u8>)>,
 ) {
     let Some(mut stream) = stream else { return };
-    std::thread::spawn(move || {
+    // Without a thread the receiver sees the end of the output.
+    let _ = std::thread::Builder::new().spawn(move || {
         let mut buffer = [0; 16 << 10];
         while let Ok(len) = stream.read(&mut buffer)
             && len > 0
