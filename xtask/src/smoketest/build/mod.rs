@@ -9,11 +9,9 @@ mod logged_commands;
 mod tracked_files;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::host::list_dir;
 use super::no_follow;
 use crate::bounded_file;
 use crate::images::ImageSet;
@@ -114,24 +112,21 @@ impl Build<'_> {
         if !self.uses_autotools() {
             return self.tree.join(format!("stage1/build-{board}"));
         }
-        let argument = self.make.iter().rev().find_map(|word| word.strip_prefix("BUILDDIR="));
-        if let Some(directory) = argument.map(str::to_owned).or_else(|| std::env::var("BUILDDIR").ok()) {
-            return self.tree.join(directory);
-        }
-        let configured =
-            self.configured_version().map(|version| self.tree.join(format!("build-rkt-{version}")));
-        configured
-            .filter(|directory| directory.is_dir())
-            .or_else(|| newest_build_directory(self.tree))
-            .unwrap_or_else(|| self.tree.join("build-rkt-VERSION"))
+        let argument =
+            self.make.iter().rev().find_map(|word| word.strip_prefix("BUILDDIR=")).map(str::to_owned);
+        let given = argument.or_else(|| std::env::var("BUILDDIR").ok());
+        let directory = given.or_else(|| self.configured_build_directory());
+        self.tree.join(directory.as_deref().unwrap_or("build-rkt-VERSION"))
     }
 
-    /// The version that `configure` wrote into the Makefile, if `build-rkt-VERSION` is a build directory in the tree.
-    fn configured_version(&self) -> Option<String> {
+    /// The name of the build directory in the Makefile that `configure` wrote. It has the version of configure.ac, and not
+    /// always that of `RKT_VERSION`, which may have a commit.
+    fn configured_build_directory(&self) -> Option<String> {
         let makefile = read_build_file(&self.tree.join("Makefile"))?;
-        let line = makefile.lines().find_map(|line| line.strip_prefix("RKT_VERSION := "))?;
-        let is_build_directory = |version: &&str| !version.contains('/') && *version != "smoketest";
-        Some(line.trim()).filter(is_build_directory).map(str::to_owned)
+        let path = makefile.lines().find_map(|line| line.strip_prefix("BUILDDIR ?= "))?;
+        let name = path.rsplit('/').next()?.trim();
+        let is_build = name.starts_with("build-rkt-") && name != "build-rkt-smoketest";
+        is_build.then(|| name.to_owned())
     }
 
     /// Cleans, then builds everything, from copies of the images that are verified while they are copied. A failed
@@ -209,37 +204,22 @@ fn join_flavors(flavors: &[Flavor]) -> String {
 /// `BUILDDIR/aci-for-FLAVOR-flavor/rootfs`.
 pub(super) fn find_image_rootfs(path: &Path) -> Option<PathBuf> {
     let directory = path.parent()?;
-    let flavor = flavor_of_aci_dir(directory.file_name()?.to_str()?)?;
+    let flavor = directory.file_name()?.to_str()?.strip_prefix("aci-for-")?.strip_suffix("-flavor")?;
     let rootfs = directory.parent()?.join(format!("tmp/usr_from_{flavor}/cbu/rootfs"));
     Some(rootfs).filter(|rootfs| rootfs.join("usr").is_dir())
-}
-
-/// The flavor in `aci-for-FLAVOR-flavor`.
-fn flavor_of_aci_dir(name: &str) -> Option<Flavor> {
-    let word = name.strip_prefix("aci-for-").and_then(|rest| rest.strip_suffix("-flavor"))?;
-    Flavor::from_dir_name(&format!("usr_from_{word}"))
-}
-
-/// The build directory of rkt with the newest root filesystem.
-fn newest_build_directory(tree: &Path) -> Option<PathBuf> {
-    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let builds = list_dir(tree).into_iter().filter(|path| name(path).starts_with("build-rkt-"));
-    let flavors = builds.flat_map(|build| list_dir(&build));
-    let flavors = flavors.filter(|path| flavor_of_aci_dir(&name(path)).is_some());
-    let time = |flavor: &Path| fs::metadata(flavor.join("rootfs")).ok()?.modified().ok();
-    let (_, newest) = flavors.filter_map(|flavor| Some((time(&flavor)?, flavor))).max()?;
-    newest.parent().map(Path::to_owned)
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
-    fn configured_version_names_a_directory_of_the_tree() {
+    fn build_directory_is_the_configured_one() {
         let home = tempfile::tempdir().unwrap();
-        let build = Build {
+        let mut build = Build {
             tree: home.path(),
             boards: vec![Board::Amd64],
             manifest_flavors: BTreeMap::new(),
@@ -248,11 +228,22 @@ mod tests {
             configure: Vec::new(),
             make: Vec::new(),
         };
-        for (version, expected) in
-            [("1.30.0+git", Some("1.30.0+git")), ("x/../..", None), ("x/", None), ("smoketest", None)]
-        {
-            fs::write(home.path().join("Makefile"), format!("RKT_VERSION := {version}\n")).unwrap();
-            assert_eq!(build.configured_version().as_deref(), expected, "{version}");
+        for name in ["autogen.sh", "configure.ac"] {
+            fs::write(home.path().join(name), "").unwrap();
         }
+        // Of another version.
+        fs::create_dir_all(home.path().join("build-rkt-1.29.0/aci-for-coreos-flavor/rootfs")).unwrap();
+        for (written, expected) in [
+            ("$(MK_TOPLEVEL_ABS_SRCDIR)/build-rkt-1.30.0+git", "build-rkt-1.30.0+git"),
+            ("build-rkt-x/../..", "build-rkt-VERSION"),
+            ("build-rkt-x/", "build-rkt-VERSION"),
+            ("$(MK_TOPLEVEL_ABS_SRCDIR)/build-rkt-smoketest", "build-rkt-VERSION"),
+        ] {
+            let makefile = format!("RKT_VERSION := 1.30.0+git0123456-dirty\nBUILDDIR ?= {written}\n");
+            fs::write(home.path().join("Makefile"), makefile).unwrap();
+            assert_eq!(build.build_directory(Board::Amd64), home.path().join(expected), "{written}");
+        }
+        build.make = ["BUILDDIR=one", "BUILDDIR=other"].map(str::to_owned).into();
+        assert_eq!(build.build_directory(Board::Amd64), home.path().join("other"));
     }
 }

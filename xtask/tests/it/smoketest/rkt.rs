@@ -28,8 +28,9 @@ printf '%s\n' "$version" "$GO111MODULE" >> configured
 
 /// Build rules like rkt's: the files of the image alone, and the root filesystem with additional files of the build.
 const MAKEFILE: &str = r#"include config.mk
-RKT_VERSION := 1.30.0
-B := build-rkt-$(RKT_VERSION)
+RKT_VERSION := 1.30.0+git0123456
+BUILDDIR ?= $(CURDIR)/build-rkt-1.30.0
+B := build-rkt-1.30.0
 all:
 	echo "make $(EXTRA)" >> made
 	[ -z "$(findstring kvm,$(FLAVORS))" ] || [ -n "$(NETWORK)" ] || $(MAKE) -f stage1/usr_from_kvm/kernel.mk
