@@ -1,8 +1,7 @@
 //! Commands of a build, one after the other, with their output in one file.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -111,19 +110,12 @@ impl LoggedCommands {
 
     /// The end of the log, from `start` on at most. The build may write to the log or shorten it meanwhile.
     fn read_tail(&self, start: u64) -> io::Result<String> {
-        let end = self.file.metadata()?.len();
-        let start = start.max(end.saturating_sub(MAX_OUTPUT_LEN)).min(end);
-        let mut bytes = vec![0; (end - start) as usize];
-        let mut len = 0;
-        while len < bytes.len() {
-            match self.file.read_at(&mut bytes[len..], start + len as u64) {
-                Ok(0) => break,
-                Ok(more) => len += more,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(String::from_utf8_lossy(&bytes[..len]).into_owned())
+        let (mut file, mut bytes) = (&self.file, Vec::new());
+        let end = file.metadata()?.len();
+        // The position is that of the build too, which appends.
+        file.seek(SeekFrom::Start(start.max(end.saturating_sub(MAX_OUTPUT_LEN))))?;
+        file.take(MAX_OUTPUT_LEN).read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 }
 
