@@ -26,6 +26,8 @@ impl MissingItem {
 
 /// The first version of systemd that starts each service through systemd-executor (NEWS of 255).
 const EXECUTOR_SINCE: u32 = 255;
+/// glibc's message for a library that cannot be loaded.
+pub(super) const LOADER_ERROR: &str = ": error while loading shared libraries: ";
 /// Most lines of a console whose missing item is looked for in the root filesystem; each takes milliseconds.
 const MAX_REPORTED: usize = 100;
 
@@ -92,7 +94,7 @@ fn missing_systemd_files(rootfs: &Rootfs, needs: &[(&str, &str)]) -> Vec<Missing
 
 /// The missing item that a console line reports. The texts are those of glibc and systemd.
 fn parse_missing_item(rootfs: &Rootfs, line: &str) -> Option<MissingItem> {
-    if let Some((before, rest)) = line.split_once(": error while loading shared libraries: ") {
+    if let Some((before, rest)) = line.split_once(LOADER_ERROR) {
         let who = before.rsplit(' ').next().unwrap_or(before);
         let name = rest.split(':').next()?;
         let program = UsrPath::from_rootfs_path(who).ok();

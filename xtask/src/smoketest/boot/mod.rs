@@ -13,7 +13,7 @@ pub(super) mod vm;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use self::console::ConsoleLog;
@@ -81,16 +81,16 @@ impl Boot<'_> {
         Ok(home)
     }
 
-    /// Why a boot failed; `None` if it passed.
-    fn failure_reason(&self, console: &ConsoleLog) -> Option<String> {
-        let seconds = self.limit.as_secs();
-        Some(match (console.marker_seen, console.status) {
-            (true, Some(_)) => return None,
-            _ if console.overflow => "the console printed without end, and the boot was stopped".to_owned(),
-            (true, None) => format!("the marker was printed, but the boot did not end within {seconds} s"),
-            (false, None) => format!("no marker and no end within {seconds} s"),
-            (false, Some(status)) => format!("the boot ended ({status}), and the marker was not printed"),
-        })
+    /// Why a run of `who` failed; `None` if it printed the marker and ended.
+    fn failure_reason(&self, who: &str, console: &ConsoleLog) -> Option<String> {
+        let how = match console.status {
+            Some(_) if console.marker_seen => return None,
+            Some(status) => format!("ended with {}", exit_code(status)),
+            None if console.overflow => "printed without end and was stopped".to_owned(),
+            None => format!("did not end within {} s", self.limit.as_secs()),
+        };
+        let marker = if console.marker_seen { "was" } else { "was not" };
+        Some(format!("{who} {how}, and the marker {marker} printed"))
     }
 
     /// The outcome of a boot that failed for a reason, or passed. A failure is diagnosed.
@@ -189,6 +189,11 @@ fn unsupported_reason() -> Option<String> {
     }
     let missing = missing_programs_reason(&["setsid", "unshare", "setpriv", "script", "mount"])?;
     Some(format!("{missing} (util-linux, bsdutils)"))
+}
+
+/// The exit code, or the signal in words.
+fn exit_code(status: ExitStatus) -> String {
+    status.code().map_or_else(|| status.to_string(), |code| code.to_string())
 }
 
 fn setup_failure(lines: &[String]) -> String {

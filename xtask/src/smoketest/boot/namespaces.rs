@@ -73,6 +73,6 @@ fn boot_once(supervisor: &SupervisorScript<'_>) -> Result<BootOutcome> {
         }
         let notes = console.lines.iter().filter_map(|line| line.strip_prefix("boot-note: "));
         method.extend(notes.map(|note| format!(", {note}")));
-        boot.outcome(method, boot.failure_reason(console), console)
+        boot.outcome(method, boot.failure_reason("the boot", console), console)
     })
 }

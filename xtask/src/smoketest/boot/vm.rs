@@ -52,7 +52,7 @@ pub(crate) fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
     let console = console?;
     let accelerator = why_not_kvm.map_or("KVM".to_owned(), |reason| format!("emulation ({reason})"));
     let method = format!("booted by {qemu} with {}, {accelerator}", kernel.display());
-    Ok(boot.outcome(method, boot.failure_reason(&console), &console))
+    Ok(boot.outcome(method, boot.failure_reason("the boot", &console), &console))
 }
 
 /// The reason why KVM is not used, if any: in nested machines it may start a guest that never prints anything. The

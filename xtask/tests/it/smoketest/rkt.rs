@@ -241,6 +241,11 @@ fn failed_rkt_run_names_its_cause() {
             "rkt did not end within 5 s",
             "/run/systemd/journal",
         ),
+        (
+            "yes\n".to_owned(),
+            "rkt printed without end and was stopped, and the marker was not printed",
+            "| y",
+        ),
         (format!("({GOOD}); exit 1\n"), "the marker was printed, and then rkt ended with 1", "smoketest-42-"),
     ];
     for (rkt, why, named) in rows {

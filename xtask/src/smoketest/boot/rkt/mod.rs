@@ -8,9 +8,9 @@ mod shell_aci;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use super::{Boot, BootOutcome, ConsoleLog, SupervisorScript};
+use super::diagnosis::LOADER_ERROR;
+use super::{Boot, BootOutcome, ConsoleLog, SupervisorScript, exit_code};
 use crate::smoketest::no_follow;
 use coreos_types::{Result, ResultExt};
 
@@ -46,28 +46,24 @@ fn run_once(supervisor: &SupervisorScript<'_>, rkt: &Path, app: Option<&str>) ->
     command.arg(format!("echo smoketest-$((6 * 7))-{}", supervisor.nonce));
     let method = format!("rkt run {}, cgroup {}", app.unwrap_or("smoketest.aci"), supervisor.hierarchy);
     let outcome =
-        supervisor.run(command, |console| boot.outcome(method, failure_reason(console, boot.limit), console));
+        supervisor.run(command, |console| boot.outcome(method, failure_reason(boot, console), console));
     let _ = no_follow::remove_all_if_exists(&data);
     outcome
 }
 
 /// Why a run failed; `None` if it passed.
-fn failure_reason(console: &ConsoleLog, limit: Duration) -> Option<String> {
-    let Some(status) = console.status else {
-        return Some(format!("rkt did not end within {} s", limit.as_secs()));
-    };
-    let code = status.code().map_or_else(|| status.to_string(), |code| code.to_string());
-    let has_loader_error = console.lines.iter().any(|line| line.contains(LOADER_ERROR));
-    match (console.marker_seen, status.success()) {
-        (true, true) if !has_loader_error => None,
-        (true, true) => Some("the marker was printed, and a program of the stage1 did not start".to_owned()),
-        (true, false) => Some(format!("the marker was printed, and then rkt ended with {code}")),
-        (false, _) => Some(format!("rkt ended with {code}, and the marker was not printed")),
+fn failure_reason(boot: &Boot<'_>, console: &ConsoleLog) -> Option<String> {
+    match console.status.filter(|_| console.marker_seen) {
+        Some(status) if !status.success() => {
+            Some(format!("the marker was printed, and then rkt ended with {}", exit_code(status)))
+        }
+        // rkt may exit with 0 nevertheless.
+        Some(_) if console.lines.iter().any(|line| line.contains(LOADER_ERROR)) => {
+            Some("the marker was printed, and a program of the stage1 did not start".to_owned())
+        }
+        _ => boot.failure_reason("rkt", console),
     }
 }
-
-/// glibc's message for a missing library; rkt may exit with 0 nevertheless.
-const LOADER_ERROR: &str = ": error while loading shared libraries: ";
 
 /// The option for the signature of an image: of a file it is in `FILE.asc`; no Docker image has one; for any other
 /// reference rkt downloads the keys from the host that has the image.
