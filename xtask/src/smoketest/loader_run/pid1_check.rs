@@ -11,8 +11,7 @@ use usr::{
 };
 
 pub(super) fn is_pid1(rootfs: &Rootfs, file: &UsrPath) -> bool {
-    let paths = ["lib/systemd/systemd", "lib64/systemd/systemd"];
-    paths.iter().any(|path| rootfs.resolve_file(path).as_ref() == Some(file))
+    rootfs.systemd_file("systemd").and_then(|path| rootfs.resolve_file(&path)).as_ref() == Some(file)
 }
 
 /// Problems without `LD_LIBRARY_PATH` that `known` does not have, and the missing links that would fix them.
