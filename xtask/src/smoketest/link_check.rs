@@ -6,20 +6,19 @@ use std::time::Instant;
 
 use super::RootfsUnderTest;
 use super::check_log::{self, CheckLog};
-use crate::report::Report;
 use crate::smoketest::loader_run::{self, LinkResult, LoaderRunner};
 use coreos_types::{Error, Result};
-use manifest::finding::{Finding, Severity};
+use manifest::finding::Finding;
 use manifest::suggestion::Suggestion;
 use usr::UsrPath;
 
-/// Runs the loader on every file: one check for each that links, one for each problem, and a sum. `static_check`
-/// has the findings of the manifests, where these were checked for this root filesystem; the problem of an accepted one is
-/// skipped.
+/// Runs the loader on every file: one check for each that links, one for each problem, and a sum. The problem of an
+/// accepted finding is skipped. `is_verified` is set where `verify-manifests` found no error in the same files.
 pub(super) fn check(
     tested: &RootfsUnderTest,
     jobs: Option<usize>,
-    static_check: Option<&Report>,
+    accepted: &[(Finding, String)],
+    is_verified: bool,
     checks: &mut CheckLog<'_>,
 ) -> Result<()> {
     let jobs = jobs.or_else(|| available_parallelism().ok().map(usize::from)).unwrap_or(1);
@@ -41,16 +40,11 @@ pub(super) fn check(
             return Ok(());
         }
     };
-    let accepted = static_check.map_or(&[][..], |report| &report.accepted);
     skip_accepted(&name, &mut linked, accepted, checks);
     let (good, bad): (Vec<_>, Vec<_>) = linked.iter().partition(|file| file.is_good());
     good.iter().for_each(|file| record_good(&name, file, checks));
-    // A line that two flavors share has one finding, for the first flavor.
-    let is_error =
-        |finding: &&Finding| finding.board == tested.rootfs.board && finding.severity == Severity::Error;
-    let compared = static_check.filter(|_| matches!(runner, LoaderRunner::Confined(_)));
-    let errors = compared.map(|report| report.findings.iter().filter(is_error).collect::<Vec<_>>());
-    record_problems(tested, &bad, errors.as_deref(), checks);
+    let is_disagreement = is_verified && matches!(runner, LoaderRunner::Confined(_));
+    record_problems(tested, &bad, is_disagreement, checks);
     let (seconds, all) = (started.elapsed().as_secs_f64(), linked.len());
     let sum = format!("{} of {all} files link, {seconds:.2} s ({runner})", good.len());
     if bad.is_empty() {
@@ -92,17 +86,13 @@ fn skip_accepted(
     linked.retain(|file| file.is_good() || !file.problems.is_empty());
 }
 
-/// Records the files that do not link, by problem: one message per cause. `errors` are those of the manifests, if they
-/// are to be compared: a problem that none of them explains is a disagreement.
+/// Records the files that do not link, by problem: one message per cause.
 fn record_problems(
     tested: &RootfsUnderTest,
     bad: &[&LinkResult],
-    errors: Option<&[&Finding]>,
+    is_disagreement: bool,
     checks: &mut CheckLog<'_>,
 ) {
-    let is_known = |file: &LinkResult, problem: &str| {
-        errors.is_none_or(|errors| errors.iter().any(|error| explains(error, file.file.as_str(), problem)))
-    };
     let mut by_problem: BTreeMap<&str, Vec<&LinkResult>> = BTreeMap::new();
     for file in bad {
         file.problems.iter().for_each(|problem| by_problem.entry(problem).or_default().push(file));
@@ -120,7 +110,7 @@ fn record_problems(
             links => format!("\n{}", checks.hint_line(&Suggestion::add(&manifest, links.iter().copied()))),
         };
         let mut message = problem.to_owned();
-        if !is_crash && files.iter().any(|file| !is_known(file, problem)) {
+        if !is_crash && is_disagreement {
             let path = tested.rootfs.path.display();
             message.push_str("\nthe loader and verify-manifests disagree: verify-manifests found nothing; ");
             message.push_str(&format!("please report it, with {path}"));
@@ -135,10 +125,43 @@ fn record_problems(
 /// Whether a finding is the cause of a problem of the file at `path`: it is about that file, or about the library that the
 /// problem names first.
 fn explains(finding: &Finding, path: &str, problem: &str) -> bool {
-    let name = problem.split(' ').next().unwrap_or(problem);
-    finding.path == path
-        || finding.needed_by.iter().any(|by| by == path)
-        || finding.path.ends_with(name)
-        || finding.message.contains(name)
-        || finding.candidates.iter().any(|candidate| candidate.ends_with(name))
+    if finding.path == path || finding.needed_by.iter().any(|by| by == path) {
+        return true;
+    }
+    let first = problem.split([' ', ':']).next().unwrap_or(problem);
+    let library = first.rsplit('/').next().filter(|name| name.contains(".so"));
+    library.is_some_and(|name| {
+        finding.path.ends_with(name)
+            || finding.message.contains(name)
+            || finding.candidates.iter().any(|candidate| candidate.ends_with(name))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixtures;
+
+    #[test]
+    fn finding_explains_problems_of_its_files_and_library() {
+        let finding = Finding {
+            path: "lib64/libpam.so.0".into(),
+            needed_by: vec!["bin/su".into()],
+            candidates: Vec::new(),
+            message: "the file bin/su needs libpam.so.0".into(),
+            ..fixtures::bump().findings.remove(0)
+        };
+        for (path, problem, expected) in [
+            ("bin/su", "the loader was killed by SIGSEGV", true),
+            ("lib64/libpam.so.0", "x", true),
+            ("bin/login", "libpam.so.0 is not found", true),
+            ("bin/login", "/usr/lib64/libpam.so.0: file too short", true),
+            ("bin/login", "libz.so.1 is not found", false),
+            // The words of a problem are in any message.
+            ("bin/login", "the loader was killed by SIGSEGV", false),
+            ("bin/login", "file is truncated", false),
+        ] {
+            assert_eq!(explains(&finding, path, problem), expected, "{path}: {problem}");
+        }
+    }
 }

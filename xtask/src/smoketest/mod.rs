@@ -46,7 +46,8 @@ struct RootfsUnderTest {
 impl RootfsUnderTest {
     fn read(path: &Path, flavor: Flavor, work_directory: PathBuf) -> Result<RootfsUnderTest> {
         let mut rootfs = Rootfs::read(path)?;
-        let image_files = build::find_image_rootfs(path).map(|path| Rootfs::read(&path)).transpose()?;
+        let image_files =
+            build::find_image_rootfs(&rootfs.path).map(|path| Rootfs::read(&path)).transpose()?;
         if let Some(image_files) = &image_files {
             rootfs = rootfs.mark_build_files(image_files);
         }
@@ -155,13 +156,15 @@ fn run_checks(
     if !(flags.no_link && flags.no_run) {
         reject_stubs(context, &tested)?;
     }
+    let accepted = static_check.map_or(&[][..], |report| &report.accepted);
     for tested in &tested {
-        let is_as_built = flags.rootfs.is_some() || rootfs_check::check(tested, checks)?;
+        let is_as_listed = flags.rootfs.is_some() || rootfs_check::check(tested, accepted, checks)?;
         if flags.no_link {
             checks.skip("link", tested.flavor.as_str(), "--no-link");
             continue;
         }
-        link_check::check(tested, flags.jobs, static_check.filter(|_| is_as_built), checks)?;
+        let is_verified = static_check.is_some() && is_as_listed;
+        link_check::check(tested, flags.jobs, accepted, is_verified, checks)?;
     }
     if flags.no_run {
         checks.skip("run", "boot", "--no-run");
@@ -215,11 +218,10 @@ fn find_rootfses(build: &Build<'_>, checks: &mut CheckLog<'_>) -> Result<Vec<Roo
 
 /// The root filesystem of `--rootfs`; its flavor is the target of its `flavor` symlink.
 fn read_given_rootfs(build: &Build<'_>, path: &Path) -> Result<RootfsUnderTest> {
-    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let link = std::fs::read_link(path.join("flavor")).ok();
     let is_name = |word: &&str| word.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
     let word = link.as_deref().and_then(Path::to_str).filter(is_name).unwrap_or("coreos");
     let flavor = Flavor::from_dir_name(&format!("usr_from_{word}"));
     let flavor = flavor.ok_or_else(|| Error::failed(format!("{} has no flavor", path.display())))?;
-    RootfsUnderTest::read(&path, flavor, build.create_log_directory()?.join("given"))
+    RootfsUnderTest::read(path, flavor, build.create_log_directory()?.join("given"))
 }

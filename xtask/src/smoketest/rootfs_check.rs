@@ -9,55 +9,61 @@ use super::host::is_root;
 use super::rootfs::Rootfs;
 use crate::bounded_file;
 use coreos_types::{Result, ResultExt};
+use manifest::finding::Finding;
 use manifest::suggestion::Suggestion;
 use pxe_image::UsrSquashfs;
 use usr::{Node, NodeKind, ResolutionEnd, UsrPath};
 
-/// The paths of each mismatch: a message, and the line of its hint, which may be empty.
-#[derive(Default)]
-struct Mismatches(BTreeMap<(String, String), Vec<String>>);
-
-impl Mismatches {
-    fn add(&mut self, path: &UsrPath, message: impl Into<String>, hint: &str) {
-        self.0.entry((message.into(), hint.to_owned())).or_default().push(path.to_string());
-    }
-}
-
-/// Compares the files from the image; returns whether none differs.
-pub(super) fn check(tested: &RootfsUnderTest, checks: &mut CheckLog<'_>) -> Result<bool> {
+/// Compares the files from the image; returns whether none differs. A dangling link that the tree accepts is skipped.
+pub(super) fn check(
+    tested: &RootfsUnderTest,
+    accepted: &[(Finding, String)],
+    checks: &mut CheckLog<'_>,
+) -> Result<bool> {
     let taken = tested.image_rootfs();
     let listed = checks.listed_paths(tested);
-    let mut mismatches = Mismatches::default();
     let rebuild = format!("\nhint: {}", checks.context.rerun_command(&[], &["no_build"]));
+    let fix = format!("\n{}", checks.hint_line(&Suggestion::RunFix));
+    // The paths of each message, with the line of its hint.
+    let mut mismatches: BTreeMap<(String, &str), Vec<UsrPath>> = BTreeMap::new();
+    let mut add = |path: &UsrPath, message: String, hint| {
+        mismatches.entry((message, hint)).or_default().push(path.clone());
+    };
     for (path, file) in listed.iter().filter(|(path, _)| taken.tree.get(path.as_str()).is_none()) {
-        let message = format!("listed in {file}, and the root filesystem does not have it");
-        mismatches.add(path, message, &rebuild);
+        add(path, format!("listed in {file}, and the root filesystem does not have it"), &rebuild);
     }
     for path in find_unlisted(taken, &listed) {
-        mismatches.add(path, "it is there, and no manifest lists it", "");
+        add(path, "it is there, and no manifest lists it".to_owned(), "");
     }
-    let fix = format!("\n{}", checks.hint_line(&Suggestion::RunFix));
     for (path, target) in find_dangling_links(&tested.rootfs) {
+        let names = [path.as_str(), &target];
+        if let Some((_, reason)) = accepted.iter().find(|(finding, _)| names.contains(&finding.path.as_str()))
+        {
+            let message =
+                format!("dangling link: {target} is not in the root filesystem; accepted: {}", reason.trim());
+            checks.skip("rootfs", path.as_str(), &message);
+            continue;
+        }
         let file = listed.get(path).cloned().unwrap_or_else(|| checks.suggested_manifest(tested, &target));
         let message =
             format!("dangling link: {target} is not in the root filesystem, and {file} does not list it");
-        mismatches.add(path, message, &fix);
+        add(path, message, &fix);
     }
     if let Some(squashfs) = &tested.squashfs {
         for (path, message) in compare_with_image(taken, squashfs, listed.keys())? {
-            mismatches.add(&path, message, "");
+            add(&path, message, "");
         }
     }
-    if mismatches.0.is_empty() {
+    if mismatches.is_empty() {
         let message = format!("{} paths, as listed and as in the image", listed.len());
         checks.pass("rootfs", &tested.name(), &message);
         return Ok(true);
     }
     let place = format!("{}, in {}", tested.name(), taken.path.display());
-    for ((message, hint), paths) in mismatches.0 {
-        let file = listed.get(paths[0].as_str()).cloned();
+    for ((message, hint), paths) in mismatches {
+        let file = listed.get(&paths[0]).cloned();
         let others = check_log::and_others(&paths[1..]);
-        checks.fail("rootfs", &paths[0], file, &format!("{message}{others}\n{place}{hint}"));
+        checks.fail("rootfs", paths[0].as_str(), file, &format!("{message}{others}\n{place}{hint}"));
     }
     Ok(false)
 }

@@ -163,6 +163,25 @@ fn listed_directory_includes_all_below_it() {
     assert!(bad.checks("fail").iter().any(|check| check.contains("rootfs lib64/security/pam_unix.so")));
 }
 
+/// A link of systemd-udevd to a program that is not listed.
+#[test]
+#[ignore = "needs root, make and Debian releases"]
+fn accepted_dangling_link_is_skipped() {
+    let bench = Bench::new(BOOKWORM);
+    assert!(bench.leave_out(|line| line == "bin/udevadm") > 0);
+    let options = ["smoketest", "--no-static", "--no-run"];
+    bench.run(BOOKWORM, &options).assert_code(1);
+    let accepted =
+        "[[accept]]\nkind = \"dangling\"\npath = \"lib64/systemd/systemd-udevd\"\nreason = \"no devices\"\n";
+    fs::write(bench.tree().join("stage1/accepted-findings.toml"), accepted).unwrap();
+    let result = bench.run(BOOKWORM, &["smoketest", "--no-run"]);
+    result.assert_code(0);
+    let skipped = result.checks("skip");
+    let link =
+        skipped.iter().find(|check| check.starts_with("rootfs lib64/systemd/systemd-udevd: ")).unwrap();
+    assert!(link.contains("bin/udevadm") && link.ends_with("accepted: no devices"), "{link}");
+}
+
 #[test]
 #[ignore = "needs root, make and Debian releases"]
 fn changed_manifest_or_file_is_detected() {
