@@ -7,6 +7,7 @@
 use std::process::{Command, Stdio};
 
 use super::{Boot, BootOutcome, SupervisorScript, overlay};
+use crate::smoketest::loader_run::LIBRARY_PATH;
 use coreos_types::{Error, Result, ResultExt};
 
 const SUPERVISOR: &str = concat!(include_str!("supervise.sh"), include_str!("supervisor.sh"));
@@ -60,7 +61,8 @@ fn boot_once(supervisor: &SupervisorScript<'_>) -> Result<BootOutcome> {
         .env("BOOT_LOADER", usr(existing(boot.rootfs.loader())))
         .env("BOOT_NSPAWN", &nspawn)
         .env("BOOT_INIT", usr(boot.rootfs.systemd_file("systemd")))
-        .env("BOOT_UNIT", overlay::APP_UNIT);
+        .env("BOOT_ARGUMENTS", overlay::SYSTEMD_ARGUMENTS)
+        .env("BOOT_LIBRARIES", LIBRARY_PATH);
     supervisor.run(command, |console| {
         let by =
             if nspawn.is_empty() { "its systemd, without systemd-nspawn" } else { "its own systemd-nspawn" };

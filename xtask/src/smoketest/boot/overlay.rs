@@ -2,8 +2,8 @@
 
 use coreos_types::SystemdVersion;
 
-/// The unit that is started instead of a default target.
-pub(crate) const APP_UNIT: &str = "xtask-smoketest.service";
+/// The arguments of systemd, which it also reads from a kernel's command line: the app's unit instead of a default target.
+pub(crate) const SYSTEMD_ARGUMENTS: &str = "systemd.unit=xtask-smoketest.service systemd.log_target=console systemd.log_color=no systemd.show_status=no";
 
 /// The marker that the app must print. No file contains the marker: the shell of the root filesystem computes it.
 pub(crate) fn marker(nonce: &str) -> String {

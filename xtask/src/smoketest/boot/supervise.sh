@@ -31,6 +31,21 @@ finish() {
   [ $status -ne 0 ] || wait "$command" || status=$?
 }
 
+# Where cgroup v2 is mounted already it cannot be mounted over itself, and is private in this mount namespace anyway.
+mount_v2() { [ "$(stat -f -c %T "$1")" = cgroup2fs ] || mount -t cgroup2 cgroup2 "$1"; }
+
+# Mounts the hierarchy that the run sees: v2, or name=systemd of v1.
+mount_hierarchy() {
+  if [ "$BOOT_CGROUP" = v2 ]; then
+    mount_v2 "$1" || cannot "cgroup2 cannot be mounted"
+  else
+    mount -t tmpfs -o mode=755,size=1m tmpfs "$1" || cannot "no tmpfs can be mounted"
+    mkdir "$1/systemd"
+    mount -t cgroup -o none,name=systemd cgroup "$1/systemd" ||
+      cannot "the cgroup v1 hierarchy name=systemd cannot be mounted"
+  fi
+}
+
 # Removes what a run leaves.
 clean() { :; }
 

@@ -13,7 +13,8 @@
 #   BOOT_LOADER  the path of the loader in the root filesystem
 #   BOOT_NSPAWN  the path of its systemd-nspawn; empty for a boot without it
 #   BOOT_INIT    the path of its systemd
-#   BOOT_UNIT    the unit to start
+#   BOOT_ARGUMENTS  the arguments of its systemd, which have no spaces
+#   BOOT_LIBRARIES  the directories of libraries that its systemd-nspawn is started with
 #   BOOT_SCRIPT  this text
 exec 2>&1
 note() { echo "boot-note: $*"; }
@@ -29,8 +30,7 @@ v1_group() {
 }
 
 v2_group() {
-  # Where it is mounted already it cannot be mounted over itself, and is private in this mount namespace anyway.
-  [ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ] || mount -t cgroup2 cgroup2 /sys/fs/cgroup || return 1
+  mount_v2 /sys/fs/cgroup || return 1
   own=$(sed -n 's/^0:://p' /proc/self/cgroup)
   # Limits exist only below a group that passes its controllers on, as the topmost one does under systemd.
   for parent in /sys/fs/cgroup "/sys/fs/cgroup${own%/}"; do
@@ -175,14 +175,7 @@ enter)
   mount --bind "$root" "$root"
   mount -t proc proc "$root/proc" || cannot "proc cannot be mounted"
   mount -t sysfs -o ro sysfs "$root/sys" || cannot "sysfs cannot be mounted"
-  if [ "$BOOT_CGROUP" = v2 ]; then
-    mount -t cgroup2 cgroup2 "$root/sys/fs/cgroup" || cannot "cgroup2 cannot be mounted"
-  else
-    mount -t tmpfs -o mode=755,size=1m tmpfs "$root/sys/fs/cgroup"
-    mkdir "$root/sys/fs/cgroup/systemd"
-    mount -t cgroup -o none,name=systemd cgroup "$root/sys/fs/cgroup/systemd" ||
-      cannot "the cgroup v1 hierarchy name=systemd cannot be mounted"
-  fi
+  mount_hierarchy "$root/sys/fs/cgroup"
   mount -t tmpfs -o mode=755,size=64m tmpfs "$root/run"
   mkdir -p "$root/run/systemd/system"
   mount -t tmpfs -o size=64m tmpfs "$root/tmp"
@@ -197,17 +190,15 @@ enter)
   done
   : > "$root/dev/console"
   mount --bind "$(tty)" "$root/dev/console"
-  libraries=/usr/lib:/usr/lib64:/usr/lib/systemd:/usr/lib64/systemd
-  kernel="systemd.unit=$BOOT_UNIT systemd.log_target=console systemd.log_color=no systemd.show_status=no"
   if [ -n "$BOOT_NSPAWN" ]; then
     mount --bind "$root" "$root/xtask-stage1"
     # In a user namespace systemd-nspawn can mount these only if they are mounted somewhere (mount_namespaces(7)).
     mount -t proc proc "$root/xtask-stage1/xtask-proc"
     mount -t sysfs -o ro sysfs "$root/xtask-stage1/xtask-sys"
-    set -- "/$BOOT_LOADER" --library-path "$libraries" "/$BOOT_NSPAWN" --register=no --keep-unit --boot \
-      --directory=/xtask-stage1 --machine=xtask-smoketest -- $kernel
+    set -- "/$BOOT_LOADER" --library-path "$BOOT_LIBRARIES" "/$BOOT_NSPAWN" --register=no --keep-unit --boot \
+      --directory=/xtask-stage1 --machine=xtask-smoketest -- $BOOT_ARGUMENTS
   else
-    set -- "/$BOOT_INIT" --unit="$BOOT_UNIT" --log-target=console --show-status=false
+    set -- "/$BOOT_INIT" $BOOT_ARGUMENTS
   fi
   exec env -i PATH=/usr/sbin:/usr/bin TERM=dumb container=xtask /run/tool __sandbox enter "$root" "$@"
   ;;

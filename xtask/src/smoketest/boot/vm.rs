@@ -40,11 +40,8 @@ pub(crate) fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
     let why_not_kvm = why_not_kvm(boot, &kernel)?;
     let nonce = nonce();
     let initramfs = build_initramfs(boot, &nonce)?;
-    let append = format!(
-        "systemd.unit={} systemd.log_target=console systemd.log_color=no systemd.show_status=no",
-        overlay::APP_UNIT
-    );
-    let mut command = qemu_command(arch, &kernel, why_not_kvm.map_or("kvm", |_| "tcg"), &append);
+    let accelerator = why_not_kvm.map_or("kvm", |_| "tcg");
+    let mut command = qemu_command(arch, &kernel, accelerator, overlay::SYSTEMD_ARGUMENTS);
     command.arg("-initrd").arg(&initramfs);
     let console =
         console::run_with_limits(&mut command, &overlay::marker(&nonce), boot.limit, &boot.log_path());

@@ -107,7 +107,7 @@ enum SearchMode {
 }
 
 /// The directories of rkt's `LD_LIBRARY_PATH`, and the loader's own of this layout.
-const LIBRARY_PATH: &str = "/usr/lib:/usr/lib64:/usr/lib/systemd:/usr/lib64/systemd";
+pub(super) const LIBRARY_PATH: &str = "/usr/lib:/usr/lib64:/usr/lib/systemd:/usr/lib64/systemd";
 const MAX_JOBS: usize = 64;
 
 /// What the loader, or its model, says about one file: its problems, and the files that it would load.

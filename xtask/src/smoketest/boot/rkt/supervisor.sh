@@ -24,17 +24,9 @@ hide_run() {
 
 # One hierarchy at /sys/fs/cgroup: in a hybrid of both, systemd's library reads the wrong one.
 make_group() {
-  if [ "$BOOT_CGROUP" = v2 ]; then
-    [ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ] || mount -t cgroup2 cgroup2 /sys/fs/cgroup ||
-      cannot "cgroup2 cannot be mounted"
-    hierarchy=/sys/fs/cgroup
-  else
-    hierarchy=/sys/fs/cgroup/systemd
-    mount -t tmpfs tmpfs /sys/fs/cgroup || cannot "no tmpfs can be mounted"
-    mkdir "$hierarchy"
-    mount -t cgroup -o none,name=systemd cgroup "$hierarchy" ||
-      cannot "the cgroup v1 hierarchy name=systemd cannot be mounted"
-  fi
+  mount_hierarchy /sys/fs/cgroup
+  hierarchy=/sys/fs/cgroup
+  [ "$BOOT_CGROUP" = v2 ] || hierarchy=/sys/fs/cgroup/systemd
   RKT_PROCS=$hierarchy/$BOOT_GROUP/cgroup.procs
   export RKT_PROCS
   mkdir "$hierarchy/$BOOT_GROUP" || cannot "$hierarchy/$BOOT_GROUP cannot be made"
