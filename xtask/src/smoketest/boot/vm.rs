@@ -9,7 +9,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use super::{Boot, BootOutcome, console, nonce, overlay};
+use super::{Boot, BootOutcome, ConsoleLog, console, nonce, overlay};
+use crate::signals::TempPath;
 use crate::smoketest::host::{self, list_dir};
 use coreos_types::{Error, Result, ResultExt};
 
@@ -42,11 +43,9 @@ pub(crate) fn run(boot: &Boot<'_>) -> Result<BootOutcome> {
     let initramfs = build_initramfs(boot, &nonce)?;
     let accelerator = why_not_kvm.map_or("kvm", |_| "tcg");
     let mut command = qemu_command(arch, &kernel, accelerator, overlay::SYSTEMD_ARGUMENTS);
-    command.arg("-initrd").arg(&initramfs);
+    command.arg("-initrd").arg(initramfs.path());
     let console =
-        console::run_with_limits(&mut command, &overlay::marker(&nonce), boot.limit, &boot.log_path());
-    let _ = fs::remove_file(&initramfs);
-    let console = console?;
+        console::run_with_limits(&mut command, &overlay::marker(&nonce), boot.limit, &boot.log_path())?;
     let accelerator = why_not_kvm.map_or("KVM".to_owned(), |reason| format!("emulation ({reason})"));
     let method = format!("booted by {qemu} with {}, {accelerator}", kernel.display());
     Ok(boot.outcome(method, boot.failure_reason("the boot", &console), &console))
@@ -67,12 +66,16 @@ fn why_not_kvm(boot: &Boot<'_>, kernel: &Path) -> Result<Option<&'static str>> {
     if KVM_WORKS.get().is_none() {
         let (mut command, log) = (qemu_command(arch, kernel, "kvm", ""), boot.work_directory.join("kvm.log"));
         let console = console::run_with_limits(&mut command, "Linux version", KVM_PROBE_TIMEOUT, &log)?;
-        if console.status.is_some_and(|status| matches!(status.code(), None | Some(EXIT_TERMINATED))) {
-            return Err(Error::failed("the supervisor of qemu was killed"));
-        }
-        let _ = KVM_WORKS.set(console.marker_seen);
+        let _ = KVM_WORKS.set(probe_result(&console)?);
     }
     Ok((KVM_WORKS.get() != Some(&true)).then_some("a guest of /dev/kvm prints nothing"))
+}
+
+fn probe_result(console: &ConsoleLog) -> Result<bool> {
+    match console.status.map(|status| status.code()) {
+        Some(None | Some(EXIT_TERMINATED)) => Err(Error::failed("the supervisor of qemu was killed")),
+        _ => Ok(console.marker_seen),
+    }
 }
 
 fn qemu_command(arch: &str, kernel: &Path, accelerator: &str, append: &str) -> Command {
@@ -102,7 +105,7 @@ fn find_kernel() -> Option<PathBuf> {
 }
 
 /// Packs two archives one after the other, as the kernel accepts: the root filesystem, and the files that overlay it.
-fn build_initramfs(boot: &Boot<'_>, nonce: &str) -> Result<PathBuf> {
+fn build_initramfs(boot: &Boot<'_>, nonce: &str) -> Result<TempPath> {
     let files = boot.write_overlay(nonce)?;
     for directory in ["proc", "sys", "dev", "run", "tmp", "var"] {
         let path = files.join(directory);
@@ -111,10 +114,10 @@ fn build_initramfs(boot: &Boot<'_>, nonce: &str) -> Result<PathBuf> {
     let init = boot.rootfs.systemd_file("systemd").unwrap_or_default();
     let link = files.join("init");
     std::os::unix::fs::symlink(format!("usr/{init}"), &link).with_path("cannot create", &link)?;
-    let out = boot.work_directory.join("initramfs.cpio");
+    let out = TempPath::register(boot.work_directory.join("initramfs.cpio"));
     let mut pack = Command::new("sh");
     pack.args(["-euc", PACK_INITRAMFS, "pack"]).arg(&boot.rootfs.path).arg(&files);
-    host::run_into_file(&mut pack, &out)?;
+    host::run_into_file(&mut pack, out.path())?;
     Ok(out)
 }
 
@@ -127,10 +130,27 @@ done"#;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use std::process::Stdio;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::{ExitStatus, Stdio};
     use std::time::Instant;
 
     use super::*;
+
+    /// The statuses of wait(2).
+    #[test]
+    fn killed_kvm_probe_is_an_error() {
+        for (status, marker_seen, expected) in [
+            (Some(0), true, Some(true)),
+            (Some(1 << 8), false, Some(false)),
+            (None, false, Some(false)),
+            (Some(143 << 8), false, None),
+            (Some(9), true, None),
+        ] {
+            let console =
+                ConsoleLog { status: status.map(ExitStatus::from_raw), marker_seen, ..ConsoleLog::default() };
+            assert_eq!(probe_result(&console).ok(), expected, "{status:?}");
+        }
+    }
 
     /// The command is `sleep` in place of qemu, with a number that no other process has.
     #[test]

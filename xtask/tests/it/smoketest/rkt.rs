@@ -173,6 +173,8 @@ fn killed_rkt_run_leaves_nothing() {
         assert!(Command::new(program).args(arguments).status().unwrap().success());
         tool.wait().unwrap();
         wait_until(&format!("{signal} to the {victim}"), || traces(&bench) == before);
+        let data = bench.tree().join("build-rkt-smoketest/amd64-usr-coreos/rkt-data");
+        assert_eq!(data.exists(), (victim, signal) == ("tool", "KILL"), "{signal} to the {victim}");
     }
 }
 

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::diagnosis::LOADER_ERROR;
 use super::{Boot, BootOutcome, ConsoleLog, SupervisorScript, exit_code};
+use crate::signals::TempPath;
 use crate::smoketest::no_follow;
 use coreos_types::{Result, ResultExt};
 
@@ -34,21 +35,18 @@ fn run_once(supervisor: &SupervisorScript<'_>, rkt: &Path, app: Option<&str>) ->
     if app.is_none() {
         shell_aci::write(boot.rootfs, &image)?;
     }
-    let data = boot.work_directory.join("rkt-data");
+    let data = TempPath::register(boot.work_directory.join("rkt-data"));
     // Left by a killed run.
-    no_follow::remove_all_if_exists(&data)?;
-    fs::create_dir(&data).with_path("cannot create", &data)?;
+    no_follow::remove_all_if_exists(data.path())?;
+    fs::create_dir(data.path()).with_path("cannot create", data.path())?;
     let mut command = supervisor.command("outer");
     let image = image.display().to_string();
-    command.arg(rkt).arg(format!("--dir={}", data.display())).arg(signature_option(&image));
+    command.arg(rkt).arg(format!("--dir={}", data.path().display())).arg(signature_option(&image));
     // The default network requires iptables on the host, and leaves leases on disk.
     command.args(["run", &image, "--net=host", "--exec=/bin/sh", "--", "-c"]);
     command.arg(format!("echo smoketest-$((6 * 7))-{}", supervisor.nonce));
     let method = format!("rkt run {}, cgroup {}", app.unwrap_or("smoketest.aci"), supervisor.hierarchy);
-    let outcome =
-        supervisor.run(command, |console| boot.outcome(method, failure_reason(boot, console), console));
-    let _ = no_follow::remove_all_if_exists(&data);
-    outcome
+    supervisor.run(command, |console| boot.outcome(method, failure_reason(boot, console), console))
 }
 
 /// Why a run failed; `None` if it passed.

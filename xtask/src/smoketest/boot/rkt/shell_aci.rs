@@ -8,6 +8,7 @@ use std::process::Command;
 
 use serde_json::json;
 
+use crate::signals::TempPath;
 use crate::smoketest::rootfs::{self, Rootfs};
 use crate::smoketest::{host, no_follow};
 use coreos_types::{Board, Result, ResultExt};
@@ -16,14 +17,12 @@ use usr::{DynamicLoader, NodeKind, UsrPath};
 /// Writes the image to `path`. A dependency of the shell that the root filesystem does not
 /// have is missing in the image too: the run then fails with its name.
 pub(super) fn write(rootfs: &Rootfs, path: &Path) -> Result<()> {
-    let home = path.with_extension("files");
-    no_follow::remove_all_if_exists(&home)?;
-    copy_files(rootfs, &home).with_path("cannot write", &home)?;
+    let home = TempPath::register(path.with_extension("files"));
+    no_follow::remove_all_if_exists(home.path())?;
+    copy_files(rootfs, home.path()).with_path("cannot write", home.path())?;
     let mut tar = Command::new("tar");
-    tar.args(["--create", "--owner=0", "--group=0", "-C"]).arg(&home).args(["manifest", "rootfs"]);
-    let written = host::run_into_file(&mut tar, path);
-    no_follow::remove_all_if_exists(&home)?;
-    written
+    tar.args(["--create", "--owner=0", "--group=0", "-C"]).arg(home.path()).args(["manifest", "rootfs"]);
+    host::run_into_file(&mut tar, path)
 }
 
 /// Copies what the shell needs, and every symlink, to a new directory.
