@@ -81,16 +81,17 @@ fn read_systemd_version(tested: &RootfsUnderTest) -> Option<SystemdVersion> {
     is_line.then(|| fs::read_to_string(path).ok()?.trim().parse().ok()).flatten()
 }
 
-/// The manifest that should list the item.
+/// The manifest that should list the item: that of the file, or of the program that needs it.
 fn manifest_of(tested: &RootfsUnderTest, item: &MissingItem, checks: &CheckLog<'_>) -> String {
-    match &item.found_at {
-        Some(found) => checks.listing_manifest(tested, found.file.as_str()),
+    let file = item.found_at.as_ref().map(|found| &found.file).or(item.needed_by.as_ref());
+    match file {
+        Some(file) => checks.listing_manifest(tested, file.as_str()),
         None => checks.suggested_manifest(tested, &item.what),
     }
 }
 
 fn describe_missing(tested: &RootfsUnderTest, item: &MissingItem, checks: &CheckLog<'_>) -> String {
-    let MissingItem { what, why, found_at } = item;
+    let MissingItem { what, why, found_at, .. } = item;
     let manifest = manifest_of(tested, item, checks);
     match found_at {
         None => {

@@ -8,19 +8,21 @@ use coreos_types::{Board, SystemdVersion};
 use usr::{UsrPath, ldso::UnreachableLibrary};
 
 /// A file or unit that is missing in the root filesystem, or that was not found there.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug)]
 pub(crate) struct MissingItem {
     /// A path below `/usr`, or the name of a library.
     pub what: String,
     /// Its purpose, or the program that needs it.
     pub why: String,
+    /// That program, if known.
+    pub needed_by: Option<UsrPath>,
     /// The path of the item, if the root filesystem has it and the program did not find it.
     pub found_at: Option<UnreachableLibrary>,
 }
 
 impl MissingItem {
     fn new(what: impl Into<String>, why: impl Into<String>) -> MissingItem {
-        MissingItem { what: what.into(), why: why.into(), found_at: None }
+        MissingItem { what: what.into(), why: why.into(), needed_by: None, found_at: None }
     }
 }
 
@@ -46,10 +48,7 @@ pub(crate) fn diagnose(
     systemd: Option<SystemdVersion>,
     lines: &[String],
 ) -> Vec<MissingItem> {
-    let reported = lines.iter().filter_map(|line| parse_missing_item(rootfs, line)).take(MAX_REPORTED);
-    let with_path =
-        |item: MissingItem| MissingItem { what: resolve_parent_links(rootfs, &item.what), ..item };
-    let mut items: BTreeSet<MissingItem> = reported.map(with_path).collect();
+    let mut items = missing_essentials(rootfs);
     let mut needs = vec![
         ("systemd-journald", "all output goes through it"),
         ("system/systemd-journald.service", "it starts systemd-journald"),
@@ -61,15 +60,15 @@ pub(crate) fn diagnose(
     }
     items.extend(missing_systemd_files(rootfs, &needs));
     if rootfs.first_existing(&["bin/bash", "bin/sh"]).is_none() {
-        items.insert(MissingItem::new("bin/bash", "the app is a shell"));
+        items.push(MissingItem::new("bin/bash", "the app is a shell"));
     }
-    // A message may have the file name of an item that the list above has with its path.
-    let paths: Vec<String> = items.iter().map(|item| item.what.clone()).collect();
-    let is_file_name = |name: &str| paths.iter().any(|path| path.ends_with(&format!("/{name}")));
-    items.retain(|item| item.what.contains('/') || !is_file_name(&item.what));
-    let mut items: Vec<MissingItem> = missing_essentials(rootfs).into_iter().chain(items).collect();
+    let reported = lines.iter().filter_map(|line| parse_missing_item(rootfs, line)).take(MAX_REPORTED);
+    items.extend(reported.map(|item| MissingItem { what: resolve_parent_links(rootfs, &item.what), ..item }));
     let mut seen = BTreeSet::new();
     items.retain(|item| seen.insert(item.what.clone()));
+    // A message may have the file name of an item that the list has with its path.
+    let is_file_name = |name: &str| seen.iter().any(|path| path.ends_with(&format!("/{name}")));
+    items.retain(|item| item.what.contains('/') || !is_file_name(&item.what));
     items
 }
 
@@ -97,9 +96,10 @@ fn parse_missing_item(rootfs: &Rootfs, line: &str) -> Option<MissingItem> {
     if let Some((before, rest)) = line.split_once(LOADER_ERROR) {
         let who = before.rsplit(' ').next().unwrap_or(before);
         let name = rest.split(':').next()?;
-        let program = UsrPath::from_rootfs_path(who).ok();
-        let found_at = program.and_then(|it| pid1_check::find_unreachable_library(rootfs, &it, name));
-        return Some(MissingItem { found_at, ..MissingItem::new(name, format!("{who} needs it")) });
+        let needed_by = UsrPath::from_rootfs_path(who).ok();
+        let unreachable = |program| pid1_check::find_unreachable_library(rootfs, program, name);
+        let (found_at, why) = (needed_by.as_ref().and_then(unreachable), format!("{who} needs it"));
+        return Some(MissingItem { what: name.to_owned(), why, needed_by, found_at });
     }
     for marker in [
         "Unable to locate executable '",
@@ -126,11 +126,31 @@ fn parse_missing_item(rootfs: &Rootfs, line: &str) -> Option<MissingItem> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::super::{Boot, BootOutcome};
     use super::*;
 
     fn empty_rootfs() -> Rootfs {
         let (tree, build_files) = Default::default();
         Rootfs { path: "/nowhere".into(), board: Board::Amd64, tree, build_files }
+    }
+
+    #[test]
+    fn boot_that_cannot_start_misses_the_essential_files_alone() {
+        let rootfs = empty_rootfs();
+        let boot = Boot {
+            rootfs: &rootfs,
+            systemd: None,
+            work_directory: Path::new("/nowhere"),
+            limit: Duration::from_secs(1),
+        };
+        let Some(BootOutcome::Failed { missing, log: None, .. }) = boot.essentials_failure() else {
+            panic!("a boot without systemd")
+        };
+        let names: Vec<&str> = missing.iter().map(|item| item.what.as_str()).collect();
+        assert_eq!(names, ["lib64/systemd/systemd", "lib64/ld-linux-x86-64.so.2"]);
     }
 
     #[test]
