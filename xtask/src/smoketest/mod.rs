@@ -13,7 +13,7 @@ mod rootfs_check;
 mod run_check;
 pub(crate) mod sandbox;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::cli::{FixArgs, Smoketest};
@@ -57,10 +57,6 @@ impl RootfsUnderTest {
     fn name(&self) -> String {
         format!("{} {}", self.rootfs.board, self.flavor)
     }
-
-    fn image_rootfs(&self) -> &Rootfs {
-        self.image_files.as_ref().unwrap_or(&self.rootfs)
-    }
 }
 
 /// Runs every selected check. Errors in the manifests end the run before the build, unless `--no-static` skips their
@@ -74,10 +70,13 @@ pub(crate) fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut R
     report.release = Some((release.clone(), release.clone()));
     report.systemd = Some((context.pins.systemd(), context.pins.systemd()));
     report.invocation = context.command_invocation(&["verify-manifests", "--fix"]);
+    let mut manifest_flavors: BTreeMap<Board, BTreeSet<Flavor>> = BTreeMap::new();
+    for manifest_ref in context.sources.manifest_refs.iter().filter(|one| boards.contains(&one.board)) {
+        manifest_flavors.entry(manifest_ref.board).or_default().insert(manifest_ref.flavor.clone());
+    }
     let build = Build {
         tree: context.tree.root(),
-        manifest_flavors: boards.iter().map(|&board| (board, manifest_flavors(context, board))).collect(),
-        boards,
+        manifest_flavors,
         selected_flavors: &flags.flavors,
         systemd: context.pins.systemd(),
         configure: [&context.settings.configure[..], &flags.configure].concat(),
@@ -111,12 +110,6 @@ pub(crate) fn smoketest(context: &Context<'_>, flags: &Smoketest, report: &mut R
     }
     report.checks = checks.checks;
     outcome
-}
-
-fn manifest_flavors(context: &Context<'_>, board: Board) -> BTreeSet<Flavor> {
-    let manifest_refs =
-        context.sources.manifest_refs.iter().filter(|manifest_ref| manifest_ref.board == board);
-    manifest_refs.map(|manifest_ref| manifest_ref.flavor.clone()).collect()
 }
 
 /// Reports why nothing is built, and the next step.

@@ -85,7 +85,6 @@ mod tests {
         let flavor = |word: &&str| Flavor::from_dir_name(&format!("usr_from_{word}")).unwrap();
         Build {
             tree,
-            boards: vec![Board::Amd64],
             manifest_flavors: BTreeMap::from([(
                 Board::Amd64,
                 ["coreos", "kvm"].iter().map(flavor).collect(),

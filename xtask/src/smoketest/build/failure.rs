@@ -64,10 +64,9 @@ impl Build<'_> {
             return outside(message.to_owned(), hint);
         }
         if output.contains("No rule to make target") {
-            let directories = self.boards.iter().map(|&board| self.build_directory(board));
-            let words: BTreeSet<String> =
-                directories.map(|path| quote(&path.display().to_string())).collect();
-            let words = words.into_iter().collect::<Vec<_>>().join(" ");
+            let directories = self.buildable_boards().into_iter().map(|board| self.build_directory(board));
+            let words: Vec<String> = directories.map(|path| quote(&path.display().to_string())).collect();
+            let words = words.join(" ");
             let why = "files of an earlier build may be in the way";
             return in_tree(why, format!("rm -rf {words} && {}", this_run()));
         }
@@ -211,7 +210,6 @@ mod tests {
             ["coreos", "kvm"].map(|word| Flavor::from_dir_name(&format!("usr_from_{word}")).unwrap());
         let build = Build {
             tree: home.path(),
-            boards: vec![Board::Amd64],
             manifest_flavors: BTreeMap::from([(Board::Amd64, flavors.into())]),
             selected_flavors: &[],
             systemd: SystemdVersion(252),

@@ -33,8 +33,7 @@ fn read_build_file(path: &Path) -> Option<String> {
 pub(super) struct Build<'a> {
     /// The tree, absolute.
     pub tree: &'a Path,
-    pub boards: Vec<Board>,
-    /// The flavors that have manifests, by board.
+    /// The flavors that have manifests, by board to build.
     pub manifest_flavors: BTreeMap<Board, BTreeSet<Flavor>>,
     /// The flavors that `--flavor` selects; empty selects all.
     pub selected_flavors: &'a [String],
@@ -68,7 +67,7 @@ impl Build<'_> {
     pub(super) fn buildable_boards(&self) -> Vec<Board> {
         let is_built =
             |board: &&Board| !self.uses_autotools() || board.uname_machine() == std::env::consts::ARCH;
-        self.boards.iter().filter(is_built).copied().collect()
+        self.manifest_flavors.keys().filter(is_built).copied().collect()
     }
 
     /// The flavors to build for a board: those of `--flavor`, else those of a `--with-stage1-flavors` among the
@@ -221,7 +220,6 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let mut build = Build {
             tree: home.path(),
-            boards: vec![Board::Amd64],
             manifest_flavors: BTreeMap::new(),
             selected_flavors: &[],
             systemd: SystemdVersion(252),
