@@ -143,8 +143,11 @@ fn make_and_enter_root(root: &Path, emulator: Option<&Path>, owner_only_files: &
         let path = root.join(name);
         if let Ok(target) = rustix::fs::readlinkat(&rootfs, name, Vec::new()) {
             symlink(OsStr::from_bytes(target.to_bytes()), path).with_context(|| "cannot make a link")?;
-        } else if let Some(directory) = open_directory_if_exists(&rootfs, Path::new(name))? {
-            bind_directory_read_only(&directory, &path)?;
+            continue;
+        }
+        match open_path(&rootfs, Path::new(name), OFlags::DIRECTORY | OFlags::NOFOLLOW) {
+            Err(Errno::NOENT | Errno::NOTDIR) => {}
+            opened => bind_directory_read_only(&opened.with_path("cannot open", &path)?, &path)?,
         }
     }
     let usr = open_path_fd(&rootfs, Path::new("usr"), OFlags::DIRECTORY | OFlags::NOFOLLOW)?;
@@ -162,14 +165,6 @@ fn make_and_enter_root(root: &Path, emulator: Option<&Path>, owner_only_files: &
 
 fn open_path_fd(directory: impl AsFd, path: &Path, flags: OFlags) -> Result<OwnedFd> {
     open_path(directory, path, flags).with_path("cannot open", path)
-}
-
-/// Opens a directory; `None` where the path does not exist or is something else.
-fn open_directory_if_exists(directory: impl AsFd, path: &Path) -> Result<Option<OwnedFd>> {
-    match open_path(directory, path, OFlags::DIRECTORY | OFlags::NOFOLLOW) {
-        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-        opened => opened.map(Some).with_path("cannot open", path),
-    }
 }
 
 fn open_path(directory: impl AsFd, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
