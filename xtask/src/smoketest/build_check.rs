@@ -38,14 +38,17 @@ pub(super) fn check(build: &Build<'_>, images: &ImageSet, checks: &mut CheckLog<
     let why = explained.as_ref().map(|explained| format!(": {}", explained.why)).unwrap_or_default();
     let lines = check_log::last_lines(failure.output_tail.lines(), LAST_LINES);
     let mut message = format!("{} failed ({}){why}\n{lines}full log: {log}", failure.command, failure.status);
-    let mut error = None;
-    match explained {
-        Some(Explanation { why, hint, is_outside_tree: true }) => {
-            error = Some(Error::failed(why).with_hint(hint));
-        }
-        Some(Explanation { hint, .. }) => message.push_str(&format!("\nhint: {hint}")),
-        None => {}
-    }
+    let in_tree = explained.as_ref().filter(|cause| !cause.is_outside_tree);
+    message.extend(in_tree.map(|cause| {
+        format!(
+            "
+hint: {}",
+            cause.hint
+        )
+    }));
     checks.fail("build", steps, None, &message);
-    error.map_or(Ok(false), Err)
+    match explained {
+        Some(Explanation { why, hint, is_outside_tree: true }) => Err(Error::failed(why).with_hint(hint)),
+        _ => Ok(false),
+    }
 }

@@ -56,14 +56,13 @@ pub(super) fn check(
 }
 
 fn record_good(name: &str, linked: &LinkResult, checks: &mut CheckLog<'_>) {
-    let file = linked.file.as_str();
-    if linked.problems.is_empty() {
-        return checks.pass_quietly("link", file, name);
+    let mut message = name.to_owned();
+    if !linked.problems.is_empty() {
+        let programs = linked.satisfied_by.iter().map(UsrPath::as_str).collect::<Vec<_>>().join(", ");
+        let problems = linked.problems.join("; ");
+        message.push_str(&format!(": alone, {problems}; it links where it is loaded, by {programs}"));
     }
-    let programs = linked.satisfied_by.iter().map(UsrPath::as_str).collect::<Vec<_>>().join(", ");
-    let problems = linked.problems.join("; ");
-    let message = format!("{name}: alone, {problems}; it links where it is loaded, by {programs}");
-    checks.pass_quietly("link", file, &message);
+    checks.pass_quietly("link", linked.file.as_str(), &message);
 }
 
 /// Skips the problems of accepted findings: a file without others counts as one that links.

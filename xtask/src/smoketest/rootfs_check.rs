@@ -20,7 +20,7 @@ pub(super) fn check(
     accepted: &[(Finding, String)],
     checks: &mut CheckLog<'_>,
 ) -> Result<bool> {
-    let taken = tested.image_rootfs();
+    let taken = tested.image_files.as_ref().unwrap_or(&tested.rootfs);
     let listed = checks.listed_paths(tested);
     let rebuild = format!("\nhint: {}", checks.context.rerun_command(&[], &["no_build"]));
     let fix = format!("\n{}", checks.hint_line(&Suggestion::RunFix));
@@ -84,17 +84,14 @@ fn find_unlisted<'r>(rootfs: &'r Rootfs, listed: &BTreeMap<UsrPath, String>) -> 
 /// Links from the image with a target below `/usr` that is not in the root filesystem, each with its target. Other
 /// targets are provided by the pod.
 fn find_dangling_links(rootfs: &Rootfs) -> Vec<(&UsrPath, String)> {
-    let mut dangling = Vec::new();
-    for (path, node) in rootfs.tree.iter().filter(|(path, _)| !rootfs.build_files.contains(*path)) {
-        if let NodeKind::Symlink(_) = node.kind {
-            match rootfs.tree.resolve(path).end {
-                ResolutionEnd::Missing(missing) => dangling.push((path, missing.to_string())),
-                ResolutionEnd::TooManySymlinks => dangling.push((path, "itself".to_owned())),
-                _ => {}
-            }
-        }
-    }
-    dangling
+    let from_image = rootfs.tree.iter().filter(|(path, _)| !rootfs.build_files.contains(*path));
+    let links = from_image.filter(|(_, node)| matches!(node.kind, NodeKind::Symlink(_)));
+    let missing_target = |path| match rootfs.tree.resolve(path).end {
+        ResolutionEnd::Missing(missing) => Some(missing.to_string()),
+        ResolutionEnd::TooManySymlinks => Some("itself".to_owned()),
+        _ => None,
+    };
+    links.filter_map(|(path, _)| Some((path, missing_target(path)?))).collect()
 }
 
 /// Compares kind, mode, link target and content of everything in `rootfs` with the `usr.squashfs` at `squashfs`: the

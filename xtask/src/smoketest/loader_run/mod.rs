@@ -8,7 +8,7 @@ mod loader_health;
 mod loader_output;
 pub(super) mod pid1_check;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
@@ -76,6 +76,11 @@ pub(super) struct LinkResult {
 }
 
 impl LinkResult {
+    fn new(file: &UsrPath, problems: Vec<String>, loaded_files: Vec<UsrPath>) -> LinkResult {
+        let (satisfied_by, missing_symlinks) = Default::default();
+        LinkResult { file: file.clone(), problems, satisfied_by, missing_symlinks, loaded_files }
+    }
+
     /// Whether it links, by itself or through its programs.
     pub(super) fn is_good(&self) -> bool {
         self.problems.is_empty() || !self.satisfied_by.is_empty()
@@ -110,19 +115,6 @@ enum SearchMode {
 pub(super) const LIBRARY_PATH: &str = "/usr/lib:/usr/lib64:/usr/lib/systemd:/usr/lib64/systemd";
 const MAX_JOBS: usize = 64;
 
-/// What the loader, or its model, says about one file: its problems, and the files that it would load.
-#[derive(Default)]
-struct Linked {
-    problems: Vec<String>,
-    loaded_files: Vec<UsrPath>,
-}
-
-impl Linked {
-    fn from_problem(problem: String) -> Linked {
-        Linked { problems: vec![problem], loaded_files: Vec::new() }
-    }
-}
-
 #[derive(Clone, Copy)]
 struct Checker<'a> {
     rootfs: &'a Rootfs,
@@ -147,32 +139,26 @@ impl Checker<'_> {
                 .map(|worker| panic_to_error("the link check", worker?.join()).flatten())
                 .collect()
         });
-        let mut linked = Vec::new();
-        for result in results {
-            linked.extend(result?);
-        }
+        let linked = results.into_iter().collect::<Result<Vec<_>>>()?;
+        let mut linked: Vec<LinkResult> = linked.into_iter().flatten().collect();
         linked.sort_by(|one, other| one.file.cmp(&other.file));
         Ok(linked)
     }
 
     /// Checks one file in each mode in which it is started.
     fn check_file(self, file: &UsrPath) -> Result<LinkResult> {
-        let Linked { mut problems, loaded_files } = self.link_file(file, SearchMode::LibraryPath)?;
-        let mut missing_symlinks = Vec::new();
+        let mut result = self.link_file(file, SearchMode::LibraryPath)?;
         if pid1_check::is_pid1(self.rootfs, file) {
-            let (more, links) = pid1_check::check_pid1(self, file, &problems)?;
-            problems.extend(more);
-            missing_symlinks = links;
+            pid1_check::check_pid1(self, &mut result)?;
         }
-        let (file, satisfied_by) = (file.clone(), Vec::new());
-        Ok(LinkResult { file, problems, satisfied_by, missing_symlinks, loaded_files })
+        Ok(result)
     }
 
-    fn link_file(self, file: &UsrPath, mode: SearchMode) -> Result<Linked> {
+    fn link_file(self, file: &UsrPath, mode: SearchMode) -> Result<LinkResult> {
         let Checker { rootfs, runner, .. } = self;
         let LoaderRunner::Confined(sandbox) = runner else { return Ok(simulate(rootfs, file, mode)) };
         if let Some(FileInfo::MalformedElf(why)) = rootfs.tree.read_file_info(file.as_str()) {
-            return Ok(Linked::from_problem(why.clone()));
+            return Ok(LinkResult::new(file, vec![why.clone()], Vec::new()));
         }
         let interpreter = rootfs.tree.read_elf_info(file).and_then(|info| info.interp.clone());
         let interpreter = interpreter.unwrap_or_else(|| format!("/{}", rootfs.loader()));
@@ -180,10 +166,10 @@ impl Checker<'_> {
         let found = loader.and_then(|path| Some((rootfs.resolve_file(path.as_str())?, path)));
         let Some((real, loader)) = found else {
             let problem = format!("its loader {interpreter} is not in the root filesystem");
-            return Ok(Linked::from_problem(problem));
+            return Ok(LinkResult::new(file, vec![problem], Vec::new()));
         };
         if real == *file {
-            return Ok(Linked::default());
+            return Ok(LinkResult::new(file, Vec::new(), Vec::new()));
         }
         let output = self.run_loader(sandbox, &loader, file, mode)?;
         let mut problems = output.problems;
@@ -195,7 +181,7 @@ impl Checker<'_> {
         }
         problems.extend(dlopen_problems(rootfs, file));
         let resolve = |path: &String| rootfs.resolve_file(UsrPath::from_rootfs_path(path).ok()?.as_str());
-        Ok(Linked { problems, loaded_files: output.resolved.iter().filter_map(resolve).collect() })
+        Ok(LinkResult::new(file, problems, output.resolved.iter().filter_map(resolve).collect()))
     }
 
     /// Lists what one file loads (`ld.so --list`, ld.so(8)). Options alone reach the loader: its environment is empty.
@@ -232,7 +218,7 @@ fn dlopen_problems(rootfs: &Rootfs, file: &UsrPath) -> Vec<String> {
 }
 
 /// The result by the model of the loader.
-fn simulate(rootfs: &Rootfs, file: &UsrPath, mode: SearchMode) -> Linked {
+fn simulate(rootfs: &Rootfs, file: &UsrPath, mode: SearchMode) -> LinkResult {
     let directories = match mode {
         SearchMode::LibraryPath => ldso::DynamicLoader::rkt_library_path(&rootfs.tree),
         SearchMode::DefaultPath => Vec::new(),
@@ -244,26 +230,25 @@ fn simulate(rootfs: &Rootfs, file: &UsrPath, mode: SearchMode) -> Linked {
     let versions =
         load.undefined_versions.iter().map(|gap| format!("{} has no version {}", gap.library, gap.version));
     let problems = missing.chain(broken).chain(versions).collect();
-    Linked { problems, loaded_files: load.objects.into_iter().map(|object| object.path).collect() }
+    LinkResult::new(file, problems, load.objects.into_iter().map(|object| object.path).collect())
 }
 
 /// Excuses libraries that fail alone and have programs that load them, all of which link.
 fn excuse_loaded_libraries(rootfs: &Rootfs, linked: &mut [LinkResult]) {
     let is_program =
         |file: &UsrPath| rootfs.tree.read_elf_info(file).is_some_and(|info| info.interp.is_some());
-    let mut loaders: BTreeMap<UsrPath, Vec<UsrPath>> = BTreeMap::new();
-    let mut broken: BTreeSet<UsrPath> = BTreeSet::new();
+    // The programs that load each library; `None` if one of them does not link.
+    let mut loaders: BTreeMap<UsrPath, Option<Vec<UsrPath>>> = BTreeMap::new();
     for program in linked.iter().filter(|one| is_program(&one.file)) {
-        if !program.problems.is_empty() {
-            broken.insert(program.file.clone());
-        }
         for library in &program.loaded_files {
-            loaders.entry(library.clone()).or_default().push(program.file.clone());
+            match loaders.entry(library.clone()).or_insert_with(|| Some(Vec::new())) {
+                Some(programs) if program.problems.is_empty() => programs.push(program.file.clone()),
+                broken => *broken = None,
+            }
         }
     }
-    loaders.retain(|_, programs| programs.iter().all(|program| !broken.contains(program)));
     for library in linked.iter_mut().filter(|one| !one.problems.is_empty() && !is_program(&one.file)) {
-        library.satisfied_by = loaders.remove(&library.file).unwrap_or_default();
+        library.satisfied_by = loaders.remove(&library.file).flatten().unwrap_or_default();
     }
 }
 

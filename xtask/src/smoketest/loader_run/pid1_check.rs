@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Checker, SearchMode};
+use super::{Checker, LinkResult, SearchMode};
 use crate::smoketest::rootfs::Rootfs;
 use coreos_types::Result;
 use usr::{
@@ -14,29 +14,25 @@ pub(super) fn is_pid1(rootfs: &Rootfs, file: &UsrPath) -> bool {
     rootfs.systemd_file("systemd").and_then(|path| rootfs.resolve_file(&path)).as_ref() == Some(file)
 }
 
-/// Problems without `LD_LIBRARY_PATH` that `known` does not have, and the missing links that would fix them.
-pub(super) fn check_pid1(
-    checker: Checker<'_>,
-    file: &UsrPath,
-    known: &[String],
-) -> Result<(Vec<String>, Vec<UsrPath>)> {
-    let result = checker.link_file(file, SearchMode::DefaultPath)?;
-    let (mut problems, mut links) = (Vec::new(), Vec::new());
-    for problem in result.problems.into_iter().filter(|problem| !known.contains(problem)) {
+/// Adds the further problems without `LD_LIBRARY_PATH` to a result, and the missing links that would fix them.
+pub(super) fn check_pid1(checker: Checker<'_>, result: &mut LinkResult) -> Result<()> {
+    let mut problems = checker.link_file(&result.file, SearchMode::DefaultPath)?.problems;
+    problems.retain(|problem| !result.problems.contains(problem));
+    for problem in problems {
         let name = problem.strip_suffix(" is not found");
-        let found_at = name.and_then(|name| find_unreachable_library(checker.rootfs, file, name));
+        let found_at = name.and_then(|name| find_unreachable_library(checker.rootfs, &result.file, name));
         let mut text = format!("{problem} by process 1, which has no LD_LIBRARY_PATH");
         if let Some(UnreachableLibrary { file, missing_symlink: way }) = found_at {
             text.push_str(&format!(": the file is {file}"));
             if let Some(MissingSymlink { directory, link }) = way {
                 text.push_str(&format!(", and {directory} resolves to its directory through {link} only"));
-                links.push(link);
+                result.missing_symlinks.push(link);
             }
         }
-        problems.push(text);
+        result.problems.push(text);
     }
-    links.dedup();
-    Ok((problems, links))
+    result.missing_symlinks.dedup();
+    Ok(())
 }
 
 /// The library that a program did not find although the root filesystem has a file of that name; else `None`.
