@@ -1,6 +1,6 @@
 //! Builds and boots without unneeded lines: first without all of a group, then by bisection.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 
 use serde_json::{Value, json};
@@ -41,27 +41,19 @@ pub(super) fn prove(
             || flavors.any(|flavor| args.flavors.iter().any(|selected| selected == flavor))
     };
     for (category, lines) in groups {
-        let lines: Vec<&UnneededLine> = lines.iter().filter(is_booted).collect();
-        if !lines.is_empty() {
-            let group = bisection.bisect(*category, &group_by_file(&lines))?;
+        // The lines of one file are removed together, in every manifest.
+        let mut by_file: BTreeMap<&str, Vec<&UnneededLine>> = BTreeMap::new();
+        for line in lines.iter().filter(is_booted) {
+            by_file.entry(&line.resolved_path).or_default().push(line);
+        }
+        if !by_file.is_empty() {
+            let group = bisection.bisect(*category, &by_file.into_values().collect::<Vec<_>>())?;
             report.styled_output.append(group.render(context));
             results.push(group.to_json());
         }
     }
     report.extra.insert("trials", results.into());
     Ok(())
-}
-
-/// Lines that are removed together: those of one file, in every manifest.
-fn group_by_file<'l>(lines: &[&'l UnneededLine]) -> Vec<Vec<&'l UnneededLine>> {
-    let mut items: Vec<Vec<&UnneededLine>> = Vec::new();
-    for line in lines {
-        match items.iter_mut().find(|item| item[0].resolved_path == line.resolved_path) {
-            Some(item) => item.push(line),
-            None => items.push(vec![line]),
-        }
-    }
-    items
 }
 
 /// The result of a group.
