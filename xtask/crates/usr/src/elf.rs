@@ -5,6 +5,7 @@ mod headers;
 mod parse;
 pub(crate) mod partial_file;
 
+use coreos_types::word_enum;
 use partial_file::PartialFile;
 
 /// The fields of one ELF file that the loader reads.
@@ -95,13 +96,16 @@ pub struct DlopenNote {
     pub priority: DlopenPriority,
 }
 
-/// The priority of a library that is loaded with dlopen(3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs)]
-pub enum DlopenPriority {
-    Required,
-    Recommended,
-    Suggested,
+word_enum! {
+    /// The priority of a library that is loaded with dlopen(3). The words are those of the note and of `--dlopen`.
+    DlopenPriority {
+        /// The file does not work without the library.
+        Required = "required",
+        /// A usual feature needs the library.
+        Recommended = "recommended",
+        /// A feature that few use needs the library.
+        Suggested = "suggested",
+    }
 }
 
 impl ElfInfo {
@@ -121,17 +125,6 @@ impl ElfInfo {
     /// Whether the file has `DT_NEEDED` or filter entries.
     pub fn has_dependencies(&self) -> bool {
         !self.needed.is_empty() || !self.filters.is_empty()
-    }
-}
-
-impl DlopenPriority {
-    /// The identifier in the note and in `--dlopen`.
-    pub fn id(self) -> &'static str {
-        match self {
-            DlopenPriority::Required => "required",
-            DlopenPriority::Recommended => "recommended",
-            DlopenPriority::Suggested => "suggested",
-        }
     }
 }
 

@@ -116,10 +116,8 @@ pub fn inspect(path: &UsrPath, bytes: &[u8]) -> FileInfo {
         let inside = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
         Ok::<_, Infallible>(bytes[inside(range.start)..inside(range.end)].to_vec())
     };
-    match inspect_parts(path, bytes.len() as u64, part) {
-        Ok(info) => info,
-        Err(never) => match never {},
-    }
+    let Ok(info) = inspect_parts(path, bytes.len() as u64, part);
+    info
 }
 
 /// The content info of a file of `size` bytes, of which `fetch` returns parts: the start, and of an ELF
@@ -246,11 +244,7 @@ fn strings(bytes: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
 /// Whether a loader is of glibc before 2.37, which searches `tls` and `x86_64` below each directory. A loader since 2.33
 /// has the string `glibc-hwcaps`, and up to 2.36 its `--help` has a heading for the other subdirectories.
 fn has_legacy_hwcaps(bytes: &[u8]) -> bool {
-    !contains(bytes, b"glibc-hwcaps") || contains(bytes, b"Legacy HWCAP subdirectories")
-}
-
-fn contains(bytes: &[u8], needle: &[u8]) -> bool {
-    position(bytes, needle).is_some()
+    position(bytes, b"glibc-hwcaps").is_none() || position(bytes, b"Legacy HWCAP subdirectories").is_some()
 }
 
 fn position(bytes: &[u8], needle: &[u8]) -> Option<usize> {

@@ -112,9 +112,8 @@ fn is_version_after_so(text: &str) -> bool {
     let is_number = |part: &str| {
         let suffix = part.trim_start_matches(is_digit);
         let letters = suffix.trim_end_matches(is_digit);
-        suffix.len() < part.len()
-            && letters.len() <= 1 + usize::from(letters == "rc") + 3 * usize::from(letters == "beta")
-            && letters.chars().all(|c| c.is_ascii_lowercase())
+        let is_known = letters.len() <= 1 || matches!(letters, "rc" | "beta");
+        suffix.len() < part.len() && is_known && letters.chars().all(|c| c.is_ascii_lowercase())
     };
     text.split(['.', '-', '~', '+']).all(is_number)
 }

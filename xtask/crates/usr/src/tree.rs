@@ -14,7 +14,7 @@ use super::elf::ElfInfo;
 use super::file_info::{FileInfo, FileInfoReader};
 use super::path::UsrPath;
 use coreos_types::{Error, Result};
-use resolve::{Cursor, Resolver};
+use resolve::{Cursor, resolve};
 
 /// Every node of an image, by its path relative to `/usr`. The root directory itself is not a node.
 ///
@@ -335,13 +335,13 @@ impl UsrTree {
 
     /// Resolves a path as the kernel does, component by component (`path_resolution(7)`).
     pub fn resolve(&self, path: &UsrPath) -> Resolution {
-        Resolver::new(self, Cursor::Usr).resolve_path(path.as_str())
+        resolve(self, Cursor::Usr, path.as_str())
     }
 
     /// Resolves a path of the built root filesystem: `/usr/x`, and `/lib/x` through the root's symlink into `/usr`. Unlike
     /// [`UsrPath::from_rootfs_path`] it applies `..` after following symlinks.
     pub fn resolve_rootfs(&self, path: &str) -> Resolution {
-        Resolver::new(self, Cursor::Rootfs).resolve_path(path)
+        resolve(self, Cursor::Rootfs, path)
     }
 }
 

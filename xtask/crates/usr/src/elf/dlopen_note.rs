@@ -80,13 +80,10 @@ fn parse_entry(object: &serde_json::Value) -> Option<DlopenNote> {
     let text = |key: &str| object.get(key).and_then(|value| value.as_str()).unwrap_or_default().to_owned();
     let names = object.get("soname")?.as_array()?.iter();
     let sonames: Vec<String> = names.filter_map(|name| name.as_str().map(str::to_owned)).collect();
-    let priority = match object.get("priority").and_then(|value| value.as_str()) {
-        Some("required") => DlopenPriority::Required,
-        Some("suggested") => DlopenPriority::Suggested,
-        // The specification's default.
-        _ => DlopenPriority::Recommended,
-    };
-    let (feature, description) = (text("feature"), text("description"));
+    let (feature, description, word) = (text("feature"), text("description"), text("priority"));
+    let known = DlopenPriority::ALL.into_iter().find(|priority| priority.id() == word);
+    // The specification's default.
+    let priority = known.unwrap_or(DlopenPriority::Recommended);
     (!sonames.is_empty()).then_some(DlopenNote { sonames, feature, description, priority })
 }
 

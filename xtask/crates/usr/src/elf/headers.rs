@@ -28,44 +28,40 @@ impl<'a> Headers<'a> {
             bytes.ok_or_else(|| format!("it ends after {} bytes, inside its ELF header", file.size()))
         };
         let ident = parse_ident(read(0, abi::EI_NIDENT)?).map_err(|error| error.to_string())?;
-        let (endian, class, ..) = ident;
+        let (_, class, ..) = ident;
         let rest = match class {
             Class::ELF32 => read(abi::EI_NIDENT, ELF32_EHDR_TAILSIZE)?,
             Class::ELF64 => read(abi::EI_NIDENT, ELF64_EHDR_TAILSIZE)?,
         };
         let header = FileHeader::parse_tail(ident, rest).map_err(|error| error.to_string())?;
-        let mut headers = Headers { file, header, segments: SegmentTable::new(endian, class, &[]) };
-        headers.segments = headers.read_segments()?;
-        Ok(headers)
-    }
-
-    /// The number is that of the file header, as in the loader, which knows no extended one (gABI `PN_XNUM`).
-    fn read_segments(&self) -> Result<SegmentTable<'a, AnyEndian>, String> {
-        self.read_table(self.header.e_phoff, self.header.e_phnum, self.header.e_phentsize)
-            .map_err(|error| format!("its program headers are invalid: {error}"))
+        // The number is that of the file header, as in the loader, which knows no extended one (gABI `PN_XNUM`).
+        let segments = read_table(file, &header, header.e_phoff, header.e_phnum, header.e_phentsize)
+            .map_err(|error| format!("its program headers are invalid: {error}"))?;
+        Ok(Headers { file, header, segments })
     }
 
     /// The section headers, which a file can have none of.
     pub(super) fn read_sections(&self) -> Result<SectionHeaderTable<'a, AnyEndian>, String> {
-        self.read_table(self.header.e_shoff, self.header.e_shnum, self.header.e_shentsize)
+        let header = &self.header;
+        read_table(self.file, header, header.e_shoff, header.e_shnum, header.e_shentsize)
     }
+}
 
-    /// A table of headers; offset 0 is a file without it.
-    fn read_table<T: ParseAt>(
-        &self,
-        offset: u64,
-        count: u16,
-        entry_size: u16,
-    ) -> Result<ParsingTable<'a, AnyEndian, T>, String> {
-        let mut bytes: &[u8] = &[];
-        if offset != 0 && count != 0 {
-            let entry_size = T::validate_entsize(self.header.class, entry_size.into());
-            let entry_size = entry_size.map_err(|error| error.to_string())? as u64;
-            bytes = self
-                .file
-                .read_bytes_at(offset, u64::from(count) * entry_size)
-                .ok_or_else(|| format!("{count} entries at {offset:#x} exceed the file"))?;
-        }
-        Ok(ParsingTable::new(self.header.endianness, self.header.class, bytes))
+/// A table of headers; offset 0 is a file without it.
+fn read_table<'a, T: ParseAt>(
+    file: &'a PartialFile,
+    header: &FileHeader<AnyEndian>,
+    offset: u64,
+    count: u16,
+    entry_size: u16,
+) -> Result<ParsingTable<'a, AnyEndian, T>, String> {
+    let mut bytes: &[u8] = &[];
+    if offset != 0 && count != 0 {
+        let entry_size = T::validate_entsize(header.class, entry_size.into());
+        let entry_size = entry_size.map_err(|error| error.to_string())? as u64;
+        bytes = file
+            .read_bytes_at(offset, u64::from(count) * entry_size)
+            .ok_or_else(|| format!("{count} entries at {offset:#x} exceed the file"))?;
     }
+    Ok(ParsingTable::new(header.endianness, header.class, bytes))
 }

@@ -19,7 +19,7 @@ pub(super) enum Cursor {
 }
 
 /// One path resolution in progress.
-pub(super) struct Resolver<'a> {
+struct Resolver<'a> {
     tree: &'a UsrTree,
     links: Vec<UsrPath>,
     /// The remaining components, the next one last.
@@ -27,21 +27,15 @@ pub(super) struct Resolver<'a> {
     cursor: Cursor,
 }
 
+/// Resolves `path`, which starts at `start` unless it is absolute.
+pub(super) fn resolve(tree: &UsrTree, start: Cursor, path: &str) -> Resolution {
+    let mut resolver = Resolver { tree, links: Vec::new(), todo: Vec::new(), cursor: start };
+    resolver.push_components(path);
+    let end = resolver.walk_components();
+    Resolution { links: resolver.links, end }
+}
+
 impl<'a> Resolver<'a> {
-    pub(super) fn new(tree: &'a UsrTree, cursor: Cursor) -> Resolver<'a> {
-        Resolver { tree, links: Vec::new(), todo: Vec::new(), cursor }
-    }
-
-    pub(super) fn resolve_path<'p>(self, path: &'p str) -> Resolution
-    where
-        'a: 'p,
-    {
-        let mut resolver: Resolver<'p> = self;
-        resolver.push_components(path);
-        let end = resolver.walk_components();
-        Resolution { links: resolver.links, end }
-    }
-
     fn push_components(&mut self, path: &'a str) {
         if path.starts_with('/') {
             self.cursor = Cursor::Rootfs;
