@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::arch::{interpreter_paths, platform};
-use super::search_dir::{Candidate, SearchDir};
+use super::search_dir::{Candidate, Interpreter, SearchDir};
 use super::{
     BYTES_PER_LOOKUP, DynamicLoader, FoundVia, LoadResult, MAX_LOOKUPS, NeededEntry, NotFound, Object,
     Rejected,
@@ -33,10 +33,11 @@ pub(super) struct LinkMap<'l, 'a> {
     /// The names that were not found; the real loader stops at the first.
     not_found: HashSet<String>,
     /// The interpreter of a library that is loaded alone: an object once a dependency names it.
-    unrequested_interpreter: Option<(Rc<Candidate>, &'a ElfInfo)>,
+    unrequested_interpreter: Option<Interpreter<'a>>,
     /// Whether the root runs in secure-execution mode (ld.so(8)): it is set-user-ID or set-group-ID.
     is_secure: bool,
-    has_legacy_hwcaps: bool,
+    /// The machine, if the loader searches the subdirectories of old glibc.
+    legacy_hwcaps: Option<&'static str>,
     default_dirs: Rc<[SearchDir]>,
     /// `LD_LIBRARY_PATH` and the default directories: the search path of most objects.
     common_search_path: Rc<SearchPath>,
@@ -79,7 +80,7 @@ impl<'l, 'a> LinkMap<'l, 'a> {
             not_found: HashSet::new(),
             unrequested_interpreter: None,
             is_secure: root.interp.is_some() && mode & 0o6000 != 0,
-            has_legacy_hwcaps: false,
+            legacy_hwcaps: None,
             default_dirs: Rc::new([]),
             common_search_path: Rc::default(),
             lib: "lib64".to_owned(),
@@ -165,49 +166,51 @@ impl<'l, 'a> LinkMap<'l, 'a> {
         self.result
     }
 
-    /// Loads `PT_INTERP`; for a library, finds the loader that programs of its machine have, for its directories.
+    /// Loads or finds the interpreter, and sets what depends on it.
     fn set_up_interpreter_and_dirs(&mut self) {
-        let found = match &self.root.interp {
-            Some(interp) => {
-                let candidate = self.loader.lookup_path(interp);
-                if candidate.is_none() {
-                    self.record_not_found(interp, 0, [interp.clone()].into());
-                }
-                candidate.map(|candidate| (interp.as_str(), candidate))
-            }
-            None => interpreter_paths(self.root)
-                .iter()
-                .find_map(|path| self.loader.lookup_path(path).map(|candidate| (*path, candidate))),
+        let interpreter = match &self.root.interp {
+            Some(interp) => self.load_interpreter(interp),
+            None => self.find_interpreter(),
         };
-        let mut interpreter = None;
-        if let Some((name, candidate)) = found {
-            match self.check_compatibility(&candidate) {
-                Compatibility::Compatible(info) => {
-                    interpreter = Some((candidate.path.clone(), info));
-                    // For a program the interpreter is loaded first; for a library, once a dependency names it.
-                    if self.root.interp.is_some() {
-                        self.find_or_add(name, &candidate, Some(info), 0, FoundVia::Interp);
-                    } else {
-                        self.unrequested_interpreter = Some((candidate, info));
-                    }
-                }
-                Compatibility::Skipped(why) | Compatibility::Fatal(why) if self.root.interp.is_some() => {
-                    self.result.fatal.push(self.rejected(&candidate, 0, why));
-                }
-                _ => {}
+        if let Some((_, info)) = &interpreter {
+            self.legacy_hwcaps = info.searches_legacy_hwcaps.then_some(self.platform);
+            if let Some(first) = info.system_dirs.first() {
+                let relative = first.trim_matches('/');
+                self.lib = relative.strip_prefix("usr/").unwrap_or(relative).to_owned();
             }
         }
-        if let Some(first) = interpreter.as_ref().and_then(|(_, info)| info.system_dirs.first()) {
-            let relative = first.trim_matches('/');
-            self.lib = relative.strip_prefix("usr/").unwrap_or(relative).to_owned();
-        }
-        self.has_legacy_hwcaps = interpreter.as_ref().is_some_and(|(_, info)| info.searches_legacy_hwcaps);
-        let known = interpreter.as_ref().map(|(path, info)| (path, *info));
-        self.default_dirs = self.loader.default_dirs(known, self.platform);
+        self.default_dirs = self.loader.default_dirs(interpreter.as_ref(), self.platform);
         let library_path = if self.is_secure { Vec::new() } else { self.loader.library_path_dirs() };
-        let mut dirs = self.with_legacy_hwcaps(library_path);
+        let mut dirs = self.loader.with_legacy_hwcaps(library_path, self.legacy_hwcaps);
         dirs.extend(self.default_dirs.iter().cloned());
         self.common_search_path = Rc::new(SearchPath::new(dirs));
+    }
+
+    /// Loads a program's `PT_INTERP`, before everything else.
+    fn load_interpreter(&mut self, path: &str) -> Option<Interpreter<'a>> {
+        let Some(candidate) = self.loader.lookup_path(path) else {
+            self.record_not_found(path, 0, [path.to_owned()].into());
+            return None;
+        };
+        match self.check_compatibility(&candidate) {
+            Compatibility::Compatible(info) => {
+                self.find_or_add(path, &candidate, Some(info), 0, FoundVia::Interp);
+                Some((candidate, info))
+            }
+            Compatibility::Skipped(why) | Compatibility::Fatal(why) => {
+                self.result.fatal.push(self.rejected(&candidate, 0, why));
+                None
+            }
+        }
+    }
+
+    /// Finds the interpreter that programs of a library's machine have. It is loaded once a dependency names it.
+    fn find_interpreter(&mut self) -> Option<Interpreter<'a>> {
+        let mut paths = interpreter_paths(self.root).iter();
+        let candidate = paths.find_map(|path| self.loader.lookup_path(path))?;
+        let Compatibility::Compatible(info) = self.check_compatibility(&candidate) else { return None };
+        self.unrequested_interpreter = Some((Rc::clone(&candidate), info));
+        Some((candidate, info))
     }
 
     /// Finds the object that a name resolves to, or loads it.
@@ -279,7 +282,7 @@ impl<'l, 'a> LinkMap<'l, 'a> {
         if let Some(&known) = self.by_name.get(name) {
             return Some(Some(known));
         }
-        let has_soname = |(_, info): &mut (Rc<Candidate>, &'a ElfInfo)| info.soname.as_deref() == Some(name);
+        let has_soname = |(_, info): &mut Interpreter<'_>| info.soname.as_deref() == Some(name);
         let (candidate, info) = self.unrequested_interpreter.take_if(has_soname)?;
         Some(Some(self.find_or_add(name, &candidate, Some(info), by, FoundVia::Interp)))
     }

@@ -41,6 +41,9 @@ pub(super) struct Candidate {
     is_visible: bool,
 }
 
+/// The interpreter of a program, or that of a library's machine.
+pub(super) type Interpreter<'a> = (Rc<Candidate>, &'a ElfInfo);
+
 /// One directory of a search path, and the search path that contains it.
 #[derive(Debug, Clone)]
 pub(super) struct SearchDir {
@@ -165,10 +168,10 @@ impl DynamicLoader<'_> {
     /// The default directories in order: those built into the image's loader, and the board's.
     pub(super) fn default_dirs(
         &self,
-        loader: Option<(&UsrPath, &ElfInfo)>,
+        interpreter: Option<&Interpreter<'_>>,
         machine: &'static str,
     ) -> Rc<[SearchDir]> {
-        let key = (loader.map(|(path, _)| path.clone()), machine);
+        let key = (interpreter.map(|(candidate, _)| candidate.path.clone()), machine);
         if let Some(known) = self.defaults.borrow().get(&key) {
             return Rc::clone(known);
         }
@@ -179,7 +182,7 @@ impl DynamicLoader<'_> {
                 listed.push((directory.clone(), how(directory)));
             }
         };
-        let built_in = loader.map(|(_, info)| info.system_dirs.as_slice()).unwrap_or_default();
+        let built_in = interpreter.map(|(_, info)| info.system_dirs.as_slice()).unwrap_or_default();
         built_in.iter().for_each(|directory| add(directory.clone(), FoundVia::BuiltIn));
         for library in ["lib64", "lib"] {
             add(format!("/usr/{library}"), FoundVia::BoardDefault);
@@ -189,17 +192,16 @@ impl DynamicLoader<'_> {
         let dirs = listed
             .into_iter()
             .map(|(text, how)| SearchDir { directory: self.directory(&text), found_via: how });
-        let has_legacy_hwcaps = loader.is_some_and(|(_, info)| info.searches_legacy_hwcaps);
-        let dirs: Vec<SearchDir> = dirs.collect();
-        let dirs = if has_legacy_hwcaps { self.with_legacy_hwcaps(dirs, machine) } else { dirs };
-        let dirs: Rc<[SearchDir]> = dirs.into();
+        let legacy_hwcaps = interpreter.filter(|(_, info)| info.searches_legacy_hwcaps).map(|_| machine);
+        let dirs: Rc<[SearchDir]> = self.with_legacy_hwcaps(dirs.collect(), legacy_hwcaps).into();
         self.defaults.borrow_mut().insert(key, Rc::clone(&dirs));
         dirs
     }
 
-    /// Each directory, after those of its subdirectories that glibc before 2.37 searches on every processor
-    /// (`_dl_important_hwcaps`).
-    pub(super) fn with_legacy_hwcaps(&self, dirs: Vec<SearchDir>, machine: &str) -> Vec<SearchDir> {
+    /// Each directory, after those of its subdirectories that glibc before 2.37 searches on every processor of a machine
+    /// (`_dl_important_hwcaps`); the directories alone without a machine.
+    pub(super) fn with_legacy_hwcaps(&self, dirs: Vec<SearchDir>, machine: Option<&str>) -> Vec<SearchDir> {
+        let Some(machine) = machine else { return dirs };
         let subdirectories = [format!("tls/{machine}"), "tls".to_owned(), machine.to_owned()];
         let with_subdirectories = |dir: SearchDir| {
             let below = |name: &String| SearchDir {

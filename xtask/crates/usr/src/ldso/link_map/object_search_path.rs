@@ -121,7 +121,7 @@ impl LinkMap<'_, '_> {
                 dirs.push(dir);
             }
         }
-        self.with_legacy_hwcaps(dirs)
+        self.loader.with_legacy_hwcaps(dirs, self.legacy_hwcaps)
     }
 
     fn is_system_dir(&self, directory: &str) -> bool {
@@ -138,10 +138,6 @@ impl LinkMap<'_, '_> {
             normalized.strip_prefix(trusted).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         self.default_dirs.iter().filter_map(SearchDir::built_in).any(is_within)
-    }
-
-    pub(super) fn with_legacy_hwcaps(&self, dirs: Vec<SearchDir>) -> Vec<SearchDir> {
-        if self.has_legacy_hwcaps { self.loader.with_legacy_hwcaps(dirs, self.platform) } else { dirs }
     }
 
     pub(super) fn tokens(&self, object: usize) -> Tokens<'_> {
