@@ -3,7 +3,7 @@
 mod compatibility;
 mod object_search_path;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -28,10 +28,9 @@ pub(super) struct LinkMap<'l, 'a> {
     root: &'a ElfInfo,
     entries: Vec<MapEntry<'a>>,
     by_path: HashMap<UsrPath, usize>,
-    /// The objects by name: the names that they were requested by, and their sonames.
-    by_name: HashMap<String, usize>,
-    /// The names that were not found; the real loader stops at the first.
-    not_found: HashSet<String>,
+    /// The objects by the names that they were requested by, and by their sonames; `None` for a name that was not found,
+    /// where the real loader stops.
+    by_name: HashMap<String, Option<usize>>,
     /// The interpreter of a library that is loaded alone: an object once a dependency names it.
     unrequested_interpreter: Option<Interpreter<'a>>,
     /// Whether the root runs in secure-execution mode (ld.so(8)): it is set-user-ID or set-group-ID.
@@ -77,7 +76,6 @@ impl<'l, 'a> LinkMap<'l, 'a> {
             entries: Vec::new(),
             by_path: HashMap::from([(path.clone(), 0)]),
             by_name: HashMap::new(),
-            not_found: HashSet::new(),
             unrequested_interpreter: None,
             is_secure: root.interp.is_some() && mode & 0o6000 != 0,
             legacy_hwcaps: None,
@@ -89,7 +87,7 @@ impl<'l, 'a> LinkMap<'l, 'a> {
         };
         map.entries.push(MapEntry::new(path, Some(root), origin, None));
         if let Some(soname) = &root.soname {
-            map.by_name.insert(soname.clone(), 0);
+            map.by_name.insert(soname.clone(), Some(0));
         }
         map
     }
@@ -276,11 +274,8 @@ impl<'l, 'a> LinkMap<'l, 'a> {
     /// The object with a name that was searched before, or that is the interpreter's; the inner `None` if it was not found.
     #[allow(clippy::option_option)]
     fn find_or_add_known(&mut self, by: usize, name: &str) -> Option<Option<usize>> {
-        if self.not_found.contains(name) {
-            return Some(None);
-        }
-        if let Some(&known) = self.by_name.get(name) {
-            return Some(Some(known));
+        if let Some(known) = self.by_name.get(name) {
+            return Some(*known);
         }
         let has_soname = |(_, info): &mut Interpreter<'_>| info.soname.as_deref() == Some(name);
         let (candidate, info) = self.unrequested_interpreter.take_if(has_soname)?;
@@ -320,7 +315,7 @@ impl<'l, 'a> LinkMap<'l, 'a> {
         how: FoundVia,
     ) -> usize {
         if let Some(&known) = self.by_path.get(&candidate.path) {
-            self.by_name.entry(name.to_owned()).or_insert(known);
+            self.by_name.entry(name.to_owned()).or_insert(Some(known));
             if let Some(object) = known.checked_sub(1).and_then(|at| self.result.objects.get_mut(at)) {
                 self.loader.charge(object.links.len());
                 for link in &candidate.links {
@@ -333,9 +328,9 @@ impl<'l, 'a> LinkMap<'l, 'a> {
         }
         let index = self.entries.len();
         self.by_path.insert(candidate.path.clone(), index);
-        self.by_name.entry(name.to_owned()).or_insert(index);
+        self.by_name.entry(name.to_owned()).or_insert(Some(index));
         if let Some(soname) = info.and_then(|info| info.soname.as_ref()) {
-            self.by_name.entry(soname.clone()).or_insert(index);
+            self.by_name.entry(soname.clone()).or_insert(Some(index));
         }
         self.result.objects.push(Object {
             path: candidate.path.clone(),
@@ -350,7 +345,7 @@ impl<'l, 'a> LinkMap<'l, 'a> {
     }
 
     fn record_not_found(&mut self, name: &str, by: usize, searched: Arc<[String]>) {
-        self.not_found.insert(name.to_owned());
+        self.by_name.insert(name.to_owned(), None);
         let needed_by = self.entries[by].path.clone();
         self.result.missing.push(NotFound { name: name.to_owned(), needed_by, searched });
     }

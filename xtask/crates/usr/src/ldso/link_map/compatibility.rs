@@ -79,7 +79,7 @@ impl<'a> LinkMap<'_, 'a> {
                 if self.loader.is_exhausted() {
                     return;
                 }
-                let Some(&provider) = self.by_name.get(&needs[0].library) else { continue };
+                let Some(&Some(provider)) = self.by_name.get(&needs[0].library) else { continue };
                 let provider = &self.entries[provider];
                 let Some(info) = provider.info else { continue };
                 let undefined = self.loader.undefined_versions(needs, info);
