@@ -17,6 +17,8 @@ const MAX_SIZE: usize = 4 * 1024 * 1024;
 /// The keys, and the user IDs, in one file. A vendor's certificate has about ten subkeys.
 const MAX_KEYS: usize = 128;
 const MAX_USER_IDS: usize = 1024;
+/// The length of a user ID in bytes: longer ones are not printed, and lose their signatures.
+pub(super) const MAX_USER_ID: usize = 2048;
 
 /// A primary key with its signatures, user IDs and subkeys. Its fingerprint is computed from the key and can be
 /// compared with a pin; everything else is accepted only after the primary key's signature over it was verified.
@@ -37,18 +39,31 @@ pub(super) struct Component<T> {
 }
 
 impl<T> Component<T> {
-    fn new(content: T) -> Component<T> {
+    pub(super) fn new(content: T) -> Component<T> {
         Component { content, signatures: Vec::new() }
     }
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct UserId(pub(super) Vec<u8>);
+pub(super) struct UserId {
+    /// The user ID as it is hashed in certifications (RFC 9580, 5.2.4).
+    pub(super) hashed_form: Vec<u8>,
+    /// The text; `None` if it is not UTF-8, longer than [`MAX_USER_ID`], or has control characters, which could control
+    /// the terminal.
+    printable: Option<String>,
+}
 
 impl UserId {
-    /// The user ID as it is hashed in certifications (RFC 9580, 5.2.4).
-    pub(super) fn hashed_form(&self) -> Vec<u8> {
-        [&[0xb4][..], &(self.0.len() as u32).to_be_bytes(), &self.0].concat()
+    pub(super) fn new(octets: &[u8]) -> UserId {
+        let hashed_form = [&[0xb4][..], &(octets.len() as u32).to_be_bytes(), octets].concat();
+        let text = std::str::from_utf8(octets).ok().filter(|text| text.len() <= MAX_USER_ID);
+        let printable = text.filter(|text| !text.chars().any(char::is_control)).map(str::to_owned);
+        UserId { hashed_form, printable }
+    }
+
+    /// The packet's body as received.
+    pub(super) fn octets(&self) -> &[u8] {
+        &self.hashed_form[5..]
     }
 }
 
@@ -120,12 +135,10 @@ impl Certificate {
         &self.primary.fingerprint
     }
 
-    /// The first user ID in UTF-8 without control characters, which could control the terminal; `None` if there is
-    /// none: keys.openpgp.org publishes user IDs only with their owner's consent.
+    /// The first printable user ID; `None` if there is none: keys.openpgp.org publishes user IDs only with their owner's
+    /// consent.
     pub fn printable_user_id(&self) -> Option<&str> {
-        let mut texts =
-            self.user_ids.iter().filter_map(|user_id| std::str::from_utf8(&user_id.content.0).ok());
-        texts.find(|text| !text.chars().any(char::is_control))
+        self.user_ids.iter().find_map(|user_id| user_id.content.printable.as_deref())
     }
 
     /// The fingerprints of the primary key and of every subkey.
@@ -142,7 +155,7 @@ impl Certificate {
             signatures.iter().for_each(|one| bytes.extend(frame_packet(Tag::Signature, &one.raw)));
         };
         add(Tag::PublicKey, self.primary.body(), &self.direct);
-        self.user_ids.iter().for_each(|one| add(Tag::UserId, &one.content.0, &one.signatures));
+        self.user_ids.iter().for_each(|one| add(Tag::UserId, one.content.octets(), &one.signatures));
         self.subkeys.iter().for_each(|one| add(Tag::PublicSubkey, one.content.body(), &one.signatures));
         bytes
     }
@@ -182,7 +195,7 @@ impl Certificate {
         *component_tag = match packet.tag {
             Tag::Signature => return self.add_signature(packet.body, *component_tag),
             Tag::UserId => {
-                self.user_ids.push(Component::new(UserId(packet.body.to_vec())));
+                self.user_ids.push(Component::new(UserId::new(packet.body)));
                 Some(Tag::UserId)
             }
             Tag::PublicSubkey => Key::parse(packet.body).ok().map(|key| {

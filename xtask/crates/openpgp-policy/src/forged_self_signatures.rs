@@ -5,7 +5,7 @@
 //! with too many candidates left is refused as a whole: checking them would take minutes, and removing some could hide a
 //! revocation.
 
-use super::certificate::{Certificate, Component};
+use super::certificate::{Certificate, Component, MAX_USER_ID};
 use super::key::Key;
 use super::signature::SignaturePacket;
 use coreos_types::{Error, Result};
@@ -15,9 +15,6 @@ use pgp::packet::SignatureType;
 const MAX_PER_COMPONENT: usize = 64;
 /// The self-signatures in one certificate; an RSA key of 4096 bits checks about 1,000 a second.
 const MAX_TOTAL: usize = 256;
-/// The length of a user ID in bytes: longer ones lose their signatures, because the user ID is hashed for each
-/// signature.
-const MAX_USER_ID: usize = 2048;
 /// The back-signatures of a binding that are verified in a copy from a server; a genuine binding has one.
 const MAX_BACK_SIGNATURES: usize = 2;
 
@@ -75,9 +72,10 @@ impl Certificate {
         direct.retain(|signature| matches!(signature.typ, SignatureType::Key | SignatureType::KeyRevocation));
         retain(primary, direct, &[primary_key]);
         for Component { content: user_id, signatures } in user_ids {
-            let is_read = user_id.0.len() <= MAX_USER_ID;
+            // A user ID is hashed for each signature.
+            let is_read = user_id.octets().len() <= MAX_USER_ID;
             signatures.retain(|signature| is_read && signature.is_certification());
-            retain(primary, signatures, &[primary_key, &user_id.hashed_form()]);
+            retain(primary, signatures, &[primary_key, &user_id.hashed_form]);
         }
         for Component { content: subkey, signatures } in subkeys {
             let types = [SignatureType::SubkeyBinding, SignatureType::SubkeyRevocation];

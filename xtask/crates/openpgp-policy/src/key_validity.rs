@@ -108,9 +108,9 @@ impl PinnedCertificate<'_> {
             .iter()
             .filter(|one| one.typ == SignatureType::Key && self.accepts_self_signature(primary, one, &[key]));
         let certifications = user_ids.iter().flat_map(|Component { content: user_id, signatures }| {
-            let hashed = user_id.hashed_form();
             signatures.iter().filter(move |one| {
-                one.is_certification() && self.accepts_self_signature(primary, one, &[key, &hashed])
+                one.is_certification()
+                    && self.accepts_self_signature(primary, one, &[key, &user_id.hashed_form])
             })
         });
         let active = [

@@ -130,7 +130,7 @@ impl TrustPolicy {
     /// The owner of a certificate in messages: the name of its pin, else its first user ID.
     pub(super) fn owner_name(&self, certificate: &Certificate) -> String {
         let pinned = self.pin(certificate.fingerprint()).map(|pin| pin.name.as_str());
-        pinned.or(certificate.printable_user_id()).unwrap_or_default().to_owned()
+        pinned.or_else(|| certificate.printable_user_id()).unwrap_or_default().to_owned()
     }
 
     /// The pin of a primary key; `None` if it is not trusted.

@@ -107,3 +107,32 @@ impl Verification {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "reads the clock")]
+    use super::super::certificate::{Component, UserId};
+    use super::super::key::Key;
+    use super::*;
+
+    /// Each of the signatures names no issuer, so that any of the keys can have made it.
+    #[test]
+    fn user_ids_of_4_mib_are_read_once() {
+        let certificate = include_bytes!("../../../tests/fixtures/openpgp/plain.pgp");
+        let mut certificate = Certificate::parse(certificate, "plain.pgp").unwrap();
+        for number in 0..16 {
+            certificate.user_ids.insert(0, Component::new(UserId::new(&vec![b'a' + number; 256 << 10])));
+        }
+        for number in 0..=255 {
+            let mut body = certificate.subkeys[0].content.body().to_vec();
+            body[4] = number;
+            certificate.subkeys.push(Component::new(Key::parse(&body).unwrap()));
+        }
+        let signature = include_bytes!("../../../tests/fixtures/openpgp/no-issuer.sig").repeat(16);
+        let signatures = DetachedSignatures::parse(&signature, "many.sig").unwrap();
+        let policy = TrustPolicy::from_certificates(std::slice::from_ref(&certificate), 1_767_268_800);
+        let start = std::time::Instant::now();
+        assert!(Verification::new(&signatures, &[certificate], &policy).needs_data());
+        assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+    }
+}
