@@ -1,10 +1,12 @@
-//! Statements that can assign a variable without naming it in an assignment of the file: `include` and `$(eval …)`.
+//! Statements that can assign a variable without naming it in an assignment of the file: `include`, `$(eval …)`, and
+//! assignments to a computed name.
 
 use std::cell::{Cell, LazyCell};
 use std::collections::{BTreeMap, HashSet};
 
 use super::logical_lines::{reference_end, replace_references};
 use super::makefile::{self, Assignment, Makefile, OpaqueStatement, OpaqueStatementKind, Operator};
+use usr::glob;
 
 /// The contents of included files by the name in the makefile; a missing file of an
 /// `-include` is empty.
@@ -16,45 +18,70 @@ const MAX_EXPANDED: usize = 1 << 18;
 const MAX_DEPTH: usize = 16;
 
 /// A statement that assigns a variable, or can assign it, after the assignment that is read.
-pub(super) struct HiddenAssignment<'a> {
-    pub(super) statement: &'a OpaqueStatement,
+pub(super) struct HiddenAssignment {
+    /// The first line, from 1.
+    pub(super) line: usize,
+    pub(super) statement: String,
     /// Whether it is known to assign the variable.
     pub(super) is_certain: bool,
 }
 
 /// The first statement after the assignment at `index` of `makefile` that can give its variable another value. For
 /// `?=`, statements before it are included.
-pub(super) fn find_hidden_assignment<'a>(
-    makefile: &'a Makefile,
+pub(super) fn find_hidden_assignment(
+    makefile: &Makefile,
     text: &[u8],
     index: usize,
     included: &IncludedFiles,
-) -> Option<HiddenAssignment<'a>> {
+) -> Option<HiddenAssignment> {
     let pin = &makefile.assignments[index];
     let can_override = |statement: &&OpaqueStatement| {
         statement.assignments_before > index || pin.operator == Operator::Default
     };
     let bodies = LazyCell::new(|| VariableBodies::new(makefile, text));
     let mut seen = HashSet::new();
-    makefile.opaque.iter().filter(can_override).find_map(|statement| {
-        let is_certain = match &statement.kind {
+    let opaque = makefile.opaque.iter().filter(can_override).find_map(|statement| {
+        let (description, is_certain) = match &statement.kind {
             OpaqueStatementKind::Include { files, .. } => {
-                let mut files = files.split_whitespace().filter(|file| seen.insert(*file));
-                files.find_map(|file| match included.get(file) {
+                let mut new = files.split_whitespace().filter(|file| seen.insert(*file));
+                let is_certain = new.find_map(|file| match included.get(file) {
                     Some(text) => assignment_certainty(text, &pin.name),
                     None => Some(false),
-                })
+                });
+                (format!("include {files}"), is_certain)
             }
             OpaqueStatementKind::Eval(line) => {
                 // To find the end of each argument, the rest of the line is read.
                 let expand = |text| bodies.charge(line).and_then(|()| bodies.expand(text, &[], MAX_DEPTH));
-                eval_arguments(line).find_map(|argument| match expand(argument) {
+                let is_certain = eval_arguments(line).find_map(|argument| match expand(argument) {
                     Ok(text) => assignment_certainty(text.as_bytes(), &pin.name),
                     Err(()) => Some(false),
-                })
+                });
+                (line.clone(), is_certain)
             }
         };
-        Some(HiddenAssignment { statement, is_certain: is_certain? })
+        Some(HiddenAssignment { line: statement.line, statement: description, is_certain: is_certain? })
+    });
+    opaque.or_else(|| find_computed_name(&makefile.assignments[index + 1..], &pin.name, &bodies))
+}
+
+/// The first assignment to a name with references, such as `CCN_IMG_$(X)`, that can be this name.
+fn find_computed_name(
+    assignments: &[Assignment],
+    name: &str,
+    bodies: &VariableBodies<'_>,
+) -> Option<HiddenAssignment> {
+    let mut computed = assignments.iter().filter(|one| one.conditionals == 0 && one.name.contains('$'));
+    computed.find_map(|one| {
+        let expanded = bodies.expand(&one.name, &[], MAX_DEPTH).unwrap_or_else(|()| "*".to_owned());
+        let any = |_: &str, out: &mut String| {
+            out.push('*');
+            Ok::<_, ()>(())
+        };
+        let pattern = replace_references(&expanded, any).unwrap_or_default();
+        let is_match = glob::match_counting_steps(&pattern, name).0;
+        let (line, statement, is_certain) = (one.line, one.name.clone(), expanded == name);
+        is_match.then_some(HiddenAssignment { line, statement, is_certain })
     })
 }
 

@@ -24,6 +24,8 @@ pub(super) fn logical_lines(text: &[u8]) -> Vec<LogicalLine> {
         if index == 0 && flat.starts_with(BYTE_ORDER_MARK) {
             flat[..BYTE_ORDER_MARK.len()].fill(b' ');
         }
+        // A blank to make, but not to is_ascii_whitespace().
+        flat.iter_mut().filter(|byte| **byte == b'\x0b').for_each(|byte| *byte = b' ');
         let content =
             flat.len() - flat.iter().rev().take_while(|b| matches!(b, b'\n' | b'\r')).count().min(2);
         let ended = physical.ends_with(b"\n");

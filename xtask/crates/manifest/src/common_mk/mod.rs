@@ -320,13 +320,9 @@ where
 }
 
 /// The error for a variable that another statement assigns again.
-fn assigned_elsewhere_error(name: &str, line: usize, hidden: &HiddenAssignment<'_>) -> Error {
-    let statement = match &hidden.statement.kind {
-        OpaqueStatementKind::Include { files, .. } => format!("include {files}"),
-        OpaqueStatementKind::Eval(text) => text.clone(),
-    };
+fn assigned_elsewhere_error(name: &str, line: usize, hidden: &HiddenAssignment) -> Error {
     let may = if hidden.is_certain { "assigns" } else { "may assign" };
-    let at = hidden.statement.line;
+    let (at, statement) = (hidden.line, &hidden.statement);
     Error::failed(format!("{COMMON_MK}:{at}: {statement:?} {may} {name}, which line {line} assigns"))
         .with_cause("this tool does not evaluate it, so an edit of that line may have no effect")
         .with_hint(format!("move the line above line {line}, or remove {name} from what the line reads"))

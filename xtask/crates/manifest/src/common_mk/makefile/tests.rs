@@ -59,6 +59,7 @@ fn similar_lines_are_not_assignments() {
     ] {
         assert_eq!(read(text), Vec::<String>::new(), "{text:?}");
     }
+    assert_eq!(read("\x0bA := 1\n"), ["A=1@1"]);
     assert_eq!(read("define X\nA := 1\ndefine Y\nendef\nB := 2\nendef\nC := 3\n"), ["X=X@1", "C=3@7"]);
 }
 
