@@ -31,11 +31,20 @@ fn started_by_env(argument: &str) -> Option<Interpreter> {
         let is_program = !argument.is_empty() && !argument.contains('=');
         return is_program.then(|| Interpreter { program: argument.to_owned(), search_path: Vec::new() });
     }
-    let mut words = split_words(split_string_operand(argument)?).into_iter();
+    program_of_env(split_words(split_string_operand(argument)?))
+}
+
+/// The program that env starts with these arguments. `None` where env starts none, after `-S`, and where the name holds a
+/// variable.
+pub(super) fn program_of_env(arguments: impl IntoIterator<Item = String>) -> Option<Interpreter> {
+    let mut words = arguments.into_iter();
     let mut search_path = Vec::new();
     let mut has_options = true;
     while let Some(word) = words.next() {
         if has_options && word.starts_with('-') {
+            if split_string_operand(&word).is_some() {
+                return None;
+            }
             has_options = word != "--";
             if takes_an_argument(&word) {
                 words.next();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::shebang::program_of_env;
 use coreos_types::SystemdVersion;
 use usr::UsrPath;
 
@@ -139,35 +140,50 @@ fn physical_lines(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The programs of one `Exec…=` value, each with whether it may fail. Commands are separated by a semicolon that is a
-/// word of its own and not quoted.
+/// The programs of one `Exec…=` value, each with whether it may fail; after env(1), also the one that env starts.
 fn parse_programs(value: &str) -> Vec<(String, bool)> {
-    let mut commands = Vec::new();
-    let mut is_program = true;
+    let mut programs = Vec::new();
+    for words in split_commands(value) {
+        let Some((first, arguments)) = words.split_first() else { continue };
+        let program = first.trim_start_matches(['-', '@', ':', '+', '!', '|']);
+        let prefixes = &first[..first.len() - program.len()];
+        // With `|` the user's shell runs the words: a name may be one of its own commands.
+        let is_known = !prefixes.contains('|') || program.starts_with('/');
+        let Some(program) = literal_program(program).filter(|_| is_known) else { continue };
+        let is_env = program.rsplit('/').next() == Some("env") && !prefixes.contains('@');
+        let by_env = is_env.then(|| program_of_env(arguments.iter().cloned())).flatten();
+        let by_env = by_env.filter(|started| started.search_path.is_empty());
+        let by_env = by_env.and_then(|started| literal_program(&started.program));
+        programs.extend([program].into_iter().chain(by_env).map(|path| (path, prefixes.contains('-'))));
+    }
+    programs
+}
+
+/// The words of each command of one `Exec…=` value. Commands are separated by a semicolon that is a word of its own and not
+/// quoted.
+fn split_commands(value: &str) -> Vec<Vec<String>> {
+    let mut commands: Vec<Vec<String>> = vec![Vec::new()];
     let mut rest = value;
     while let Some((word, behind)) = first_word(rest) {
         let verbatim = rest[..rest.len() - behind.len()].trim_start_matches(BLANKS);
         rest = behind;
-        if verbatim == ";" || is_program && word == ";" {
-            is_program = true;
-        } else if std::mem::take(&mut is_program) {
-            let program = word.trim_start_matches(['-', '@', ':', '+', '!', '|']);
-            let prefixes = &word[..word.len() - program.len()];
-            // With `|` the user's shell runs the words: a name may be one of its own commands.
-            let is_known = !prefixes.contains('|') || program.starts_with('/');
-            if is_known && let Some(program) = literal_program(program) {
-                commands.push((program, prefixes.contains('-')));
-            }
+        let Some(command) = commands.last_mut() else { break };
+        if verbatim == ";" || command.is_empty() && word == ";" {
+            commands.push(Vec::new());
+        } else {
+            command.push(word);
         }
     }
     commands
 }
 
-/// A program's path with `%%` as `%`; `None` where the path is not known, or names a directory or nothing.
+/// A program's path with `%%` as `%`; `None` where the path is not known, or names a directory or nothing, and for a
+/// relative path, which systemd refuses.
 fn literal_program(program: &str) -> Option<String> {
     let plain = program.replace("%%", "\0");
     let is_program = !plain.is_empty() && !plain.ends_with('/') && !plain.contains(['%', '$']);
-    is_program.then(|| plain.replace('\0', "%"))
+    let is_relative = plain.contains('/') && !plain.starts_with('/');
+    (is_program && !is_relative).then(|| plain.replace('\0', "%"))
 }
 
 /// The first word of a text, without its quotes and escapes, and the text after it. `None` at the end of the text, and

@@ -107,6 +107,18 @@ fn command_line_is_split_as_by_systemd() {
         ("$PROGRAM x", ""),
         ("/a/", ""),
         ("name x", "name"),
+        ("bin/a x", ""),
+        ("~/a", ""),
+        ("/usr/bin/env a -x", "/usr/bin/env a"),
+        ("-env -u X -C / B=1 /a ; /b", "-env -/a /b"),
+        ("/usr/bin/env", "/usr/bin/env"),
+        ("/usr/bin/env A=1", "/usr/bin/env"),
+        ("/usr/bin/env $X", "/usr/bin/env"),
+        ("/usr/bin/env %i", "/usr/bin/env"),
+        ("/usr/bin/env PATH=/x a", "/usr/bin/env"),
+        ("@/usr/bin/env a b", "/usr/bin/env"),
+        ("/usr/bin/env -S 'a b'", "/usr/bin/env"),
+        ("/usr/bin/env -S'a b'", "/usr/bin/env"),
     ] {
         let text = format!("[Service]\nExecStart={value}\n");
         assert_eq!(programs("a.service", &[&text], None), expected, "{value}");
