@@ -36,7 +36,7 @@ Exit codes: 0 success, 1 problems found, 2 error, 3 untrusted image or
 signature. Changes are atomic: all files or none.
 
 First steps:
-  cargo xtask demo                      the guide's example, without network
+  cargo xtask demo                      an example bump, without network
   cargo xtask verify-manifests          check this tree
   cargo xtask bump-coreos 1032.0.0      move it to another release
   cargo xtask help bump-coreos          all about a command";
@@ -155,7 +155,7 @@ pub enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Run the guide's example in a scratch copy of the tree.
+    /// Bump a scratch tree, with a release server on this machine.
     Demo(Demo),
     /// Print shell completions for cargo xtask.
     #[command(after_long_help = "Install:
