@@ -2,21 +2,17 @@
 
 use std::ffi::OsString;
 
-use crate::cache::Cache;
 use crate::cli::{self, Cli, Color, Command, OutputFormat};
 use crate::commands::{
-    self, bump_coreos, completions, diff, edit_manifest, fetch, releases, sort_manifests, verify_manifests,
-    verify_signature, why,
+    self, bump_coreos, completions, diff, edit_manifest, fetch, releases, run_and_store_report,
+    sort_manifests, verify_manifests, verify_signature, why,
 };
-use crate::config::Config;
 use crate::context::{Context, program, with_program_in_hint};
 use crate::github_actions;
-use crate::http::ClientConfig;
 use crate::report::Report;
 use crate::smoketest::smoketest;
 use crate::terminal::{Term, Verbosity};
 use crate::trusted_owners;
-use crate::verbose_log;
 use clap::error::ErrorKind;
 use coreos_types::{Error, Result, shell::quote};
 
@@ -101,33 +97,16 @@ fn dispatch(term: &Term, cli: &Cli, report: &mut Report) -> Result<()> {
     let context = || Context::recover_and_load(term, cli);
     match &cli.command {
         Command::BumpCoreos(flags) => {
-            commands::run_and_store_report(&context()?, flags.report.as_deref(), report, |context, report| {
-                bump_coreos(context, flags, report)
-            })
+            run_and_store_report(bump_coreos, &context()?, flags, flags.report.as_deref(), report)
         }
         Command::VerifyManifests(flags) => {
-            commands::run_and_store_report(&context()?, flags.report.as_deref(), report, |context, report| {
-                verify_manifests(context, flags, report)
-            })
+            run_and_store_report(verify_manifests, &context()?, flags, flags.report.as_deref(), report)
         }
         Command::Fetch(flags) => fetch(&context()?, flags, report),
         Command::Cache(action) => commands::cache(term, &cli.globals, action, report),
-        Command::Smoketest(flags) => {
-            commands::run_and_store_report(&context()?, None, report, |context, report| {
-                smoketest(context, flags, report)
-            })
-        }
+        Command::Smoketest(flags) => run_and_store_report(smoketest, &context()?, flags, None, report),
         Command::VerifySignature(flags) => {
-            // Without HOME there is no cache, and fetched certificates are used only in this run.
-            let directory = Cache::from_env(None).ok().and_then(|cache| cache.certificates_dir());
-            let keyring = Config::read()?.keyring(None, flags.signing_key.as_deref(), directory)?;
-            verbose_log::log_keys(term, &keyring);
-            let client = verbose_log::logging_http_client(
-                term,
-                ClientConfig { offline: flags.offline, ..ClientConfig::from_env() },
-            );
-            let fetch = |url: &str| client.get_certificate(url);
-            *report = verify_signature::verify_signature(flags, &keyring, (!flags.offline).then_some(&fetch));
+            *report = verify_signature::verify_with_configured_keys(term, flags)?;
             Ok(())
         }
         Command::Sbom(args) => commands::sbom(&context()?, args, report),

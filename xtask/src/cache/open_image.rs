@@ -142,16 +142,7 @@ impl ImageStore {
         if let Some((image, _)) = known.into_iter().find_map(open) {
             return Ok(Some(image));
         }
-        let signature = self.client.get_bytes(&format!("{url}.sig"), MAX_SIGNATURE_LEN);
-        let signature = signature.map_err(|error| {
-            let other = images.iter().find_map(|cached| cached.origins.last());
-            let cause = |other| format!("the cache has the image from {other}: --offline uses it");
-            other.map(cause).into_iter().fold(error, Error::with_cause)
-        })?;
-        let Some(signature) = signature else {
-            // A missing release has no signature either; an image without one is refused.
-            return if self.url_exists(url)? { Err(missing_remote_signature_error(url)) } else { Ok(None) };
-        };
+        let Some(signature) = self.fetch_signature(url, &images)? else { return Ok(None) };
         others.retain(|cached| cached.signature == signature);
         if !others.is_empty() && !self.url_exists(url)? {
             return Ok(None);
@@ -165,6 +156,20 @@ impl ImageStore {
         }
         let signature = &signature;
         ImageDownload { store: self, release: cache, url, signature, image_check: check }.run(&images)
+    }
+
+    /// The signature of the image at a URL; `None` if the server has neither, as for a missing release.
+    fn fetch_signature(&self, url: &str, images: &[CachedImage]) -> Result<Option<Vec<u8>>> {
+        let signature = self.client.get_bytes(&format!("{url}.sig"), MAX_SIGNATURE_LEN);
+        let signature = signature.map_err(|error| {
+            let other = images.iter().find_map(|cached| cached.origins.last());
+            let cause = |other| format!("the cache has the image from {other}: --offline uses it");
+            other.map(cause).into_iter().fold(error, Error::with_cause)
+        })?;
+        if signature.is_none() && self.url_exists(url)? {
+            return Err(missing_remote_signature_error(url));
+        }
+        Ok(signature)
     }
 
     /// Whether the server has the file, by its headers and its first bytes, which may be those of an error page.

@@ -40,15 +40,16 @@ pub(crate) fn last_report(context: &Context<'_>, file: Option<&Path>, report: &m
 ///
 /// # Errors
 /// The file is not a report file, or cannot be written. An error of the command itself is in the report.
-pub(crate) fn run_and_store_report(
+pub(crate) fn run_and_store_report<F>(
+    command: fn(&Context<'_>, &F, &mut Report) -> Result<()>,
     context: &Context<'_>,
+    flags: &F,
     file: Option<&Path>,
     report: &mut Report,
-    command: impl FnOnce(&Context<'_>, &mut Report) -> Result<()>,
 ) -> Result<()> {
     let format = file.map(FileFormat::from_path).transpose()?;
     file.map_or(Ok(()), output_file::check_destination)?;
-    if let Err(error) = command(context, report) {
+    if let Err(error) = command(context, flags, report) {
         report.error = Some(error);
     }
     if file.is_some() || context.term.format() == OutputFormat::Github {

@@ -6,13 +6,31 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::cache::sig_file;
-use openpgp_policy::{DetachedSignatures, SignatureResult, Verification, VerificationResults};
-
+use crate::cache::{Cache, sig_file};
 use crate::cli::VerifySignature;
+use crate::config::Config;
+use crate::http::ClientConfig;
 use crate::keyring::{FetchFn, Keyring};
 use crate::report::Report;
+use crate::terminal::Term;
+use crate::verbose_log::{log_keys, logging_http_client};
 use coreos_types::{Error, Result, ResultExt};
+use openpgp_policy::{DetachedSignatures, SignatureResult, Verification, VerificationResults};
+
+/// Verifies a file's detached signature with the keys of the configuration and the cache.
+///
+/// # Errors
+/// The configuration or a certificate in it is not valid.
+pub(crate) fn verify_with_configured_keys(term: &Term, flags: &VerifySignature) -> Result<Report> {
+    // Without HOME there is no cache, and fetched certificates are used only in this run.
+    let directory = Cache::from_env(None).ok().and_then(|cache| cache.certificates_dir());
+    let keyring = Config::read()?.keyring(None, flags.signing_key.as_deref(), directory)?;
+    log_keys(term, &keyring);
+    let config = ClientConfig { offline: flags.offline, ..ClientConfig::from_env() };
+    let client = logging_http_client(term, config);
+    let fetch = |url: &str| client.get_certificate(url);
+    Ok(verify_signature(flags, &keyring, (!flags.offline).then_some(&fetch)))
+}
 
 /// Verifies a file's detached signature. `keyring` has the vendors' keys, or those of `--signing-key`; `fetch`
 /// downloads newer certificates, and is `None` under `--offline`.

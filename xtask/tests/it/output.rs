@@ -174,7 +174,12 @@ fn interrupted_run_prints_its_document() {
                     "{printed}"
                 )
             }
-            _ => assert_eq!(printed, ""),
+            _ => {
+                assert_eq!(printed, "");
+                let again =
+                    format!("hint: to run it again: cargo xtask --format text fetch --mirror {mirror}\n");
+                assert!(text(&output.stderr).ends_with(&again), "{}", text(&output.stderr));
+            }
         }
     }
 }
