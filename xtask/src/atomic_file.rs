@@ -1,7 +1,8 @@
 //! Atomic writes: another process sees the complete old file or the complete new one.
 
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 /// Writes to a temporary file in the same directory, and renames it to `path`.
 ///
@@ -9,7 +10,10 @@ use std::{fs, io};
 /// Those of write(2) and rename(2); the file is then unchanged.
 pub(super) fn write(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<()> {
     let temp = temp_path(path);
-    let done = fs::write(&temp, bytes).and_then(|()| fs::rename(&temp, path));
+    // A file that an earlier process left, or a symlink to another one.
+    let _ = fs::remove_file(&temp);
+    let written = File::create_new(&temp).and_then(|mut file| file.write_all(bytes.as_ref()));
+    let done = written.and_then(|()| fs::rename(&temp, path));
     if done.is_err() {
         let _ = fs::remove_file(&temp);
     }

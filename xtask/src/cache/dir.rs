@@ -96,9 +96,11 @@ impl Cache {
         Ok(path)
     }
 
-    /// A temporary directory for unverified data, in the cache or else in that of the system.
+    /// A temporary directory for unverified data: the cache, or that of the system if the cache is not writable.
     pub fn temp_dir_or_system(&self) -> TempFileDir {
-        TempFileDir::new(&self.create_dir("").unwrap_or_else(|_| env::temp_dir()))
+        let in_cache = self.create_dir("").map(|root| TempFileDir::new(&root)).ok();
+        let in_cache = in_cache.filter(|directory| directory.create_unlinked_file().is_ok());
+        in_cache.unwrap_or_else(|| TempFileDir::new(&env::temp_dir()))
     }
 
     /// The directory of all files: the root, or this user's private subdirectory of it.
@@ -106,12 +108,12 @@ impl Cache {
         check_links(&self.root)?;
         match fs::metadata(&self.root) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(self.root.clone()),
-            Err(error) => {
-                Err(error).with_path("cannot examine the cache", &self.root).with_hint(own_directory_hint())
-            }
+            Err(error) => Err(error)
+                .with_path("cannot examine the cache", &self.root)
+                .with_hint(writable_dir_hint(&self.root)),
             Ok(found) if !found.is_dir() => {
                 Err(Error::failed(format!("the cache {} is not a directory", self.root.display()))
-                    .with_hint(own_directory_hint()))
+                    .with_hint(writable_dir_hint(&self.root)))
             }
             // A file in a directory that others may write can be forged.
             Ok(found) if found.uid() == effective_uid() && found.mode() & 0o1022 == 0 => {
@@ -147,7 +149,7 @@ fn create_private_subdirectory(root: &Path) -> Result<PathBuf> {
         return Ok(path);
     }
     Err(Error::failed(format!("cannot use the cache {}: others may write to it", path.display()))
-        .with_hint(own_directory_hint()))
+        .with_hint(writable_dir_hint(root)))
 }
 
 /// Creates a directory of the cache, and its parents, with mode 0700.
@@ -157,13 +159,16 @@ pub(super) fn create_private_dir(path: &Path) -> Result<()> {
         .mode(0o700)
         .create(path)
         .with_path("cannot create the cache directory", path)
-        .map_err(|error| error.with_hint(own_directory_hint()))
+        .with_hint(writable_dir_hint(path))
 }
 
-fn own_directory_hint() -> String {
-    format!(
-        "set {VARIABLE} to a directory of your own, for example: export {VARIABLE}=\"$HOME/.cache/coreos-xtask\""
-    )
+/// The hint for a path of the cache that cannot be used: the usual directory in the home directory, or another one if
+/// that is the reason.
+pub(super) fn writable_dir_hint(failed: &Path) -> String {
+    let home = env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute() && home.is_dir());
+    let usual = home.map(|home| home.join(".cache/coreos-xtask")).filter(|usual| !failed.starts_with(usual));
+    let other = usual.unwrap_or_else(|| format!("/var/tmp/coreos-xtask-{}", effective_uid()).into());
+    format!("use a directory of your own with enough free space: {}", export_command(&other))
 }
 
 fn export_command(path: &Path) -> String {

@@ -4,8 +4,9 @@
 //! the release that the tree pins, an image that is in use, and one that none of its URLs serves any more: it could not
 //! be downloaded again.
 
-use std::fs::{self, DirEntry, File};
+use std::fs::{self, DirEntry, OpenOptions};
 use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -199,13 +200,19 @@ fn touch_if_older(path: &Path, interval: Duration, now: SystemTime) -> bool {
     match fs::symlink_metadata(path).and_then(|found| found.modified()) {
         Ok(modified) if now.duration_since(modified).is_ok_and(|age| age < interval) => false,
         Err(error) if error.kind() != ErrorKind::NotFound => false,
-        _ => File::create(path).and_then(|file| file.set_modified(now)).is_ok(),
+        _ => {
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+            options.open(path).and_then(|file| file.set_modified(now)).is_ok()
+        }
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
 
     fn entry(release: &str, gib: u64, days: u32, now: SystemTime) -> CacheEntry {
@@ -254,6 +261,16 @@ mod tests {
         assert_eq!(expired(&found, SystemTime::now()).len(), 0);
         remove(&found[0]).unwrap();
         assert!(!home.path().join("releases/coreos/amd64-usr/1.0.0").exists());
+    }
+
+    #[test]
+    fn time_of_use_is_not_written_through_a_link() {
+        let home = tempfile::tempdir().unwrap();
+        let (elsewhere, used) = (home.path().join("elsewhere"), home.path().join(USED));
+        fs::write(&elsewhere, "text").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &used).unwrap();
+        assert!(!touch_if_older(&used, Duration::ZERO, SystemTime::now()));
+        assert_eq!(fs::read(&elsewhere).unwrap(), b"text");
     }
 
     #[test]

@@ -1,18 +1,17 @@
 //! Partial downloads, each locked so that another process that downloads the same release waits.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::dir::create_private_dir;
-use super::release_cache::ReleaseCache;
+use super::dir::{create_private_dir, writable_dir_hint};
+use super::release_cache::{ReleaseCache, remove_command, write_atomically};
 use crate::bounded_file;
 use crate::http::ResumePoint;
 use crate::signals::TempPath;
 use crate::terminal::Term;
 use crate::unsupported_lock::is_unsupported_lock;
-use coreos_types::{Error, ErrorKind, Result, ResultExt};
+use coreos_types::{Error, ErrorExt, ErrorKind, Result, ResultExt};
 
 /// Larger than any state file, which has a length and a validator.
 const MAX_STATE: u64 = 16 << 10;
@@ -32,7 +31,7 @@ impl PartialDownload {
     pub(super) fn lock(release: &ReleaseCache, term: &Term) -> Result<PartialDownload> {
         create_private_dir(&release.directory)?;
         let path = release.directory.join("lock");
-        let lock = open_replacing_foreign(&path).with_path("cannot lock", &path)?;
+        let lock = open_replacing_foreign(&path)?;
         let is_locked = match lock.try_lock() {
             Ok(()) => true,
             Err(TryLockError::Error(error)) if is_unsupported_lock(&error) => false,
@@ -54,7 +53,7 @@ impl PartialDownload {
 
     /// Opens the partial file, and returns where the download can be resumed, if it can.
     pub(super) fn open(&self) -> Result<(File, Option<ResumePoint>)> {
-        let file = open_replacing_foreign(&self.path).with_path("cannot open", &self.path)?;
+        let file = open_replacing_foreign(&self.path)?;
         let length = file.metadata().with_path("cannot open", &self.path)?.len();
         let state = bounded_file::read_owned_by_user(&self.state, MAX_STATE).unwrap_or_default();
         let state = String::from_utf8_lossy(&state);
@@ -62,7 +61,10 @@ impl PartialDownload {
         let total = lines.next().and_then(|line| line.parse().ok());
         let resume = lines
             .next()
-            .filter(|line| !line.is_empty() && length > 0)
+            // A file system may leave zeros of a file that was written before a crash.
+            .filter(|line| {
+                length > 0 && !line.is_empty() && line.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+            })
             .map(|validator| ResumePoint { at: length, total, validator: validator.to_owned() });
         Ok((file, resume))
     }
@@ -73,7 +75,7 @@ impl PartialDownload {
             let total = resume.total.map(|total| total.to_string()).unwrap_or_default();
             format!("{total}\n{}\n", resume.validator)
         });
-        fs::write(&self.state, text).with_path("cannot write", &self.state)
+        write_atomically(&self.state, text.as_bytes())
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -97,18 +99,19 @@ impl PartialDownload {
 
 /// Opens or creates a file of this user. A file of another user (after a run with sudo) and anything that is not a
 /// regular file are replaced: this user owns the directory.
-fn open_replacing_foreign(path: &Path) -> io::Result<File> {
+fn open_replacing_foreign(path: &Path) -> Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).mode(0o600).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
     let is_own = |file: &File| {
         file.metadata().is_ok_and(|found| found.is_file() && bounded_file::is_owned_by_user(&found))
     };
-    match options.open(path) {
+    let opened = match options.open(path) {
         Ok(file) if is_own(&file) => Ok(file),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(error),
-        _ => {
-            fs::remove_file(path)?;
-            options.open(path)
-        }
-    }
+        Err(error) if fs::symlink_metadata(path).is_err() => Err(error),
+        _ => fs::remove_file(path).and_then(|()| options.open(path)),
+    };
+    opened.with_path("cannot write", path).with_hint(match path.is_dir() {
+        true => remove_command(path),
+        false => writable_dir_hint(path),
+    })
 }

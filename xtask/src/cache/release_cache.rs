@@ -6,13 +6,13 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::dir::Cache;
+use super::dir::{Cache, create_private_dir, writable_dir_hint};
 use super::sig_file::sig_path;
 use crate::atomic_file;
 use crate::bounded_file;
 use crate::http::MAX_SIGNATURE_LEN;
 use crate::release_url::ReleaseUrl;
-use coreos_types::{Board, Release, Result, ResultExt, Vendor, shell::quote};
+use coreos_types::{Board, ErrorExt, Release, Result, ResultExt, Vendor, shell::quote};
 use pxe_image::Digest;
 
 /// Larger than any list of origins, which has a few URLs.
@@ -53,7 +53,10 @@ impl ReleaseCache {
         let mut found = Vec::new();
         let entries = match fs::read_dir(&self.directory) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(found),
-            entries => entries.with_path("cannot read", &self.directory)?,
+            entries => {
+                let hint = writable_dir_hint(&self.directory);
+                entries.with_path("cannot read", &self.directory).with_hint(hint)?
+            }
         };
         for entry in entries {
             let image = entry.with_path("cannot read", &self.directory)?.path().join(self.image);
@@ -78,13 +81,14 @@ impl ReleaseCache {
     pub(super) fn insert(&self, file: &Path, digest: Digest, signature: &[u8], url: &str) -> Result<()> {
         let image = self.image_path(digest);
         let directory = self.directory.join(digest.hex());
-        fs::create_dir_all(&directory).with_path("cannot create", &directory)?;
+        create_private_dir(&directory)?;
         // The URLs that served another signature are not known to serve this one.
         let is_same = |cached: &CachedImage| cached.image == image && cached.signature == signature;
         let known = self.images()?.into_iter().find(is_same).map(|cached| cached.origins);
         write_atomically(&sig_path(&image), signature)?;
         write_origins(&image, known.unwrap_or_default(), url)?;
-        fs::rename(file, &image).with_path("cannot store the image as", &image)
+        let hint = writable_dir_hint(&image);
+        fs::rename(file, &image).with_path("cannot store the image as", &image).with_hint(hint)
     }
 }
 
@@ -108,9 +112,15 @@ pub(super) fn write_origins(image: &Path, mut known: Vec<String>, url: &str) -> 
     write_atomically(&origins_path(image), (known.join("\n") + "\n").as_bytes())
 }
 
-fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    atomic_file::write(path, bytes).with_path("cannot write", path).map_err(|error| match path.is_dir() {
-        true => error.with_hint(format!("rm -r -- {}", quote(&path.display().to_string()))),
-        false => error,
+/// Replaces a file of the cache.
+pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    atomic_file::write(path, bytes).with_path("cannot write", path).with_hint(match path.is_dir() {
+        true => remove_command(path),
+        false => writable_dir_hint(path),
     })
+}
+
+/// The command that removes a directory where a file of the cache should be.
+pub(super) fn remove_command(path: &Path) -> String {
+    format!("rm -r -- {}", quote(&path.display().to_string()))
 }

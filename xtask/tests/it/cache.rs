@@ -1,6 +1,7 @@
 //! The cache of images and trees between runs, and the verification of cached data.
 
 mod origins;
+mod partial;
 mod site;
 
 use std::fs;

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use coreos_types::{Result, ResultExt};
+use coreos_types::{ErrorExt, Result, ResultExt};
 use rustix::fs::OFlags;
 
 /// A directory for temporary files without a name.
@@ -42,10 +42,10 @@ impl TempFileDir {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = self.directory.join(format!(".unverified-{}-{number}", std::process::id()));
-        let cannot = || format!("cannot make a temporary file in {}", self.directory.display());
-        let file = options.clone().create_new(true).open(&path).with_context(cannot)?;
-        std::fs::remove_file(&path).with_context(cannot)?;
-        Ok(file)
+        let file = options.clone().create_new(true).open(&path);
+        let file = file.and_then(|file| std::fs::remove_file(&path).map(|()| file));
+        file.with_path("cannot make a temporary file in", &self.directory)
+            .with_hint("set XTASK_CACHE_DIR or TMPDIR to a directory that you can write to")
     }
 }
 

@@ -43,6 +43,22 @@ fn created_directory_is_private() {
 }
 
 #[test]
+fn temporary_files_are_elsewhere_if_the_cache_is_not_writable() {
+    let temp_dir = Cache::new(Path::new("/proc")).temp_dir_or_system();
+    assert!(temp_dir.create_unlinked_file().is_ok());
+}
+
+#[test]
+fn hint_names_another_directory_than_the_failed_one() {
+    let other = format!("export XTASK_CACHE_DIR=/var/tmp/coreos-xtask-{}", effective_uid());
+    let usual = env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/coreos-xtask"));
+    if let Some(usual) = usual.filter(|usual| usual.starts_with("/")) {
+        assert!(writable_dir_hint(&usual.join("releases")).ends_with(&other));
+    }
+    assert!(writable_dir_hint(Path::new("/srv/cache")).contains("export XTASK_CACHE_DIR=/"));
+}
+
+#[test]
 fn foreign_private_subdirectory_is_refused() {
     let home = tempfile::tempdir().unwrap();
     let (root, elsewhere) = (home.path().join("cache"), home.path().join("elsewhere"));
