@@ -236,6 +236,7 @@ mod tests {
         fs::write(&image, [b'x'; 200]).unwrap();
         let error = compare_with_image(&rootfs(home.path()), &image, [].into_iter()).unwrap_err();
         assert!(error.message.starts_with("cannot read ") && error.message.ends_with("usr.squashfs"));
-        assert_eq!(error.causes, ["usr.squashfs is broken: it does not start with the magic of squashfs"]);
+        let cause = "usr.squashfs is broken: it does not start with the magic of squashfs, hsqs, but with \"xxxxxxxxxxxx\"";
+        assert_eq!(error.causes, [cause]);
     }
 }

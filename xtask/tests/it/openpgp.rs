@@ -227,6 +227,13 @@ fn invalid_signature_file_type_is_reported() {
         assert_eq!(error.kind, ErrorKind::Failed);
         assert!(error.message.contains(file_type), "{error}");
     }
+    // Text around an armored signature is not part of it, wherever it is.
+    let armored = fs::read(fixture("armored.sig")).unwrap();
+    for bytes in [[b"text\n", &armored[..]].concat(), [&armored[..], b"text\n"].concat()] {
+        let error = DetachedSignatures::parse(&bytes, "x.sig").unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Refused);
+        assert!(error.message.contains("an armored signature with other text"), "{error}");
+    }
     // Data with the packet tag of a signature, data too large for a message, and types without a fixture.
     let large = fs::read(fixture("compressed.sig")).unwrap().repeat(1000);
     for (bytes, file_type) in [
@@ -236,6 +243,7 @@ fn invalid_signature_file_type_is_reported() {
         (&large, "random bytes"),
         (b"\xfd7zXZ\0", "compressed data"),
         (b"\x28\xb5\x2f\xfd\0", "compressed data"),
+        (b"\xff\xfe-\0-\0", "UTF-16 text"),
         (b" \n", "a blank file"),
     ] {
         let error = DetachedSignatures::parse(bytes, "noise.sig").unwrap_err();

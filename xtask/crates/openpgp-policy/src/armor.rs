@@ -22,11 +22,14 @@ pub(super) struct Armored {
     pub(super) has_text_outside: bool,
 }
 
-/// The label of the first block; `None` if the bytes are not armor. Blanks and a byte order mark may come first.
-pub(super) fn leading_label(bytes: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(256)]);
-    let line = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']).lines().next()?;
-    Some(boundary_label(line, "BEGIN")?.to_owned())
+/// The label of the first block, which text may precede; `None` if the bytes are not armor.
+pub(super) fn first_label(bytes: &[u8]) -> Option<String> {
+    // A text has no packet header.
+    let is_packet =
+        bytes.first().is_some_and(|first| first & 0x80 != 0) && !bytes.starts_with(b"\xef\xbb\xbf");
+    let text = String::from_utf8_lossy(if is_packet { &[] } else { bytes });
+    let mut lines = text.trim_start_matches(['\u{feff}', ' ', '\t']).split(['\r', '\n']);
+    lines.find_map(|line| boundary_label(line, "BEGIN")).map(str::to_owned)
 }
 
 /// Reads every block. Line ends are LF, CRLF or CR; header lines may be in any encoding.
@@ -122,7 +125,9 @@ mod tests {
             assert!(!armored.has_text_outside, "{text}");
             assert!(armored.blocks.iter().all(|block| block.bytes == b"hello" && block.label == "SIGNATURE"));
         }
-        assert_eq!(leading_label(headed.as_bytes()).unwrap(), "SIGNATURE");
+        assert_eq!(first_label(headed.as_bytes()).unwrap(), "SIGNATURE");
+        assert_eq!(first_label(format!("text\n{HELLO}").as_bytes()).unwrap(), "SIGNATURE");
+        assert_eq!(first_label(format!("\u{88}\n{HELLO}").as_bytes()), None);
         assert!(parse(format!("{HELLO}more").as_bytes()).unwrap().has_text_outside);
     }
 

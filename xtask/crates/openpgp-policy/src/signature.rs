@@ -40,7 +40,7 @@ impl DetachedSignatures {
     /// other forms of signatures: inline or cleartext messages, trailing octets, additional packets, or a truncated
     /// signature.
     pub fn parse(bytes: &[u8], source: &str) -> Result<DetachedSignatures> {
-        let unarmored = match armor::leading_label(bytes).as_deref() {
+        let unarmored = match armor::first_label(bytes).as_deref() {
             Some("SIGNATURE") => dearmor_signature(bytes, source)?,
             Some("SIGNED MESSAGE") => return Err(not_detached_error(source, "a cleartext-signed message")),
             Some("MESSAGE") => return Err(not_detached_error(source, "an OpenPGP message")),
@@ -86,7 +86,7 @@ fn dearmor_signature(bytes: &[u8], source: &str) -> Result<Vec<u8>> {
         Error::refused(format!("{source} cannot be read: {error}")).with_hint("download the signature again")
     })?;
     if armored.has_text_outside || armored.blocks.iter().any(|block| block.label != "SIGNATURE") {
-        return Err(not_detached_error(source, "an armored signature with trailing bytes"));
+        return Err(not_detached_error(source, "an armored signature with other text"));
     }
     Ok(armor::concat_bytes(&armored.blocks))
 }
@@ -129,6 +129,7 @@ pub(super) fn describe_format(bytes: &[u8]) -> &'static str {
     match bytes {
         [] => "an empty file",
         [0x1f, 0x8b, ..] => "gzip data, perhaps the image itself",
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "UTF-16 text",
         [0xfd, b'7', b'z', b'X', b'Z', ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => "compressed data",
         _ if start.starts_with("<!doctype html") || start.contains("<html") => "an HTML page",
         _ if start.starts_with("<?xml") => "an XML document, such as a storage server's error",

@@ -18,7 +18,7 @@ use coreos_types::{Error, Result, ResultExt};
 /// The member that is the image's `/usr`.
 const MEMBER: &str = "usr.squashfs";
 /// The hint for a file that is not a PXE image, or is incomplete.
-const PXE_IMAGE_HINT: &str = "pass the complete PXE image: …_production_pxe_image.cpio.gz";
+pub(super) const PXE_IMAGE_HINT: &str = "pass the complete PXE image: …_production_pxe_image.cpio.gz";
 
 /// The size of a write in bytes: the buffer stays in the second-level cache between inflating and writing.
 const BUFFER: usize = 64 * 1024;
@@ -55,7 +55,7 @@ pub(super) fn extract_squashfs(
             return Err(Error::failed(format!("the archive has {MEMBER} twice")));
         }
     }
-    found.ok_or_else(|| Error::failed(format!("the archive has no {MEMBER}")).with_hint(PXE_IMAGE_HINT))
+    found.ok_or_else(|| Error::failed(format!("the archive has no {MEMBER}")))
 }
 
 /// The device's major and minor number, and the inode number.
@@ -172,5 +172,4 @@ fn cpio_error(error: &io::Error) -> Error {
         Some(gzip) => gzip.clone(),
         None => Error::failed("the gzipped content is not a complete cpio archive (newc)").with_cause(error),
     }
-    .with_hint(PXE_IMAGE_HINT)
 }

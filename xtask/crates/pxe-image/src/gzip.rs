@@ -96,7 +96,7 @@ impl<R: BufRead> GzipReader<R> {
 }
 
 /// The first bytes of a stream, for messages: as text, or as hexadecimal.
-fn preview(bytes: &[u8]) -> String {
+pub(super) fn preview(bytes: &[u8]) -> String {
     let head = &bytes[..bytes.len().min(12)];
     match std::str::from_utf8(head) {
         Ok(text) if !text.chars().any(char::is_control) => format!("{text:?}"),

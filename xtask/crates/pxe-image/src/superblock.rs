@@ -5,6 +5,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use super::decompressor::TABLE_BLOCK;
+use super::gzip::preview;
 use super::tables::broken_squashfs;
 use coreos_types::{Error, Result, ResultExt};
 
@@ -65,7 +66,10 @@ pub(super) fn check_superblock(file: &File) -> Result<()> {
 
 fn check_version_and_compressor(block: &Superblock) -> Result<()> {
     if block.0[..4] != MAGIC {
-        return Err(broken_squashfs("it does not start with the magic of squashfs"));
+        let start = preview(&block.0);
+        return Err(broken_squashfs(format!(
+            "it does not start with the magic of squashfs, hsqs, but with {start}"
+        )));
     }
     let version = (block.u16(28), block.u16(30));
     if version != (4, 0) {

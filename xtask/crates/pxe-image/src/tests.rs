@@ -184,6 +184,7 @@ fn malformed_streams_are_errors() {
         ("cut at the end", &cut_at_end),
         ("long name", &long_name),
     ];
+    assert!(cases.iter().all(|(_, stream)| extract(*stream).is_err_and(|error| error.hint.is_some())));
     let errors: Vec<String> =
         cases.iter().map(|(name, stream)| format!("{name}: {}\n", extract_error(stream))).collect();
     expect![[r#"
@@ -351,7 +352,7 @@ fn malformed_squashfs_is_an_error_without_panic() {
     };
     expect![[r#"
         usr.squashfs is broken: it is shorter than a superblock
-        usr.squashfs is broken: it does not start with the magic of squashfs
+        usr.squashfs is broken: it does not start with the magic of squashfs, hsqs, but with 58 73 71 73 06 00 00 00 00 00 00 00
         usr.squashfs is of version 3.0, expected 4.0
         usr.squashfs is compressed with lzo; expected gzip, xz, lz4 or zstd
         usr.squashfs is compressed with an unknown compressor; expected gzip, xz, lz4 or zstd"#]]

@@ -5,13 +5,13 @@ use std::io::Read;
 use std::thread;
 
 use super::chunk_channel::chunk_channel;
-use super::extract_squashfs::extract_squashfs;
+use super::extract_squashfs::{PXE_IMAGE_HINT, extract_squashfs};
 use super::inflate_limits::InflateLimits;
 use super::signature_check::{CheckOutcome, SignatureCheck};
 use super::temp_file::TempFileDir;
 use super::usr_squashfs::UsrSquashfs;
 use coreos_types::{
-    Result, ResultExt,
+    Error, ErrorExt, Result, ResultExt,
     error::{panic_to_error, spawn_scoped},
 };
 
@@ -37,8 +37,8 @@ impl VerifiedImage {
         temp_dir: &TempFileDir,
     ) -> Result<VerifiedImage> {
         let limits = InflateLimits { compressed_size: size, ..InflateLimits::default() };
-        let (outcome, squashfs) =
-            check_and_extract(stream, check, temp_dir, limits).with_context(|| unusable_image(source))?;
+        let read = check_and_extract(stream, check, temp_dir, limits);
+        let (outcome, squashfs) = read.with_context(|| unusable_image(source))?;
         Ok(VerifiedImage { source: source.to_owned(), outcome, squashfs })
     }
 
@@ -49,7 +49,8 @@ impl VerifiedImage {
 
     /// Opens the squashfs and reads its tables.
     pub fn open(self) -> Result<UsrSquashfs> {
-        UsrSquashfs::open_verified(self.squashfs).with_context(|| unusable_image(&self.source))
+        let opened = UsrSquashfs::open_verified(self.squashfs);
+        opened.with_context(|| unusable_image(&self.source)).with_hint(PXE_IMAGE_HINT)
     }
 }
 
@@ -70,8 +71,10 @@ pub(super) fn check_and_extract(
         Ok((read, panic_to_error("the extraction", extraction.join()).flatten()))
     })?;
     read?;
-    // The first error is that of the signature: a truncated download has both.
-    Ok((check.finish()?, squashfs?))
+    // The first error is that of the signature; a page or a part of the image has both, and the second one says so.
+    let content_error = squashfs.as_ref().err().cloned();
+    let outcome = check.finish().map_err(|refused| content_error.iter().fold(refused, Error::with_cause))?;
+    Ok((outcome, squashfs.with_hint(PXE_IMAGE_HINT)?))
 }
 
 fn unusable_image(source: &str) -> String {

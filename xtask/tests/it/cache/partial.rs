@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use coreos_types::ErrorKind;
 use release_fixture::server::Misbehavior;
 
 use super::site::CacheSite;
@@ -53,4 +54,22 @@ fn directory_instead_of_a_download_is_named_in_the_hint() {
         fs::remove_dir_all(site.release_path().join(name)).unwrap();
         assert!(site.open(&site.store()).unwrap().is_some());
     }
+}
+
+#[test]
+fn other_content_explains_a_bad_signature() {
+    for (content, cause) in
+        [(&b"{\"error\": 1}"[..], "it is not a gzip file: it starts with"), (b"", "it is empty")]
+    {
+        let site = CacheSite::new();
+        site.server.put(IMAGE, content.to_vec());
+        let error = site.open(&site.store()).map(|_| ()).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Refused, "{error}");
+        assert!(error.to_string().contains(cause) && error.hint.is_some(), "{error:?}");
+    }
+    let site = CacheSite::new();
+    site.server.put(IMAGE, b"\x1f\x8b\x08".to_vec());
+    site.server.misbehave(IMAGE, 1, Misbehavior::GzipEncoding);
+    let error = site.open(&site.store()).map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains("the server sent it with Content-Encoding gzip"), "{error}");
 }
