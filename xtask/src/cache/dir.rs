@@ -134,7 +134,7 @@ fn check_links(path: &Path) -> Result<()> {
         {
             let message = format!("cannot use the cache {}", path.display());
             let cause = format!("{} is a symlink of user {}", part.display(), found.uid());
-            return Err(Error::failed(message).with_cause(cause).with_hint(own_directory_hint()));
+            return Err(Error::failed(message).with_cause(cause).with_hint(writable_dir_hint(path)));
         }
     }
     Ok(())
