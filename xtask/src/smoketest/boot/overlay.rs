@@ -5,9 +5,14 @@ use coreos_types::SystemdVersion;
 /// The arguments of systemd, which it also reads from a kernel's command line: the app's unit instead of a default target.
 pub(crate) const SYSTEMD_ARGUMENTS: &str = "systemd.unit=xtask-smoketest.service systemd.log_target=console systemd.log_color=no systemd.show_status=no";
 
-/// The marker that the app must print. No file contains the marker: the shell of the root filesystem computes it.
+/// The marker that the app must print.
 pub(crate) fn marker(nonce: &str) -> String {
     format!("smoketest-42-{nonce}")
+}
+
+/// The shell command that prints the marker. No file contains the marker: the shell of the app computes it.
+pub(crate) fn app_command(nonce: &str) -> String {
+    format!("echo smoketest-$((6 * 7))-{nonce}")
 }
 
 /// Path below the root, and content. A bash of the root filesystem prints the marker to the journal, which forwards
@@ -21,7 +26,7 @@ pub(crate) fn overlay_files(
     has_journalctl: bool,
 ) -> Vec<(&'static str, String)> {
     let app = include_str!("xtask-smoketest.service");
-    let mut app = app.replace("@SHELL@", shell).replace("@NONCE@", nonce);
+    let mut app = app.replace("@SHELL@", shell).replace("@COMMAND@", &app_command(nonce).replace('$', "$$"));
     if has_journalctl {
         // The journal is flushed to the console before the machine powers off.
         app.push_str("ExecStart=-/usr/bin/journalctl --sync\n");

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::diagnosis::LOADER_ERROR;
-use super::{Boot, BootOutcome, ConsoleLog, SupervisorScript, exit_code};
+use super::{Boot, BootOutcome, ConsoleLog, SupervisorScript, exit_code, overlay};
 use crate::signals::TempPath;
 use crate::smoketest::no_follow;
 use coreos_types::{Result, ResultExt};
@@ -44,7 +44,7 @@ fn run_once(supervisor: &SupervisorScript<'_>, rkt: &Path, app: Option<&str>) ->
     command.arg(rkt).arg(format!("--dir={}", data.path().display())).arg(signature_option(&image));
     // The default network requires iptables on the host, and leaves leases on disk.
     command.args(["run", &image, "--net=host", "--exec=/bin/sh", "--", "-c"]);
-    command.arg(format!("echo smoketest-$((6 * 7))-{}", supervisor.nonce));
+    command.arg(overlay::app_command(&supervisor.nonce));
     let method = format!("rkt run {}, cgroup {}", app.unwrap_or("smoketest.aci"), supervisor.hierarchy);
     supervisor.run(command, |console| boot.outcome(method, failure_reason(boot, console), console))
 }
