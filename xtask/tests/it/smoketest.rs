@@ -138,6 +138,28 @@ fn bump_between_debian_releases_builds_and_boots() {
     }
 }
 
+#[test]
+#[ignore = "needs root, make and Debian releases"]
+fn boots_with_each_hierarchy_and_without_nspawn() {
+    let bench = Bench::new(BOOKWORM);
+    bench.run(BOOKWORM, &["smoketest", "--no-static", "--no-link", "--no-run"]).assert_code(0);
+    let rootfs = bench.tree().join("stage1/build-amd64-usr/aci-for-coreos-flavor/rootfs");
+    let boot = || {
+        let options = ["smoketest", "--no-link", "--timeout", "30", "--rootfs", rootfs.to_str().unwrap()];
+        let result = bench.run(BOOKWORM, &options);
+        result.assert_code(0);
+        result.checks("pass").join("\n")
+    };
+    for (version, hierarchy) in [("v252", "cgroup v2"), ("v232", "cgroup v1")] {
+        fs::write(rootfs.join("systemd-version"), format!("{version}\n")).unwrap();
+        let passed = boot();
+        assert!(passed.contains("its own systemd-nspawn") && passed.contains(hierarchy), "{passed}");
+    }
+    fs::remove_file(rootfs.join("usr/bin/systemd-nspawn")).unwrap();
+    let passed = boot();
+    assert!(passed.contains("its systemd, without systemd-nspawn"), "{passed}");
+}
+
 /// The check, the build and the comparison of the root filesystem agree: the directory with everything below it.
 #[test]
 #[ignore = "needs root, make and Debian releases"]

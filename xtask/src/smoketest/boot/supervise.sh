@@ -34,6 +34,12 @@ finish() {
 # Where cgroup v2 is mounted already it cannot be mounted over itself, and is private in this mount namespace anyway.
 mount_v2() { [ "$(stat -f -c %T "$1")" = cgroup2fs ] || mount -t cgroup2 cgroup2 "$1"; }
 
+# Mounts a hierarchy of v1: its controllers as in /proc/self/cgroup, and a directory.
+mount_v1() {
+  case $1 in name=*) set -- "none,$1" "$2" ;; esac
+  mount -t cgroup -o "$1" cgroup "$2"
+}
+
 # Mounts the hierarchy that the run sees: v2, or name=systemd of v1.
 mount_hierarchy() {
   if [ "$BOOT_CGROUP" = v2 ]; then
@@ -41,8 +47,7 @@ mount_hierarchy() {
   else
     mount -t tmpfs -o mode=755,size=1m tmpfs "$1" || cannot "no tmpfs can be mounted"
     mkdir "$1/systemd"
-    mount -t cgroup -o none,name=systemd cgroup "$1/systemd" ||
-      cannot "the cgroup v1 hierarchy name=systemd cannot be mounted"
+    mount_v1 name=systemd "$1/systemd" || cannot "the cgroup v1 hierarchy name=systemd cannot be mounted"
   fi
 }
 

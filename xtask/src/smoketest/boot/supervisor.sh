@@ -22,9 +22,9 @@ root=/run/root
 max_memory=2147483648 max_pids=512 max_root=2g
 
 # The group in a v1 hierarchy, which is mounted where nobody else sees it. Arguments: a name for the mount point, the
-# controllers as in /proc/self/cgroup, the mount options. Fails without such a hierarchy.
+# controllers. Fails without such a hierarchy.
 v1_group() {
-  mkdir -p "/run/cgroup/$1" && mount -t cgroup -o "$3" cgroup "/run/cgroup/$1" 2> /dev/null || return 1
+  mkdir -p "/run/cgroup/$1" && mount_v1 "$2" "/run/cgroup/$1" 2> /dev/null || return 1
   own=$(sed -n "s/^[0-9]*:$2://p" /proc/self/cgroup)
   parent=/run/cgroup/$1${own%/} group=/run/cgroup/$1${own%/}/$BOOT_GROUP
 }
@@ -45,7 +45,7 @@ each_group() {
   if [ "$BOOT_CGROUP" = v2 ]; then
     v2_group || cannot "cgroup2 cannot be mounted"
   else
-    v1_group main name=systemd none,name=systemd || cannot "the cgroup v1 hierarchy name=systemd cannot be mounted"
+    v1_group main name=systemd || cannot "the cgroup v1 hierarchy name=systemd cannot be mounted"
   fi
   "$1" main
   number=0
@@ -55,8 +55,7 @@ each_group() {
     case $BOOT_CGROUP$controllers in
     v2 | v1name=systemd) continue ;;
     v1) v2_group || continue ;;
-    *name=*) v1_group $number "$controllers" "none,$controllers" || continue ;;
-    *) v1_group $number "$controllers" "$controllers" || continue ;;
+    *) v1_group $number "$controllers" || continue ;;
     esac
     "$1" other
   done < /run/hierarchies

@@ -142,6 +142,12 @@ fn rkt_is_built_and_runs_what_it_needs() {
         let passed = result.checks("pass");
         assert!(passed.iter().any(|check| check.contains("the marker was printed")), "{passed:#?}");
         assert!(passed.iter().all(|check| !check.contains("plugins/net")), "{passed:#?}");
+        // The last systemd before cgroup v2.
+        let version = "build-rkt-1.30.0/aci-for-coreos-flavor/rootfs/systemd-version";
+        fs::write(bench.tree().join(version), "v232\n").unwrap();
+        let old = bench.run(release, &[&OPTIONS[..], &["--no-build", "--no-link"]].concat());
+        old.assert_code(0);
+        assert!(old.checks("pass").iter().any(|check| check.contains("cgroup v1: the marker")));
         assert_eq!(traces(&bench), before);
     }
 }

@@ -36,13 +36,11 @@ make_group() {
 # mounted, and systemd-nspawn makes a group in v2 as well.
 clean() {
   cut -d: -f2 /proc/self/cgroup | while read -r controllers; do
-    case $controllers in
-    '') set -- -t cgroup2 ;;
-    name=*) set -- -t cgroup -o "none,$controllers" ;;
-    *) set -- -t cgroup -o "$controllers" ;;
-    esac
     # One that nobody has mounted may be gone by now, and then nothing is left in it.
-    mount "$@" cgroup /run/hierarchy 2> /dev/null || continue
+    case $controllers in
+    '') mount -t cgroup2 cgroup2 /run/hierarchy ;;
+    *) mount_v1 "$controllers" /run/hierarchy ;;
+    esac 2> /dev/null || continue
     remove_group "/run/hierarchy/$BOOT_GROUP"
     umount /run/hierarchy
   done
