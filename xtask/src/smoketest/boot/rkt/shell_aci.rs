@@ -82,3 +82,59 @@ fn image_manifest(board: Board) -> serde_json::Value {
         },
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use release_fixture::elf::ElfStub;
+
+    use super::*;
+
+    #[test]
+    fn image_has_the_shell_with_what_it_loads() {
+        let home = tempfile::tempdir().unwrap();
+        let usr = home.path().join("usr");
+        for directory in ["bin", "lib64"] {
+            fs::create_dir_all(usr.join(directory)).unwrap();
+        }
+        let library = |name| ElfStub::library(Board::Amd64, name);
+        for (path, elf) in [
+            ("bin/bash", ElfStub::program(Board::Amd64).needs(["libtinfo.so.6"])),
+            ("bin/other", ElfStub::program(Board::Amd64).needs(["libother.so.1"])),
+            ("lib64/libtinfo.so.6.4", library("libtinfo.so.6").needs(["libc.so.6"])),
+            ("lib64/libc.so.6", library("libc.so.6")),
+            ("lib64/libother.so.1", library("libother.so.1")),
+            ("lib64/ld-linux-x86-64.so.2", library("ld-linux-x86-64.so.2")),
+        ] {
+            fs::write(usr.join(path), elf.bytes()).unwrap();
+        }
+        for (target, link) in
+            [("lib64", "lib"), ("bash", "bin/sh"), ("libtinfo.so.6.4", "lib64/libtinfo.so.6")]
+        {
+            symlink(target, usr.join(link)).unwrap();
+        }
+        let image = home.path().join("shell.aci");
+        write(&Rootfs::read(home.path()).unwrap(), &image).unwrap();
+        let listed = Command::new("tar").arg("--list").arg("--file").arg(&image).output().unwrap();
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        let mut files: Vec<&str> = listed.lines().filter(|name| !name.ends_with('/')).collect();
+        files.sort_unstable();
+        assert_eq!(
+            files,
+            [
+                "manifest",
+                "rootfs/bin",
+                "rootfs/lib",
+                "rootfs/lib64",
+                "rootfs/usr/bin/bash",
+                "rootfs/usr/bin/sh",
+                "rootfs/usr/lib",
+                "rootfs/usr/lib64/ld-linux-x86-64.so.2",
+                "rootfs/usr/lib64/libc.so.6",
+                "rootfs/usr/lib64/libtinfo.so.6",
+                "rootfs/usr/lib64/libtinfo.so.6.4",
+            ]
+        );
+        assert!(!home.path().join("shell.files").exists());
+    }
+}
