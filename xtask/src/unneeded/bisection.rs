@@ -110,8 +110,11 @@ impl<'a> Bisection<'a> {
     fn build_and_boot_without(&mut self, lines: &[&'a UnneededLine]) -> Result<Option<String>> {
         self.copy.write_manifests_without(&[&self.removed[..], lines].concat())?;
         self.runs += usize::from(!lines.is_empty());
-        let without = count_with_noun(self.removed.len() + lines.len(), "line");
-        self.context.term.stage("testing", format!("a clean build and boot without {without}"));
+        let tried = match self.removed.len() + lines.len() {
+            0 => "of the tree as it is".to_owned(),
+            removed => format!("without {}", count_with_noun(removed, "line")),
+        };
+        self.context.term.stage("testing", format!("a clean build and boot {tried}"));
         let words =
             ["xtask", "smoketest", "--repo"].map(OsString::from).into_iter().chain([self.copy.path().into()]);
         let options = self.context.given.without(&["prove", "max_boots"]).into_iter().map(OsString::from);
