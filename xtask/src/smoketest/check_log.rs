@@ -85,9 +85,7 @@ impl CheckLog<'_> {
 
     /// The first manifest that lists a path, else the one that should list it.
     pub(super) fn listing_manifest(&self, tested: &RootfsUnderTest, path: &str) -> String {
-        let lists = |file: &&String| self.parse_manifest(file).entries().any(|(_, entry)| entry == path);
-        let listing = self.flavor_manifests(tested).find(lists).cloned();
-        listing.unwrap_or_else(|| self.suggested_manifest(tested, path))
+        self.listed_paths(tested).remove(path).unwrap_or_else(|| self.suggested_manifest(tested, path))
     }
 
     /// The manifests of a flavor on a board, by their real paths.

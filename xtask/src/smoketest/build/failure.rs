@@ -111,9 +111,13 @@ impl Build<'_> {
         let flavor = of_recipe.map(str::to_owned).or(of_url);
         let of_flavor = flavor.as_ref().map_or_else(String::new, |flavor| format!(" of flavor {flavor}"));
         let url = last_url(output).or_else(|| last_url(&text)).unwrap_or_else(|| "a file".to_owned());
-        let hint = match flavor.and_then(|flavor| self.options_without_flavor(&flavor)) {
-            Some(options) => rerun(&options.iter().map(String::as_str).collect::<Vec<_>>(), &["flavors"]),
-            None => "connect to the network, or set the proxy variables of the environment".to_owned(),
+        let boards = self.buildable_boards();
+        let built: BTreeSet<Flavor> = boards.iter().flat_map(|&board| self.flavors_to_build(board)).collect();
+        let others = built.iter().map(Flavor::as_str).filter(|other| flavor.as_deref() != Some(*other));
+        let options: Vec<&str> = others.flat_map(|other| ["--flavor", other]).collect();
+        let hint = match flavor {
+            Some(_) if !options.is_empty() => rerun(&options, &["flavors"]),
+            _ => "connect to the network, or set the proxy variables of the environment".to_owned(),
         };
         let why = format!("the build{of_flavor} downloads {url}, and that failed");
         Some(Explanation { why, hint, is_outside_tree: true })
@@ -128,16 +132,6 @@ impl Build<'_> {
             makefiles.any(|path| read_build_file(&path).is_some_and(|text| text.contains(host)))
         };
         self.tree_flavors().find(names_host).map(str::to_owned)
-    }
-
-    /// The options that select all flavors but one; `None` if no flavor remains.
-    fn options_without_flavor(&self, flavor: &str) -> Option<Vec<String>> {
-        let boards = self.buildable_boards();
-        let built = boards.iter().flat_map(|&board| self.flavors_to_build(board));
-        let others: BTreeSet<String> =
-            built.map(|built| built.to_string()).filter(|other| other != flavor).collect();
-        let options = others.into_iter().flat_map(|other| ["--flavor".to_owned(), other]);
-        Some(options.collect()).filter(|options: &Vec<String>| !options.is_empty())
     }
 }
 

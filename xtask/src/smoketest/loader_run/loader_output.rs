@@ -42,7 +42,7 @@ const MAX_LINE_LEN: usize = 10_000;
 ///
 /// A missing library is `X => not found` or `P: error while loading shared libraries: X: cannot open …`; a missing
 /// version is `P: L: version 'V' not found (required by O)`, on standard error and with exit status 0.
-pub(crate) fn parse(stdout: &str, stderr: &str) -> LoaderOutput {
+fn parse(stdout: &str, stderr: &str) -> LoaderOutput {
     let mut output = LoaderOutput::default();
     let mut problems = BTreeSet::new();
     let lines = stdout.lines().chain(stderr.lines()).filter(|line| line.len() <= MAX_LINE_LEN);
