@@ -7,9 +7,19 @@ use std::fmt;
 pub struct Flavor(String);
 
 impl Flavor {
+    /// The flavor of this name; `None` for an empty one.
+    pub fn new(name: &str) -> Option<Flavor> {
+        (!name.is_empty()).then(|| Flavor(name.to_owned()))
+    }
+
+    /// The flavor whose directory has coreos-common.mk.
+    pub fn coreos() -> Flavor {
+        Flavor("coreos".to_owned())
+    }
+
     /// The flavor of a directory below `stage1/`, or `None` if the directory is not one of a flavor.
     pub fn from_dir_name(name: &str) -> Option<Flavor> {
-        name.strip_prefix("usr_from_").filter(|rest| !rest.is_empty()).map(|rest| Flavor(rest.to_owned()))
+        Flavor::new(name.strip_prefix("usr_from_")?)
     }
 
     /// The name, `coreos` or `kvm`.

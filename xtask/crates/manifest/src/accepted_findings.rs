@@ -156,17 +156,16 @@ impl AcceptedFindings {
         let mut lines: Vec<(usize, usize)> = obsolete.iter().map(|(entry, _)| entry.lines).collect();
         lines.sort_unstable();
         let finding = |(entry, message): (&AcceptedFinding, String)| {
-            let flavor = format!("usr_from_{}", entry.flavor.as_deref().unwrap_or("coreos"));
-            let flavor = &Flavor::from_dir_name(&flavor)?;
+            let flavor = &entry.flavor.as_deref().and_then(Flavor::new).unwrap_or_else(Flavor::coreos);
             let board = entry.board.unwrap_or(Board::Amd64);
             let site = FindingSite { board, flavor, file: ACCEPTED_FINDINGS_TOML, line: Some(entry.lines.0) };
             let suggestion = Suggestion::RemoveLineRanges {
                 file: ACCEPTED_FINDINGS_TOML.to_owned(),
                 lines: lines.clone(),
             };
-            Some(Finding::new(FindingKind::Tidy, site, &entry.path, message, suggestion))
+            Finding::new(FindingKind::Tidy, site, &entry.path, message, suggestion)
         };
-        obsolete.into_iter().filter_map(finding).collect()
+        obsolete.into_iter().map(finding).collect()
     }
 }
 

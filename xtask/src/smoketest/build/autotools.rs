@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     fn build<'a>(tree: &'a Path, selected: &'a [String], configure: &[&str]) -> Build<'a> {
-        let flavor = |word: &&str| Flavor::from_dir_name(&format!("usr_from_{word}")).unwrap();
+        let flavor = |word: &&str| Flavor::new(word).unwrap();
         Build {
             tree,
             manifest_flavors: BTreeMap::from([(

@@ -200,8 +200,7 @@ mod tests {
             "URL := https://kernel.test/linux.tar.xz\nx:\n\twget --quiet \"$(URL)\"\n",
         )
         .unwrap();
-        let flavors =
-            ["coreos", "kvm"].map(|word| Flavor::from_dir_name(&format!("usr_from_{word}")).unwrap());
+        let flavors = ["coreos", "kvm"].map(|word| Flavor::new(word).unwrap());
         let build = Build {
             tree: home.path(),
             manifest_flavors: BTreeMap::from([(Board::Amd64, flavors.into())]),

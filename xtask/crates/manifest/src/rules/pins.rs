@@ -21,12 +21,11 @@ pub struct PinTargets {
 
 /// Reports each value that differs from its target.
 pub fn check(pins: &CommonMk, file: &str, targets: &PinTargets, board: Board) -> Vec<Finding> {
-    let Some(flavor) = Flavor::from_dir_name("usr_from_coreos") else { return Vec::new() };
     let text = lossless_text::from_bytes(pins.as_bytes());
     let (release, systemd) = (&targets.release, targets.systemd);
     let finding = |variable: &str, target: String, message: String| {
         let line = pins.line(variable);
-        let site = FindingSite { board, flavor: &flavor, file, line: Some(line) };
+        let site = FindingSite { board, flavor: &Flavor::coreos(), file, line: Some(line) };
         let path = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
         Finding::new(FindingKind::Tidy, site, path, message, Suggestion::RunFix).candidates([target])
     };
