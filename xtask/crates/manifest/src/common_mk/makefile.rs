@@ -120,9 +120,14 @@ impl Reader {
         if self.conditionals.is_empty() {
             self.guard_variable = guard_variable(text).filter(|_| self.statements == 1);
         }
-        if self.read_conditional(text, line.number)? {
-            return Ok(());
+        if !self.read_conditional(text, line.number)? {
+            self.read_statement(line, text);
         }
+        Ok(())
+    }
+
+    /// `text` is the line without its comment.
+    fn read_statement(&mut self, line: &LogicalLine, text: &[u8]) {
         if text.windows(6).any(|part| part == b"$(eval" || part == b"${eval") {
             self.record_opaque(
                 line.number,
@@ -145,7 +150,6 @@ impl Reader {
             let colon = find_outside_references(text, 0, |rest| rest[0] == b':');
             self.in_rule = colon.is_some_and(|at| parse_assignment(&text[at + 1..]).is_none());
         }
-        Ok(())
     }
 
     fn record_opaque(&mut self, line: usize, kind: OpaqueStatementKind) {
