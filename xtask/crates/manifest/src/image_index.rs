@@ -11,31 +11,31 @@ use usr::{
     name_index::NameIndex,
 };
 
-/// The class of a path's directory: a replacement is searched among paths of the same class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PathClass {
-    /// `bin`, `sbin`.
-    Programs,
-    /// `lib`, `lib64`, `libexec` and below.
-    Libraries,
-    /// `share` and the rest.
-    Other,
-}
-
-impl PathClass {
-    /// The class of a path, by its first component.
-    pub fn from_path(path: &UsrPath) -> PathClass {
-        match path.components().next() {
-            Some("bin" | "sbin") => PathClass::Programs,
-            Some("lib" | "lib64" | "libexec") => PathClass::Libraries,
-            _ => PathClass::Other,
-        }
+/// What the directory of a path is for, by its first component: `bin` for programs, `lib` for libraries. A replacement
+/// is searched among the paths of the same use.
+pub fn directory_use(path: &UsrPath) -> &str {
+    match path.components().next().unwrap_or_default() {
+        "sbin" => "bin",
+        "lib64" | "libexec" => "lib",
+        first => first,
     }
 }
 
 /// Whether programs of this directory are found by name.
 pub fn is_program_directory(directory: &UsrPath) -> bool {
     matches!(directory.as_str(), "bin" | "sbin")
+}
+
+/// Whether a path has a name that only files have: in a directory of programs, or with an extension. Directories of
+/// systemd and others have extensions too (`.d`, `.wants`).
+pub fn looks_like_file(path: &UsrPath) -> bool {
+    const OF_DIRECTORIES: [&str; 4] = ["d", "wants", "requires", "upholds"];
+    let extension = path.name().rsplit_once('.').map(|(_, extension)| extension);
+    path.parent().is_some_and(|directory| is_program_directory(&directory))
+        || LibraryName::from_path(path).is_some()
+        || extension.is_some_and(|it| {
+            !OF_DIRECTORIES.contains(&it) && it.starts_with(|c: char| c.is_ascii_alphabetic())
+        })
 }
 
 /// The first components of programs and libraries; paths below `share` are never candidates.

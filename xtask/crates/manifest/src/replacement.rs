@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::exactly_one;
 use super::file::ManifestFile;
-use super::image_index::{ImageIndex, PathClass, is_program_directory};
+use super::image_index::{ImageIndex, directory_use, is_program_directory, looks_like_file};
 use usr::{LibraryName, NameKind, NodeKind, UsrPath, library_name::strip_trailing_version};
 
 /// What became of a listed path, and the reason.
@@ -168,8 +168,7 @@ impl<'a> ReplacementContext<'a> {
         let mut candidates = self.index.with_name_unless_too_many(path.name());
         // A directory is not a moved file: listed, it would add everything below it.
         let is_file = |other: &UsrPath| !looks_like_file(path) || !self.index.resolves_to_directory(other);
-        candidates
-            .retain(|other| PathClass::from_path(other) == PathClass::from_path(path) && is_file(other));
+        candidates.retain(|other| directory_use(other) == directory_use(path) && is_file(other));
         let is_same_below_top = |other: &&UsrPath| below_top_directory(path) == below_top_directory(other);
         if candidates.iter().any(is_same_below_top) {
             candidates.retain(is_same_below_top);
@@ -210,13 +209,36 @@ impl<'a> ReplacementContext<'a> {
     /// The only library of the same stem and kind of name that is not older; among several, the one that is a
     /// dependency.
     fn same_stem(&self, path: &UsrPath) -> Option<ReplacementResult> {
-        let index = self.index;
-        let name = index.library_name(path).filter(|name| name.kind != NameKind::LinkerName)?;
-        let (stem, directory) = (name.stem, path.parent());
-        let all = libraries_unless_too_many(stem, index);
+        let name = self.index.library_name(path).filter(|name| name.kind != NameKind::LinkerName)?;
+        let stem = name.stem;
+        let candidates = self.newer_libraries(path, &name);
+        if candidates.is_empty() {
+            return if name.kind.is_real_name() { self.real_name_dropped(&name) } else { None };
+        }
+        let the_only = |is_one: &dyn Fn(&UsrPath) -> bool| {
+            exactly_one(candidates.iter().copied().filter(|candidate| is_one(candidate)))
+        };
+        let (real, reason) = if let Some(real) = the_only(&|_| true) {
+            (real, format!("the image's one {stem} of this kind is {}", real.name()))
+        } else if let Some(real) = the_only(&|other| self.unresolved_sonames.contains(other.name())) {
+            (real, format!("of the image's several {stem}, {} is the one that is needed", real.name()))
+        } else if let Some(real) = the_only(&|other| self.is_listed_soname_target(other, stem)) {
+            (real, format!("of the image's several {stem}, a listed symlink points to {}", real.name()))
+        } else {
+            let reason = "the image has several of this stem, and nothing decides which";
+            return Some(ambiguous_or_not_found(candidates, reason));
+        };
+        Some(self.redundant_if_listed(real.clone(), reason, ReplacementOutcome::Renamed))
+    }
+
+    /// The libraries of the same stem and kind of name that are not older than `name`, the name of `path`: those of its
+    /// directory, else those of other directories of the same use.
+    fn newer_libraries(&self, path: &UsrPath, name: &LibraryName<'_>) -> BTreeSet<&'a UsrPath> {
+        let (index, directory) = (self.index, path.parent());
+        let all = libraries_unless_too_many(name.stem, index);
         let is_in_directory = |other: &&UsrPath| other.parent() == directory;
         let can_replace = |other: &&UsrPath| {
-            index.library_name(other).is_some_and(|other| other.can_replace(&name))
+            index.library_name(other).is_some_and(|other| other.can_replace(name))
                 && index.can_be_library(other)
         };
         let newer: Vec<&UsrPath> = all.iter().copied().filter(can_replace).collect();
@@ -233,29 +255,11 @@ impl<'a> ReplacementContext<'a> {
         let is_own_soname = |other: &UsrPath| index.soname(other) == Some(other.name());
         if candidates.iter().any(|other| is_own_soname(other)) {
             let others = all.iter().copied().filter(is_in_directory).filter(|other| is_own_soname(other));
-            candidates.extend(
-                others.filter(|other| {
-                    index.library_name(other).is_some_and(|other| other.is_newer_than(&name))
-                }),
-            );
+            let is_newer =
+                |other: &&UsrPath| index.library_name(other).is_some_and(|other| other.is_newer_than(name));
+            candidates.extend(others.filter(is_newer));
         }
-        if candidates.is_empty() {
-            return if name.kind.is_real_name() { self.real_name_dropped(&name, all) } else { None };
-        }
-        let the_only = |is_one: &dyn Fn(&UsrPath) -> bool| {
-            exactly_one(candidates.iter().copied().filter(|candidate| is_one(candidate)))
-        };
-        let (real, reason) = if let Some(real) = the_only(&|_| true) {
-            (real, format!("the image's one {stem} of this kind is {}", real.name()))
-        } else if let Some(real) = the_only(&|other| self.unresolved_sonames.contains(other.name())) {
-            (real, format!("of the image's several {stem}, {} is the one that is needed", real.name()))
-        } else if let Some(real) = the_only(&|other| self.is_listed_soname_target(other, stem)) {
-            (real, format!("of the image's several {stem}, a listed symlink points to {}", real.name()))
-        } else {
-            let reason = "the image has several of this stem, and nothing decides which";
-            return Some(ambiguous_or_not_found(candidates, reason));
-        };
-        Some(self.redundant_if_listed(real.clone(), reason, ReplacementOutcome::Renamed))
+        candidates
     }
 
     fn is_listed_soname_target(&self, file: &UsrPath, stem: &str) -> bool {
@@ -278,7 +282,7 @@ impl<'a> ReplacementContext<'a> {
     }
 
     /// glibc 2.34 and later have no `libpthread-2.31.so` that `libpthread.so.0` points to.
-    fn real_name_dropped(&self, name: &LibraryName<'_>, all: &[&UsrPath]) -> Option<ReplacementResult> {
+    fn real_name_dropped(&self, name: &LibraryName<'_>) -> Option<ReplacementResult> {
         // Without a version in the name, there is no separate soname.
         let is_plain = |other: &UsrPath| {
             LibraryName::from_path(other).is_some_and(|other| other.kind == NameKind::LinkerName)
@@ -288,7 +292,8 @@ impl<'a> ReplacementContext<'a> {
                 && self.index.is_file(other)
                 && (is_plain(other) || is_soname_for(other, name))
         };
-        let (file, stem) = (all.iter().find(is_the_file)?, name.stem);
+        let stem = name.stem;
+        let file = libraries_unless_too_many(stem, self.index).iter().find(is_the_file)?;
         Some(redundant(format!(
             "{file} is the file itself in this image; {stem} has no versioned name any more"
         )))
@@ -330,7 +335,7 @@ fn find_moved_directories(missing: &BTreeSet<UsrPath>, index: &ImageIndex<'_>) -
         let mut paths = names.iter().map(|name| index.with_name_unless_too_many(name));
         let candidates = paths.find(|paths| !paths.is_empty())?.into_iter().filter_map(UsrPath::parent);
         let to = exactly_one(candidates.filter(|to| {
-            PathClass::from_path(to) == PathClass::from_path(&from)
+            directory_use(to) == directory_use(&from)
                 && names.iter().all(|name| index.tree.get(to.join(name).as_str()).is_some())
         }))?;
         Some((from, to))
@@ -363,18 +368,6 @@ fn is_new_directory_version(from: &UsrPath, to: &UsrPath, index: &ImageIndex<'_>
 /// The libraries of a stem; none if there are more than a real library has, because no replacement is certain then.
 fn libraries_unless_too_many<'i>(stem: &str, index: &'i ImageIndex<'_>) -> &'i [&'i UsrPath] {
     Some(index.names.with_stem(stem)).filter(|all| all.len() <= MAX_LIBRARIES).unwrap_or_default()
-}
-
-/// Whether a path has a name that only files have: in a directory of programs, or with an extension. Directories of
-/// systemd and others have extensions too (`.d`, `.wants`).
-pub fn looks_like_file(path: &UsrPath) -> bool {
-    const OF_DIRECTORIES: [&str; 4] = ["d", "wants", "requires", "upholds"];
-    let extension = path.name().rsplit_once('.').map(|(_, extension)| extension);
-    path.parent().is_some_and(|directory| is_program_directory(&directory))
-        || LibraryName::from_path(path).is_some()
-        || extension.is_some_and(|it| {
-            !OF_DIRECTORIES.contains(&it) && it.starts_with(|c: char| c.is_ascii_alphabetic())
-        })
 }
 
 fn redundant(reason: String) -> ReplacementResult {

@@ -5,7 +5,7 @@
 
 use super::lint_state::Lint;
 use crate::finding::FindingKind;
-use crate::replacement::looks_like_file;
+use crate::image_index::looks_like_file;
 use crate::suggestion::Suggestion;
 use usr::{Node, NodeKind, UsrPath};
 
