@@ -32,16 +32,6 @@ pub struct ExecReference {
     pub may_fail: bool,
 }
 
-/// An unlisted program that a listed unit or script starts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnlistedExecutable {
-    /// The first path of the resolution that is not listed or not in the image; the script itself for a relative
-    /// interpreter.
-    pub unlisted_path: UsrPath,
-    /// Whether the path is in the image.
-    pub in_image: bool,
-}
-
 impl ExecReference {
     /// The program in the image, listed or not.
     pub fn target(&self, tree: &UsrTree) -> Option<UsrPath> {
@@ -54,8 +44,10 @@ impl ExecReference {
         !self.may_fail && !["ExecStop", "ExecReload"].iter().any(|key| self.directive.starts_with(key))
     }
 
-    /// The missing part of the resolution; `None` if the program is found, or if the image is not sufficient to decide.
-    pub fn find_unlisted(&self, selection: &Selection<'_>) -> Option<UnlistedExecutable> {
+    /// The first path of the resolution that is not listed or not in the image (the script itself for a relative
+    /// interpreter), and whether the image has it; `None` if the program is listed, or if the image is not sufficient to
+    /// decide.
+    pub fn find_unlisted(&self, selection: &Selection<'_>) -> Option<(UsrPath, bool)> {
         let mut first_in_image = None;
         for path in &self.candidates {
             let resolved = selection.tree.resolve(path);
@@ -79,8 +71,7 @@ impl ExecReference {
             // A relative interpreter.
             None => (self.is_script && !self.directive.starts_with("#!/")).then(|| self.referrer.clone()),
         };
-        let unlisted_path = first_in_image.or_else(nowhere)?;
-        Some(UnlistedExecutable { unlisted_path, in_image })
+        Some((first_in_image.or_else(nowhere)?, in_image))
     }
 }
 

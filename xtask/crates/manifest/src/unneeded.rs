@@ -204,12 +204,10 @@ impl<'a, 's, 'i> Reachability<'a, 's, 'i> {
                     loaded.insert(object.path);
                 }
             }
-            let names = elf.dlopen_notes.iter().flat_map(|note| &note.sonames);
-            for (name, loader) in names.flat_map(|name| self.loaders.iter().map(move |loader| (name, loader)))
-            {
-                todo.extend(
-                    loader.resolve_dlopen(&path, name).iter().flat_map(|object| object.paths().cloned()),
-                );
+            for name in elf.dlopen_notes.iter().flat_map(|note| &note.sonames) {
+                for object in self.loaders.iter().filter_map(|loader| loader.resolve_dlopen(&path, name)) {
+                    todo.extend(object.paths().cloned());
+                }
             }
             if let Some(loader) = known_dlopens::loader_name(&path).filter(|name| loaders.insert(*name)) {
                 todo.extend(known_dlopens::find_loaded_by(loader, self.selection).cloned());

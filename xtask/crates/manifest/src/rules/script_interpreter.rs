@@ -4,28 +4,28 @@
 use super::lint_state::Lint;
 use crate::finding::FindingKind;
 use crate::suggestion::Suggestion;
-use crate::unit_and_script_execs::{ExecReference, UnlistedExecutable};
+use crate::unit_and_script_execs::ExecReference;
+use usr::UsrPath;
 
 /// Reports interpreters of scripts, and programs that env(1) starts for them.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
     for reference in lint.exec_references.iter().filter(|reference| reference.is_script) {
-        let Some(missing) = reference.find_unlisted(lint.selection) else { continue };
-        let (script, program) = (&reference.referrer, &missing.unlisted_path);
-        let Some(location) = lint.selection.location(script) else { continue };
-        let suggestion = match missing.in_image {
-            true => Suggestion::add(location.file, [program]),
+        let Some((program, in_image)) = reference.find_unlisted(lint.selection) else { continue };
+        let Some(location) = lint.selection.location(&reference.referrer) else { continue };
+        let suggestion = match in_image {
+            true => Suggestion::add(location.file, [&program]),
             false => Suggestion::ChangeRelease,
         };
-        let message = message(reference, &missing);
-        let finding = lint.finding(FindingKind::Advice, location, program, message, suggestion);
-        lint.emit(finding.needed_by([script]));
+        let message = message(reference, &program, in_image);
+        let finding = lint.finding(FindingKind::Advice, location, &program, message, suggestion);
+        lint.emit(finding.needed_by([&reference.referrer]));
     }
 }
 
-fn message(reference: &ExecReference, missing: &UnlistedExecutable) -> String {
-    let (script, program) = (&reference.referrer, &missing.unlisted_path);
+fn message(reference: &ExecReference, program: &UsrPath, in_image: bool) -> String {
+    let script = &reference.referrer;
     let line = format!("{script} starts with {:?}", reference.directive);
-    if missing.in_image {
+    if in_image {
         format!("{line}, and {program} is not listed")
     } else if program == script {
         format!("{line}: a relative interpreter is searched in the working directory, and / does not have it")

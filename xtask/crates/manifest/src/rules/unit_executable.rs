@@ -3,17 +3,12 @@
 use super::lint_state::Lint;
 use crate::finding::{FindingKind, Severity};
 use crate::suggestion::Suggestion;
-use crate::unit_and_script_execs::UnlistedExecutable;
 
 /// Reports programs of units that are not listed. The severity is advice for a command with the
 /// prefix `-`, and for one that the unit starts without.
 pub(super) fn check(lint: &mut Lint<'_, '_>) {
     for reference in lint.exec_references.iter().filter(|reference| !reference.is_script) {
-        let Some(UnlistedExecutable { unlisted_path: program, in_image }) =
-            reference.find_unlisted(lint.selection)
-        else {
-            continue;
-        };
+        let Some((program, in_image)) = reference.find_unlisted(lint.selection) else { continue };
         let Some(mut location) = lint.selection.location(&reference.referrer) else { continue };
         let (kind, suggestion) = if in_image {
             location = lint.selection.neighbor_for_addition(&program, location);
