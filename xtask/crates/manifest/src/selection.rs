@@ -85,11 +85,12 @@ pub struct Selection<'a> {
     pub paths: BTreeSet<UsrPath>,
     /// The manifest line of each node in `paths`.
     locations: BTreeMap<UsrPath, Location<'a>>,
-    counts: OnceCell<DirectoryCounts<'a>>,
+    /// Computed on first use.
+    by_directory: OnceCell<NodesByDirectory<'a>>,
 }
 
-/// The number of selected nodes by directory and manifest.
-type DirectoryCounts<'a> = HashMap<Option<UsrPath>, BTreeMap<&'a str, usize>>;
+/// The selected nodes of each directory and manifest in byte order, with their line numbers.
+type NodesByDirectory<'a> = HashMap<Option<UsrPath>, BTreeMap<&'a str, Vec<(UsrPath, usize)>>>;
 
 /// A line of a manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -115,7 +116,7 @@ impl<'a> Selection<'a> {
             manifest_files: manifest_files.collect(),
             paths: BTreeSet::new(),
             locations: BTreeMap::new(),
-            counts: OnceCell::new(),
+            by_directory: OnceCell::new(),
         };
         let mut directories: Vec<(UsrPath, Location<'a>)> = Vec::new();
         for (location, line) in selection.entries().collect::<Vec<_>>() {
@@ -159,25 +160,22 @@ impl<'a> Selection<'a> {
     /// directory; the manifest of `default` wins a tie. `default` if no manifest lists a file of the directory. What a
     /// flavor lists in its own manifest needs nothing in the manifests of another flavor, to which it may link.
     pub fn neighbor_for_addition(&self, path: &UsrPath, default: Location<'a>) -> Location<'a> {
-        let directory = path.parent();
-        let counts = self.counts.get_or_init(|| {
-            let mut counts = DirectoryCounts::new();
+        let by_directory = self.by_directory.get_or_init(|| {
+            let mut by_directory = NodesByDirectory::new();
             for (path, location) in &self.locations {
-                *counts.entry(path.parent()).or_default().entry(location.file).or_default() += 1;
+                let manifests = by_directory.entry(path.parent()).or_default();
+                manifests.entry(location.file).or_default().push((path.clone(), location.line));
             }
-            counts
+            by_directory
         });
         let may_link = self.manifest_set.is_linked(default.file);
-        let counts = counts.get(&directory).into_iter().flatten();
-        let counts = counts.filter(|(file, _)| may_link || !self.manifest_set.is_linked(file));
-        let most = |(file, count): &(&&str, &usize)| (**count, **file == default.file);
-        let Some((&file, _)) = counts.max_by_key(most) else { return default };
-        let in_file = |other: &&UsrPath| {
-            other.parent() == directory && self.location(other).is_some_and(|location| location.file == file)
-        };
-        let before = self.paths.range::<UsrPath, _>(..path).rfind(in_file);
-        let nearest = before.or_else(|| self.paths.range::<UsrPath, _>(path..).find(in_file));
-        nearest.and_then(|nearest| self.location(nearest)).unwrap_or(default)
+        let manifests = by_directory.get(&path.parent()).into_iter().flatten();
+        let manifests = manifests.filter(|(file, _)| may_link || !self.manifest_set.is_linked(file));
+        let most = |(file, nodes): &(&&str, &Vec<_>)| (nodes.len(), **file == default.file);
+        let Some((&file, nodes)) = manifests.max_by_key(most) else { return default };
+        let smaller = nodes.partition_point(|(other, _)| other < path);
+        let nearest = nodes.get(smaller.saturating_sub(1));
+        nearest.map_or(default, |&(_, line)| Location { file, line })
     }
 
     /// Whether the built tree has a node: an extracted one, or a directory above an extracted one.
@@ -236,5 +234,25 @@ mod tests {
             selection.neighbor_for_addition(&UsrPath::new("bin/d").unwrap(), default).file
         };
         assert_eq!(["own", "shared"].map(file_for), ["own", "shared"]);
+    }
+
+    /// Each addition was once compared with the nodes of the directory before it.
+    #[test]
+    fn many_additions_behind_a_listed_directory_are_bounded() {
+        let files: Vec<String> = (0..20_000).map(|number| format!("lib64/m/{number}")).collect();
+        let files: Vec<&str> = files.iter().map(String::as_str).chain(["lib64/a"]).collect();
+        let (tree, manifest) = (image(&files), ManifestFile::parse(b"lib64/a\nlib64/m\n"));
+        let flavor = Flavor::from_dir_name("usr_from_coreos").unwrap();
+        let (directory_entry, file) = ("own".to_owned(), "own".to_owned());
+        let refs = [ManifestRef { board: Board::Amd64, flavor, directory_entry, file }];
+        let set = &ManifestSet::group_by_flavor(Board::Amd64, &refs)[0];
+        let selection = Selection::read(set, |_| Some(&manifest), &tree);
+        for number in 0..20_000 {
+            let path = UsrPath::new(&format!("lib64/{number}")).unwrap();
+            let default = Location { file: "own", line: 1 };
+            assert_eq!(selection.neighbor_for_addition(&path, default).line, 1);
+            let path = UsrPath::new(&format!("lib64/z{number}")).unwrap();
+            assert_eq!(selection.neighbor_for_addition(&path, default).line, 2);
+        }
     }
 }
