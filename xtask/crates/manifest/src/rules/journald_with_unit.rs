@@ -17,7 +17,7 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
         (None, Some(unit)) => (unit, PROGRAM),
         _ => return,
     };
-    let in_image = selection.tree.iter().map(|(path, _)| path).find(|path| path.as_str().ends_with(end));
+    let in_image = selection.tree.paths().find(|path| path.as_str().ends_with(end));
     // Without one in the image, it belongs in the same top directory, `lib` or `lib64`.
     let top = listed.components().next().unwrap_or_default();
     let Some(unlisted) = in_image.cloned().or_else(|| UsrPath::new(&format!("{top}{end}")).ok()) else {

@@ -30,7 +30,7 @@ fn report_if_unlisted(
     let selection = lint.selection;
     let is_listed = selection.paths.iter().any(|path| is_one(path.as_str()))
         || selection.entries().any(|(_, line)| is_one(line));
-    let program = lint.index.tree.iter().map(|(path, _)| path).find(|path| is_one(path.as_str()));
+    let program = lint.index.tree.paths().find(|path| is_one(path.as_str()));
     let first = selection.manifest_files.keys().next();
     let (Some(program), Some(file), false) = (program, first, is_listed) else { return false };
     let file = selection.neighbor_for_addition(program, Location { file, line: 1 }).file;
