@@ -33,8 +33,8 @@ pub fn looks_like_file(path: &UsrPath) -> bool {
     let extension = path.name().rsplit_once('.').map(|(_, extension)| extension);
     path.parent().is_some_and(|directory| is_program_directory(&directory))
         || LibraryName::from_path(path).is_some()
-        || extension.is_some_and(|it| {
-            !OF_DIRECTORIES.contains(&it) && it.starts_with(|c: char| c.is_ascii_alphabetic())
+        || extension.is_some_and(|extension| {
+            extension.starts_with(|c: char| c.is_ascii_alphabetic()) && !OF_DIRECTORIES.contains(&extension)
         })
 }
 

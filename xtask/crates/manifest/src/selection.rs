@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(["own", "shared"].map(file_for), ["own", "shared"]);
     }
 
-    /// Each addition was once compared with the nodes of the directory before it.
+    /// A comparison of each addition with each node before it would take minutes.
     #[test]
     fn many_additions_behind_a_listed_directory_are_bounded() {
         let files: Vec<String> = (0..20_000).map(|number| format!("lib64/m/{number}")).collect();

@@ -47,10 +47,10 @@ impl SortOrder {
 
     /// The order of all files that are in exactly one order; `None` if they differ, or if there is no such file.
     pub fn common_to(orders: impl IntoIterator<Item = SortOrder>) -> Option<SortOrder> {
-        let shown = orders.into_iter().filter(|order| matches!(order, SortOrder::Bytes | SortOrder::EnUs));
-        let mut shown: Vec<SortOrder> = shown.collect();
-        shown.dedup();
-        match shown.as_slice() {
+        let certain = orders.into_iter().filter(|order| matches!(order, SortOrder::Bytes | SortOrder::EnUs));
+        let mut certain: Vec<SortOrder> = certain.collect();
+        certain.dedup();
+        match certain.as_slice() {
             [only] => Some(*only),
             _ => None,
         }

@@ -309,7 +309,7 @@ mod tests {
         );
     }
 
-    /// An image of this size is real; its programs were once each compared with all files.
+    /// A real image has as many files: a comparison of each program with each file would take minutes.
     #[test]
     fn listed_directory_of_many_programs_is_bounded() {
         let program = |number: u32| [format!("lib64/p/x{number}"), format!("lib64/p/libc-{number}.so")];

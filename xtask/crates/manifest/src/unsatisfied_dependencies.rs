@@ -255,7 +255,7 @@ fn is_elf_program(selection: &Selection<'_>, path: &UsrPath) -> bool {
 mod tests {
     use super::*;
 
-    /// Each was once compared with each.
+    /// A comparison of each with each would take minutes.
     #[test]
     fn many_features_of_a_library_are_bounded() {
         let path = |path| UsrPath::new(path).unwrap();

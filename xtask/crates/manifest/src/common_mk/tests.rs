@@ -282,7 +282,7 @@ fn exponential_eval_is_an_error() {
     }
 }
 
-/// Each of these once took minutes: a file of the largest size that is read.
+/// Files of the largest size that is read: work that grows with its square would take minutes.
 #[test]
 fn many_evals_and_includes_are_bounded() {
     let good = file("v1", "1.0.0", PLAIN_URL);

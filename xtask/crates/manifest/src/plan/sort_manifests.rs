@@ -17,7 +17,7 @@ pub fn plan_sort(sources: &Stage1Sources) -> (Stage1Sources, Vec<Fix>) {
     let mut after = sources.clone();
     let mut fixes = Vec::new();
     let orders = sources.manifests.values().map(|bytes| SortOrder::detect(&ManifestFile::parse(bytes)));
-    let shown = SortOrder::common_to(orders);
+    let common_order = SortOrder::common_to(orders);
     let regular = sources.manifest_refs.iter().filter(|found| found.file == found.directory_entry);
     let regular: BTreeSet<&String> = regular.map(|manifest_ref| &manifest_ref.file).collect();
     for (file, bytes) in &mut after.manifests {
@@ -25,7 +25,7 @@ pub fn plan_sort(sources: &Stage1Sources) -> (Stage1Sources, Vec<Fix>) {
             continue;
         }
         let text = ManifestFile::parse(bytes);
-        if let Some((sorted, order)) = sort_order::sort_and_dedup(&text, shown) {
+        if let Some((sorted, order)) = sort_order::sort_and_dedup(&text, common_order) {
             fixes.extend(changed_lines(file, &text, &sorted, order));
             *bytes = sorted.to_bytes();
         }
@@ -37,15 +37,15 @@ pub fn plan_sort(sources: &Stage1Sources) -> (Stage1Sources, Vec<Fix>) {
 fn changed_lines(file: &str, before: &ManifestFile, after: &ManifestFile, order: SortOrder) -> Vec<Fix> {
     let texts = |text: &ManifestFile| text.lines().iter().map(|line| line.text.clone()).collect::<Vec<_>>();
     let (old, new) = (texts(before), texts(after));
-    let (mut gone, mut come) = (Vec::new(), BTreeMap::<&str, usize>::new());
+    let (mut removed, mut added) = (Vec::new(), BTreeMap::<&str, usize>::new());
     for op in compare_lines(&old, &new) {
         if !matches!(op, DiffOp::Equal { .. }) {
-            gone.extend(&old[op.old_range()]);
-            new[op.new_range()].iter().for_each(|line| *come.entry(line).or_default() += 1);
+            removed.extend(&old[op.old_range()]);
+            new[op.new_range()].iter().for_each(|line| *added.entry(line).or_default() += 1);
         }
     }
     let fix = |line: &String| {
-        let moved = come.get_mut(line.as_str()).filter(|count| **count > 0);
+        let moved = added.get_mut(line.as_str()).filter(|count| **count > 0);
         let (kind, to, reason) = match moved {
             Some(count) => {
                 *count -= 1;
@@ -56,7 +56,7 @@ fn changed_lines(file: &str, before: &ManifestFile, after: &ManifestFile, order:
         };
         Fix { file: file.to_owned(), kind, from: Some(line.clone()), to, reason }
     };
-    gone.into_iter().map(fix).collect()
+    removed.into_iter().map(fix).collect()
 }
 
 #[cfg(test)]

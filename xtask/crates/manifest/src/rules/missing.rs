@@ -252,7 +252,7 @@ mod tests {
         assert_eq!((outcome.fixed.as_str(), outcome.remaining.len()), ("", 0));
     }
 
-    /// Each line was once compared with each file.
+    /// A comparison of each line with each file would take minutes.
     #[test]
     fn many_files_of_a_name_are_bounded() {
         let numbers = || 0..3_000;
