@@ -130,19 +130,14 @@ impl CommonMk {
         let variables = Variables::new(&self.text, &self.makefile.assignments, (BOARD, board.id()));
         let at = format!("{COMMON_MK}:{}: {URL}", self.url.line);
         let url = variables.value(URL).map_err(|ExpandError { variable, problem }| {
-            let (subject, hint) = match variable == URL {
-                true => (at.clone(), assignment_hint(URL, EXAMPLE_URL)),
-                false => {
-                    // The name of a make function has arguments: `shell date`.
-                    let assign = match variable.contains(char::is_whitespace) {
-                        true => String::new(),
-                        false => format!(", or assign a plain value to it above {URL}"),
-                    };
-                    let hint = format!("write the value of $({variable}) out{assign}");
-                    (format!("{at} uses $({variable}), which"), hint)
-                }
-            };
-            Error::failed(format!("{subject} {problem}")).with_hint(hint)
+            if variable == URL {
+                return Error::failed(format!("{at} {problem}")).with_hint(assignment_hint(URL, EXAMPLE_URL));
+            }
+            // The name of a make function has arguments: `shell date`.
+            let is_function = variable.contains(char::is_whitespace);
+            let assign = if is_function { "" } else { ", or assign a plain value to it above CCN_IMG_URL" };
+            Error::failed(format!("{at} uses $({variable}), which {problem}"))
+                .with_hint(format!("write the value of $({variable}) out{assign}"))
         })?;
         let host = host_span(&url).map(|span| url[span].to_owned()).unwrap_or_default();
         let blank = |byte: u8| byte.is_ascii_whitespace() || byte.is_ascii_control();

@@ -74,11 +74,11 @@ fn check_file(lint: &mut Lint<'_, '_>, file: &str, text: &ManifestFile, context:
         lint.emit(finding(lint, at, message, Suggestion::RunFixDropMissing));
     }
     for ((from, to), lines) in moved {
-        let mut message = text.lines()[lines[0]].text.clone();
-        if lines.len() > 1 {
-            message += &format!(" and {} more of {from}", lines.len() - 1);
-        }
-        message += &format!(" moved: the image has them in {to}");
+        let others = match lines.len() - 1 {
+            0 => String::new(),
+            others => format!(" and {others} more of {from}"),
+        };
+        let message = format!("{}{others} moved: the image has them in {to}", text.lines()[lines[0]].text);
         lint.emit(finding(lint, lines[0], message, Suggestion::RunFix).candidates([&to]));
     }
 }

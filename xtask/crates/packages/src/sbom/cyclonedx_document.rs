@@ -18,10 +18,10 @@ pub(super) fn document(boards: &[BoardBom<'_>], tool_version: &str) -> Value {
         components.extend(owned.values().map(|(package, paths)| package_component(bom, package, paths)));
         let orphans = bom.entries.keys().filter(|path| bom.packages.owner(path).is_none());
         components.extend(orphans.filter_map(|path| file_component(bom, path)));
-        dependencies.extend(bom.flavors.iter().map(|(flavor, taken)| {
+        dependencies.extend(bom.flavors.keys().map(|flavor| {
             let mut refs = vec![format!("image-{}", bom.source.board)];
-            let taken = |paths: &[&UsrPath]| paths.iter().any(|path| taken.contains(*path));
-            let packages = owned.values().filter(|(_, paths)| taken(paths));
+            let packages =
+                owned.values().filter(|(_, paths)| bom.flavors_taking_any(paths).contains(&flavor));
             refs.extend(packages.map(|(package, _)| package_url(package, bom.source.board)));
             json!({"ref": bom.flavor_name(flavor), "dependsOn": refs})
         }));
