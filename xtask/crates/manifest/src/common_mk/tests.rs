@@ -302,7 +302,7 @@ fn many_evals_and_includes_are_bounded() {
     assert!(CommonMk::parse_with_includes(text.as_bytes(), &included, &Vendors::default()).is_ok());
 }
 
-/// So is the work for expansions without text, nested ones, and long ones that are repeated.
+/// Expansions without text, nested ones, and long ones that are repeated.
 #[test]
 fn endless_evals_are_an_error() {
     let plain = file("v1", "1.0.0", PLAIN_URL);
