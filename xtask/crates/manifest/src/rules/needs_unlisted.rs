@@ -25,14 +25,19 @@ pub(super) fn check(lint: &mut Lint<'_, '_>) {
     }
 }
 
-fn message(unresolved: &UnresolvedDependency, unlisted: &[&UsrPath], file: &str) -> String {
+/// The name of a dependency, and how it is used.
+fn name_and_use(unresolved: &UnresolvedDependency) -> String {
     let name = &unresolved.name;
-    let dependency = match &unresolved.kind {
+    match &unresolved.kind {
         DependencyKind::Link => name.clone(),
         DependencyKind::Dlopen(feature) => format!("{name}, loaded with dlopen(3) for {feature}"),
         DependencyKind::Exec(source) => format!("{name}, which it starts ({source})"),
-    };
-    let (needs, paths) = (subject_and_verb(&unresolved.needed_by), join(unlisted, " and "));
+    }
+}
+
+fn message(unresolved: &UnresolvedDependency, unlisted: &[&UsrPath], file: &str) -> String {
+    let (needs, dependency) = (subject_and_verb(&unresolved.needed_by), name_and_use(unresolved));
+    let paths = join(unlisted, " and ");
     match (&unresolved.fragile, &unresolved.unsuitable) {
         (_, Some((other, reason))) => format!(
             "{needs} {dependency}; the image's loader takes {paths}, which {file} does not list, and {other} does not \
@@ -96,16 +101,10 @@ fn requested_stems(selection: &Selection<'_>, dependencies: &UnsatisfiedDependen
 
 /// The symlinks on the path to a dependency, and the file.
 fn addition(unresolved: &UnresolvedDependency, selection: &Selection<'_>) -> Option<Addition> {
-    let name = &unresolved.name;
     let file = unresolved.location(selection)?.file.to_owned();
-    let direct = unresolved.needed_by.first()?;
-    let needs = match &unresolved.kind {
-        DependencyKind::Link => format!("{direct} needs {name}"),
-        DependencyKind::Dlopen(feature) => format!("{direct} loads {name} with dlopen(3), for {feature}"),
-        DependencyKind::Exec(source) => format!("{direct} starts {name} ({source})"),
-    };
+    let needs = format!("{} needs {}", unresolved.needed_by.first()?, name_and_use(unresolved));
     // An interpreter is requested by its path.
-    let requested = name.rsplit('/').next().unwrap_or(name);
+    let requested = unresolved.name.rsplit('/').next().unwrap_or_default();
     let reason = |path: &UsrPath| match (&unresolved.fragile, &unresolved.unsuitable) {
         (_, Some((other, reason))) => format!("{needs}; {other} does not serve: {reason}"),
         _ if path.name() == requested => needs.clone(),
