@@ -12,8 +12,8 @@ use super::remove_old_entries::remove_old_entries;
 use crate::atomic_file;
 use crate::bounded_file;
 use crate::report::{Report, html, json, markdown};
-use coreos_types::{Error, Result, ResultExt, error::spawn_scoped};
-use pxe_image::Digest;
+use coreos_types::{Error, Result, ResultExt};
+use pxe_image::{Digest, spawn_scoped};
 
 /// The directory of the cache with the last run of each tree.
 const RUNS: &str = "last-run";

@@ -18,11 +18,8 @@ use super::dir::Cache;
 use super::file_id::FileId;
 use super::image_entries::ImageEntryKind;
 use crate::bounded_file;
-use coreos_types::{
-    Result,
-    error::{panic_to_error, spawn_scoped},
-};
-use pxe_image::Digest;
+use coreos_types::{Result, error::panic_to_error};
+use pxe_image::{Digest, spawn_scoped};
 use usr::UsrTree;
 
 /// The tree of a real image of 23,000 nodes takes 6 MiB.

@@ -10,10 +10,7 @@ use crate::repo::transaction;
 use crate::report::commit_message::commit_message;
 use crate::report::sizes::{self, TreeState};
 use crate::report::{Report, added_dependents};
-use coreos_types::{
-    Board, Result, Vendor,
-    error::{panic_to_error, spawn_scoped},
-};
+use coreos_types::{Board, Result, Vendor, error::panic_to_error};
 use manifest::accepted_findings::AcceptedFinding;
 use manifest::finding::FindingKind;
 use manifest::plan::bump::{BumpOptions, BumpPlan, plan_bump};
@@ -22,6 +19,7 @@ use manifest::plan::edit_plan::EditPlan;
 use manifest::rules::lint_and_fix::FixOptions;
 use manifest::stage1_sources::Stage1Sources;
 use manifest::suggestion::Suggestion;
+use pxe_image::spawn_scoped;
 
 /// The options of a bump to open images, whose origin is added to the report.
 pub(super) fn prepare_bump_options(

@@ -8,6 +8,8 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
+use coreos_types::error::catch_panic;
+
 /// Resolves names. A host that must be public is refused if it has another address. The checked addresses are those of
 /// the connection, which prevents DNS rebinding.
 #[derive(Debug)]
@@ -43,11 +45,15 @@ impl Resolver for PublicHostResolver {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let found =
-            DefaultResolver::default().resolve(uri, config, timeout).map_err(|error| match error {
-                ureq::Error::Io(error) => ureq::Error::Other(Box::new(ResolveError::Lookup(error))),
-                other => other,
-            })?;
+        // It panics where no thread can be started.
+        let resolve = || DefaultResolver::default().resolve(uri, config, timeout);
+        let found = catch_panic("the name lookup", resolve)
+            .map_err(|error| ureq::Error::Io(std::io::Error::other(error.to_string())))
+            .flatten();
+        let found = found.map_err(|error| match error {
+            ureq::Error::Io(error) => ureq::Error::Other(Box::new(ResolveError::Lookup(error))),
+            other => other,
+        })?;
         let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         if self.public_host.as_deref() == Some(host)
             && let Some(address) = found.iter().map(|found| found.ip()).find(|ip| !is_public(*ip))

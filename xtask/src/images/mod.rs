@@ -13,14 +13,12 @@ use crate::cli::ImageArgs;
 use crate::context::Context;
 use crate::report::ImageOrigin;
 use crate::terminal::Term;
-use coreos_types::{
-    Board, Channel, Error, Release, Result, Signer,
-    error::{panic_to_error, spawn_scoped},
-};
+use coreos_types::{Board, Channel, Error, Release, Result, Signer, error::panic_to_error};
 use expected_identity::ExpectedImage;
 pub(crate) use locations::{ReleaseLocations, open_store};
 use manifest::plan::bump::ImageTrees;
 use packages::PackageSet;
+use pxe_image::spawn_scoped;
 pub(crate) use remote::fetch_latest_release;
 use remote::open_release_images;
 use usr::identity::Identity;

@@ -363,6 +363,11 @@ fn cached_bytes_are_verified_again_before_use() {
     assert_eq!(site.fetch(), path);
     assert_eq!(fs::read(&path).unwrap(), good);
     assert_eq!(site.downloads(), 2);
+    // A file without an end is not read.
+    fs::File::options().write(true).open(&path).unwrap().set_len(1 << 42).unwrap();
+    assert!(image.reverify_path().unwrap_err().to_string().contains("it has more than 2 GiB"));
+    site.fetch();
+    assert_eq!((fs::read(&path).unwrap() == good, site.downloads()), (true, 3));
 }
 
 #[test]

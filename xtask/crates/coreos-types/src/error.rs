@@ -7,7 +7,6 @@ use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 /// A result with an [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
@@ -165,18 +164,6 @@ pub fn error_from_read(error: std::io::Error) -> Error {
 pub fn catch_panic<T>(what: &str, run: impl FnOnce() -> T) -> Result<T> {
     // Unwind safety: the closure's state is dropped with it, so that no partial state is observed.
     panic_to_error(what, catch_unwind(AssertUnwindSafe(run)))
-}
-
-/// Starts a thread in a scope.
-///
-/// # Errors
-/// The system refuses another thread, as below a limit of processes (`ulimit -u`).
-pub fn spawn_scoped<'scope, T: Send + 'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    run: impl FnOnce() -> T + Send + 'scope,
-) -> Result<ScopedJoinHandle<'scope, T>> {
-    let started = Builder::new().spawn_scoped(scope, run);
-    started.with_context(|| "cannot start a thread").with_hint("raise the limit: ulimit -u")
 }
 
 /// Converts the panic of a thread that was joined, such as of a parser on unexpected bytes.

@@ -17,6 +17,7 @@ mod extract_squashfs;
 mod gzip;
 mod inflate_limits;
 mod newc_header;
+mod scoped_thread;
 mod signature_check;
 mod superblock;
 mod tables;
@@ -25,6 +26,7 @@ mod usr_squashfs;
 mod verified_image;
 
 pub use digest::Digest;
+pub use scoped_thread::spawn_scoped;
 pub use signature_check::{CheckOutcome, SignatureCheck};
 pub use temp_file::TempFileDir;
 pub use usr_squashfs::UsrSquashfs;

@@ -7,11 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use super::block_reader::BlockReader;
+use super::scoped_thread::spawn_scoped;
 use super::tables::{self, FileLayout, Tables};
-use coreos_types::{
-    Error, Result, ResultExt,
-    error::{panic_to_error, spawn_scoped},
-};
+use coreos_types::{Error, Result, ResultExt, error::panic_to_error};
 use usr::{
     FileInfo, FileInfoReader, UsrPath, UsrTree,
     file_info::{self, ReadBudget},

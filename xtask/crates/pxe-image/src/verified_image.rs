@@ -7,13 +7,11 @@ use std::thread;
 use super::chunk_channel::chunk_channel;
 use super::extract_squashfs::{PXE_IMAGE_HINT, extract_squashfs};
 use super::inflate_limits::InflateLimits;
+use super::scoped_thread::spawn_scoped;
 use super::signature_check::{CheckOutcome, SignatureCheck};
 use super::temp_file::TempFileDir;
 use super::usr_squashfs::UsrSquashfs;
-use coreos_types::{
-    Error, ErrorExt, Result, ResultExt,
-    error::{panic_to_error, spawn_scoped},
-};
+use coreos_types::{Error, ErrorExt, Result, ResultExt, error::panic_to_error};
 
 /// An image that was read once, and verified during that read. [`VerifiedImage::read_and_verify`] is its only constructor.
 #[derive(Debug)]

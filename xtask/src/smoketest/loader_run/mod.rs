@@ -20,10 +20,8 @@ use self::loader_output::LoaderOutput;
 use super::host::find_program;
 use super::rootfs::{self, Rootfs};
 use super::sandbox::Sandbox;
-use coreos_types::{
-    Result,
-    error::{panic_to_error, spawn_scoped},
-};
+use coreos_types::{Result, error::panic_to_error};
+use pxe_image::spawn_scoped;
 use usr::{DlopenPriority, FileInfo, UsrPath, ldso};
 
 /// A method of running the loader.
