@@ -4,6 +4,8 @@
 //! header. The diff of a file with control characters is printed as a comment. On a terminal each reason is next to its
 //! line.
 
+use std::collections::HashMap;
+
 use super::Report;
 use super::styled_text::{Style, StyledText, wrap};
 use manifest::finding::Fix;
@@ -89,13 +91,21 @@ pub(super) fn line_style(number: usize, line: &str) -> Style {
 fn lines_with_reasons(report: &Report, edit: &FileEdit) -> Vec<(String, Option<String>)> {
     let diff = edit.diff();
     let lines: Vec<&str> = diff.split_terminator('\n').collect();
-    let fix_reason = |fix: &Fix| Some((changed_line(fix, &lines)?, format!("{}: {}", fix.kind, fix.reason)));
-    let fixes = report.fixes.iter().filter(|fix| fix.file == edit.path);
-    let fix_reasons: Vec<(&str, String)> = fixes.filter_map(fix_reason).collect();
-    let reason = |line: &str| match fix_reasons.as_slice() {
+    // A line of the file may end in CR, which is not part of the path.
+    let mut lines_by_text = HashMap::new();
+    for line in &lines {
+        lines_by_text.entry(line.strip_suffix('\r').unwrap_or(line)).or_insert(*line);
+    }
+    let mut reasons = HashMap::new();
+    for fix in report.fixes.iter().filter(|fix| fix.file == edit.path) {
+        if let Some(line) = changed_line(fix, &lines_by_text) {
+            reasons.entry(line).or_insert_with(|| format!("{}: {}", fix.kind, fix.reason));
+        }
+    }
+    let reason = |line: &str| match reasons.is_empty() {
         // Every changed line of a manifest has its fix: what changes without one is coreos-common.mk.
-        [] => assignment_reason(report, line),
-        reasons => reasons.iter().find(|(changed, _)| *changed == line).map(|(_, reason)| reason.clone()),
+        true => assignment_reason(report, line),
+        false => reasons.get(line).cloned(),
     };
     let with_reason = |(number, line): (usize, &&str)| {
         let reason = if number < HEADER { None } else { reason(line) };
@@ -105,13 +115,10 @@ fn lines_with_reasons(report: &Report, edit: &FileEdit) -> Vec<(String, Option<S
 }
 
 /// The line that carries a fix's reason: the new one where the diff shows it, else the old one.
-fn changed_line<'d>(fix: &Fix, lines: &[&'d str]) -> Option<&'d str> {
+fn changed_line<'d>(fix: &Fix, lines_by_text: &HashMap<&'d str, &'d str>) -> Option<&'d str> {
     let new = fix.to.as_ref().map(|to| format!("+{to}"));
     let old = fix.from.as_ref().map(|from| format!("-{from}"));
-    // A line of the file may end in CR, which is not part of the path.
-    let is_line = |line: &&str, expected: &str| line.strip_suffix('\r').unwrap_or(line) == expected;
-    let find = |expected: String| lines.iter().find(|line| is_line(line, &expected)).copied();
-    [new, old].into_iter().flatten().find_map(find)
+    [new, old].into_iter().flatten().find_map(|text| lines_by_text.get(text.as_str()).copied())
 }
 
 /// Why a line of coreos-common.mk gets its new value.
