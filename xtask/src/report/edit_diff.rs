@@ -21,8 +21,13 @@ pub(super) fn render_patch(report: &Report, edit: &FileEdit) -> StyledText {
             out.push_line(Style::Faint, lossless_text::escape_to_one_line(&reason_comment(line, reason)));
         }
     }
-    // Piped output may still reach a terminal, which would interpret control characters in a name.
-    let is_unsafe = |line: &str| lossless_text::has_unsafe_chars(line.strip_suffix('\r').unwrap_or(line));
+    // Piped output may still reach a terminal, which would interpret control characters in a name. A byte-order mark at
+    // the start of a line hides nothing.
+    let is_unsafe = |line: &str| {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        let text = line.get(1..).unwrap_or(line);
+        lossless_text::has_unsafe_chars(text.strip_prefix('\u{feff}').unwrap_or(text))
+    };
     if lines.iter().any(|(line, _)| is_unsafe(line)) {
         let note = "# this diff has control characters and cannot be applied (--format json has it)";
         out.push_line(Style::Faint, note);
@@ -184,7 +189,7 @@ mod tests {
     #[test]
     fn diff_with_control_characters_is_a_comment() {
         let report = fixtures::bump();
-        for line in ["bin/\u{1b}[2K", "bin/a\rb", "bin/\u{202e}"] {
+        for line in ["bin/\u{1b}[2K", "bin/a\rb", "bin/\u{202e}", "bin/\u{feff}"] {
             let mut edit = report.plan.edits[1].clone();
             edit.after.extend(format!("{line}\n").bytes());
             let text = render_patch(&report, &edit).to_string();

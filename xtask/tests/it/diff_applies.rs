@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use manifest::stage1_sources::COMMON_MK;
+
 use crate::scene::{SYSTEMD, Scene};
 
 const BUMP: &str = "bump-coreos 1032.0.0 --image 1032.0.0 --drop-missing";
@@ -17,6 +19,10 @@ const CHANGES: &[Change] = &[
     ("CRLF", BUMP, |scene| edit(scene, |text| replace(text, b"\n", b"\r\n"))),
     ("CRLF", FIX, |scene| {
         edit(scene, |text| replace(&replace(text, b"libz.so.1.2.8", b"libz.so.1.2.7"), b"\n", b"\r\n"))
+    }),
+    ("a byte-order mark", FIX, |scene| edit(scene, |text| [b"\xef\xbb\xbf", text].concat())),
+    ("a byte-order mark in coreos-common.mk", BUMP, |scene| {
+        scene.put(COMMON_MK, &[b"\xef\xbb\xbf", &scene.read(COMMON_MK)[..]].concat());
     }),
     ("no line feed at the end", FIX, |scene| edit(scene, |text| [text, b"lib64/libgone.so.1"].concat())),
     ("bytes that are no UTF-8", FIX, |scene| {
