@@ -48,9 +48,8 @@ fn boot_once(supervisor: &SupervisorScript<'_>) -> Result<BootOutcome> {
         return Ok(outcome);
     }
     let no_namespace = why_no_user_namespace()?;
-    let usr = |path: Option<String>| path.map(|path| format!("usr/{path}")).unwrap_or_default();
-    let existing = |path: &str| boot.rootfs.first_existing(&[path]).map(str::to_owned);
-    let nspawn = usr(existing("bin/systemd-nspawn"));
+    let usr = |path: &str| format!("usr/{path}");
+    let nspawn = boot.rootfs.first_existing(&["bin/systemd-nspawn"]).map(usr).unwrap_or_default();
     let tool = std::env::current_exe().with_context(|| "cannot locate this program")?;
     let mut command = supervisor.command("outer");
     command
@@ -58,9 +57,9 @@ fn boot_once(supervisor: &SupervisorScript<'_>) -> Result<BootOutcome> {
         .env("BOOT_FILES", boot.write_overlay(&supervisor.nonce)?)
         .env("BOOT_TOOL", tool)
         .env("BOOT_UIDS", if no_namespace.is_none() { FIRST_UID.to_string() } else { String::new() })
-        .env("BOOT_LOADER", usr(existing(boot.rootfs.loader())))
+        .env("BOOT_LOADER", usr(boot.rootfs.loader()))
         .env("BOOT_NSPAWN", &nspawn)
-        .env("BOOT_INIT", usr(boot.rootfs.systemd_file("systemd")))
+        .env("BOOT_INIT", usr(&boot.rootfs.systemd_file("systemd").unwrap_or_default()))
         .env("BOOT_ARGUMENTS", overlay::SYSTEMD_ARGUMENTS)
         .env("BOOT_LIBRARIES", LIBRARY_PATH);
     supervisor.run(command, |console| {

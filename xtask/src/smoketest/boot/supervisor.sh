@@ -4,18 +4,18 @@
 #
 # All paths come from the environment and are used as whole words; no text of a path is ever run.
 #
-#   BOOT_ROOTFS  the root filesystem: copied to memory, never written
-#   BOOT_FILES   a directory with files that overlay the copy
-#   BOOT_TOOL    this program, which changes the root directory
-#   BOOT_CGROUP  the hierarchy in the boot: v2, or v1 for a systemd without support of v2
-#   BOOT_GROUP   the name of its cgroup
-#   BOOT_UIDS    the first of the 65,536 user IDs of its user namespace; empty for a boot without one
-#   BOOT_LOADER  the path of the loader in the root filesystem
-#   BOOT_NSPAWN  the path of its systemd-nspawn; empty for a boot without it
-#   BOOT_INIT    the path of its systemd
+#   BOOT_ROOTFS     the root filesystem: copied to memory, never written
+#   BOOT_FILES      a directory with files that overlay the copy
+#   BOOT_TOOL       this program, which changes the root directory
+#   BOOT_CGROUP     the hierarchy in the boot: v2, or v1 for a systemd without support of v2
+#   BOOT_GROUP      the name of its cgroup
+#   BOOT_UIDS       the first of the 65,536 user IDs of its user namespace; empty for a boot without one
+#   BOOT_LOADER     the path of the loader in the root filesystem
+#   BOOT_NSPAWN     the path of its systemd-nspawn; empty for a boot without it
+#   BOOT_INIT       the path of its systemd
 #   BOOT_ARGUMENTS  the arguments of its systemd, which have no spaces
 #   BOOT_LIBRARIES  the directories of libraries that its systemd-nspawn is started with
-#   BOOT_SCRIPT  this text
+#   BOOT_SCRIPT     this text
 exec 2>&1
 note() { echo "boot-note: $*"; }
 root=/run/root
