@@ -57,7 +57,9 @@ impl Cache {
 
     /// The cache in this directory.
     pub fn new(root: &Path) -> Cache {
-        Cache { root: std::path::absolute(root).unwrap_or_else(|_| root.to_owned()) }
+        let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
+        // Without a slash at the end, which would make lstat(2) follow a symlink.
+        Cache { root: root.components().collect() }
     }
 
     /// The directory as configured; the files may be in a private subdirectory of it.
