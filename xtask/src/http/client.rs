@@ -12,7 +12,7 @@ use ureq::{Agent, Body, Proxy, ProxyProtocol};
 
 use super::classify_response::{ResumePoint, header_text};
 use super::download_limits::DownloadLimits;
-use super::error::{OTHER_MIRROR, RequestError, RequestResult, Route, with_allow_host_hint};
+use super::error::{ALLOW_HOST, OTHER_MIRROR, RequestError, RequestResult, Route};
 use super::proxy::{ProxyConfig, ProxyServer};
 use super::public_address::{PublicHostResolver, is_private_host};
 use super::request_transport::{Deadline, RequestConnector};
@@ -164,9 +164,9 @@ impl Client {
             return Ok(None);
         }
         if is_private_host(url.host()) {
-            return Err(with_allow_host_hint(Error::failed(format!("refusing the redirect to {url}")).with_cause(
-                "the URL comes from the tree of --repo, which must not redirect to loopback or private addresses",
-            )));
+            let cause = "the URL comes from the tree of --repo, which must not redirect to loopback or private addresses";
+            let error = Error::failed(format!("refusing the redirect to {url}")).with_cause(cause);
+            return Err(error.with_hint(ALLOW_HOST));
         }
         Ok(Some(url.host().to_owned()))
     }

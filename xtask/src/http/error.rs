@@ -53,6 +53,8 @@ pub(super) const OTHER_MIRROR: &str = "use another mirror: --mirror URL";
 pub(super) const CHECK_URL: &str = "check the URL, or use another mirror: --mirror URL";
 pub(super) const OPEN_IN_BROWSER: &str =
     "open the URL in a browser: it may be a sign-in page of this network, or an error page of the mirror";
+/// The hint for a redirect to an address that is not public.
+pub(super) const ALLOW_HOST: &str = "if you trust this host, allow it: --allow-host HOST";
 const CHECK_PROXY: &str = "check https_proxy, http_proxy, all_proxy and no_proxy";
 
 /// An error that no retry changes.
@@ -107,22 +109,19 @@ impl RequestError {
             let error = wait.iter().fold(route.error().with_cause(found), Error::with_cause);
             return RequestError { retry_after, ..RequestError::transient(error) };
         }
-        let error = route.error().with_cause(format!("{found}, expected 200 OK"));
         let variable = route.proxy.as_deref().and_then(|proxy| proxy.split('=').next());
-        let error = match (code, variable) {
-            (407, variable) => {
-                let variable = variable.unwrap_or("https_proxy");
-                error.with_hint(format!(
-                    "the proxy requires a user name and a password, with special characters as %XX: \
-                     {variable}=http://USER:PASSWORD@HOST:PORT"
-                ))
-            }
-            (511, _) => error.with_hint(OPEN_IN_BROWSER),
-            (_, Some(_)) => error.with_hint(format!("{CHECK_URL}; {CHECK_PROXY}")),
-            (401 | 403, _) => error.with_hint("check the URL; a mirror that requires a login cannot be used"),
-            _ => error.with_hint(CHECK_URL),
+        let hint = match (code, variable) {
+            (407, variable) => format!(
+                "the proxy requires a user name and a password, with special characters as %XX: \
+                 {}=http://USER:PASSWORD@HOST:PORT",
+                variable.unwrap_or("https_proxy")
+            ),
+            (511, _) => OPEN_IN_BROWSER.to_owned(),
+            (_, Some(_)) => format!("{CHECK_URL}; {CHECK_PROXY}"),
+            (401 | 403, _) => "check the URL; a mirror that requires a login cannot be used".to_owned(),
+            _ => CHECK_URL.to_owned(),
         };
-        error.into()
+        route.error().with_cause(format!("{found}, expected 200 OK")).with_hint(hint).into()
     }
 
     fn from_ureq(failed: Error, error: &ureq::Error) -> RequestError {
@@ -140,7 +139,7 @@ impl RequestError {
             ureq::Error::InvalidProxyUrl => failed.with_cause(error).with_hint(CHECK_PROXY).into(),
             ureq::Error::Rustls(tls) => tls_error(failed, tls).into(),
             ureq::Error::Other(other) if other.is::<ResolveError>() => {
-                with_allow_host_hint(failed.with_cause(other)).into()
+                failed.with_cause(other).with_hint(ALLOW_HOST).into()
             }
             other => failed.with_cause(other).into(),
         }
@@ -157,11 +156,6 @@ impl RequestError {
             None => RequestError::transient(failed.with_cause(error)),
         }
     }
-}
-
-/// The error for a redirect to an address that is not public.
-pub(super) fn with_allow_host_hint(error: Error) -> Error {
-    error.with_hint("if you trust this host, allow it: --allow-host HOST")
 }
 
 fn describe_timeout(limit: Timeout) -> &'static str {

@@ -7,33 +7,26 @@ use std::time::{Duration, Instant};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 use ureq::{Error, Timeout};
 
-/// The deadline of the current step, shared with the connection. The library's own limits are per read, so a server
-/// that sends single bytes slowly would never exceed them.
+/// The end of the current step, and whether that is the header section; shared with the connection. The library's own
+/// limits are per read, so a server that sends single bytes slowly would never exceed them.
 #[derive(Debug, Clone)]
-pub(super) struct Deadline(Arc<Mutex<DeadlineState>>);
-
-#[derive(Debug)]
-struct DeadlineState {
-    end: Instant,
-    in_headers: bool,
-}
+pub(super) struct Deadline(Arc<Mutex<(Instant, bool)>>);
 
 impl Deadline {
     /// A deadline for the header section.
     pub(super) fn new(limit: Duration) -> Deadline {
-        Deadline(Arc::new(Mutex::new(DeadlineState { end: Instant::now() + limit, in_headers: true })))
+        Deadline(Arc::new(Mutex::new((Instant::now() + limit, true))))
     }
 
     /// Sets the deadline of the next piece of the body.
     pub(super) fn set_for_body(&self, limit: Duration) {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *state = DeadlineState { end: Instant::now() + limit, in_headers: false };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (Instant::now() + limit, false);
     }
 
     /// The time left, and whether the header section is being read.
     fn left_and_in_headers(&self) -> (Duration, bool) {
-        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (state.end.saturating_duration_since(Instant::now()), state.in_headers)
+        let (end, in_headers) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (end.saturating_duration_since(Instant::now()), in_headers)
     }
 }
 
