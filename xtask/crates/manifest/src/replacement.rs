@@ -283,17 +283,19 @@ impl<'a> ReplacementContext<'a> {
 
     /// glibc 2.34 and later have no `libpthread-2.31.so` that `libpthread.so.0` points to.
     fn real_name_dropped(&self, name: &LibraryName<'_>) -> Option<ReplacementResult> {
-        // Without a version in the name, there is no separate soname.
-        let is_plain = |other: &UsrPath| {
-            LibraryName::from_path(other).is_some_and(|other| other.kind == NameKind::LinkerName)
+        let all = libraries_unless_too_many(name.stem, self.index);
+        let resolves_to =
+            |path: &UsrPath, file: &UsrPath| self.index.tree.resolve(path).end.node() == Some(file);
+        let is_the_file = |path: &&&UsrPath| {
+            let Some(other) = LibraryName::from_path(**path) else { return false };
+            // Without a version in the name, there is no separate soname.
+            let is_plain = other.kind == NameKind::LinkerName;
+            let is_only_newer = || other.is_newer_than(name) && all.iter().all(|one| resolves_to(one, path));
+            self.listed_in_any_manifest.contains(**path)
+                && self.index.is_file(path)
+                && (is_plain || is_soname_for(path, name) || is_only_newer())
         };
-        let is_the_file = |other: &&&UsrPath| {
-            self.listed_in_any_manifest.contains(**other)
-                && self.index.is_file(other)
-                && (is_plain(other) || is_soname_for(other, name))
-        };
-        let stem = name.stem;
-        let file = libraries_unless_too_many(stem, self.index).iter().find(is_the_file)?;
+        let (file, stem) = (all.iter().find(is_the_file)?, name.stem);
         Some(redundant(format!(
             "{file} is the file itself in this image; {stem} has no versioned name any more"
         )))

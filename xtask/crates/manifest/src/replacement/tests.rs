@@ -76,6 +76,7 @@ fn replacement_is_an_elf_file_of_the_same_kind() {
     let script = &["lib/libx.so.6.3 = GROUP", "lib/libx.so.6 = GROUP"];
     let family = &["lib/libcrypt.so.1", "lib/libz.so.1", "lib/libkeyutils.so.1"];
     let nsl = &["lib/libnsl.so.1"];
+    let dev_link = &["lib/libn.so -> libn.so.2", "lib/libn.so.2"];
     let pthread = &["lib/libpthread.so.0"];
     let glib =
         &["lib/libglib-2.0.so.0 -> libglib-2.0.so.0.8", "lib/libglib-2.0.so.0.8", "lib/libglib-3.0.so"];
@@ -93,6 +94,10 @@ fn replacement_is_an_elf_file_of_the_same_kind() {
         (family, &[], "lib/libargon2.so.1", "not found"),
         (nsl, &["lib/libnsl.so.1"], "lib/libnsl.so.2.0.1", "not found lib/libnsl.so.1"),
         (nsl, &[], "lib/libnsl.so.2", "not found lib/libnsl.so.1"),
+        (nsl, &["lib/libnsl.so.1"], "lib/libnsl.so.0.9.1", "redundant"),
+        (nsl, &[], "lib/libnsl.so.0.9.1", "not found lib/libnsl.so.1"),
+        (dev_link, &["lib/libn.so.2"], "lib/libn.so.1.2", "redundant"),
+        (two, &["lib/libn.so.2.5"], "lib/libn.so.1.2.3-4", "ambiguous lib/libn.so.2.5 lib/libn.so.3.1"),
         (pthread, &["lib/libpthread.so.0"], "lib/libpthread-2.31.so", "redundant"),
         (glib, &[], "lib/libglib-2.0.so", "redundant"),
         (two, &[], "lib/libn.so.2.4", "ambiguous lib/libn.so.2.5 lib/libn.so.3.1"),
