@@ -120,7 +120,7 @@ fn candidates(program: &str, search_path: &[String]) -> Vec<UsrPath> {
 /// The units of one directory that systemd reads (`lib/systemd/system`).
 #[derive(Default)]
 struct UnitDirectory<'a> {
-    /// Unit files by name.
+    /// Unit files by name; of a symlink to a file outside of the directory, that file.
     units: BTreeMap<&'a str, &'a UsrPath>,
     /// Units that systemd does not load (systemd.unit(5)): empty files, and symlinks to `/dev/null`.
     masked: BTreeSet<&'a str>,
@@ -148,6 +148,9 @@ impl<'a> UnitDirectory<'a> {
                 None if is_masked(tree, path) => _ = entry.masked.insert(name),
                 None => match (kind, real()) {
                     (NodeKind::File { .. }, _) => drop(entry.units.insert(name, path)),
+                    (NodeKind::Symlink(_), Some(unit)) if !is_in(unit, directory) => {
+                        entry.units.insert(name, unit);
+                    }
                     // A template's instance is not another name of the template.
                     (NodeKind::Symlink(_), Some(unit))
                         if template_name(name).as_deref() != Some(unit.name()) =>
@@ -235,6 +238,10 @@ fn template_name(unit: &str) -> Option<String> {
     let (name, suffix) = unit.rsplit_once('.')?;
     let (prefix, instance) = name.split_once('@')?;
     (!instance.is_empty()).then(|| format!("{prefix}@.{suffix}"))
+}
+
+fn is_in(unit: &UsrPath, directory: &str) -> bool {
+    split_unit_path(unit).is_some_and(|(other, _)| other == directory)
 }
 
 /// Splits a path into the directory that systemd reads (systemd.unit(5)), and the name of a unit or drop-in below it.

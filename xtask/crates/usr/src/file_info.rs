@@ -167,6 +167,8 @@ fn is_read_as_text(path: &UsrPath) -> bool {
         "share/coreos/release" | "share/flatcar/release" => true,
         // lib/os-release can be a symlink to a file of a longer name (`os-release.d/os-release-coreos`).
         _ if path.name().starts_with("os-release") => true,
+        // A unit can be a symlink to a file outside of the directories of units.
+        _ if [".service", ".socket"].iter().any(|end| path.name().ends_with(end)) => true,
         text => {
             let inside = |scope: &str| text.split_once(scope).is_some_and(|(above, _)| !above.is_empty());
             inside("/systemd/system/") || inside("/systemd/user/")
@@ -325,6 +327,7 @@ mod tests {
         assert_eq!(info("lib64/os-release", b"ID=coreos\n"), FileInfo::Text("ID=coreos\n".into()));
         assert_eq!(info("lib/systemd/system/a.service.d/b.conf", b"x"), FileInfo::Text("x".into()));
         assert_eq!(info("share/doc/x", b"x"), FileInfo::Other);
+        assert_eq!(info("share/a/x.service", b"x"), FileInfo::Text("x".into()));
         assert_eq!(info("lib/systemd/system/a.service", &vec![b'x'; MAX_TEXT + 1]), FileInfo::Other);
         assert!(matches!(info("lib/x.so", b"\x7fELF"), FileInfo::MalformedElf(_)));
     }

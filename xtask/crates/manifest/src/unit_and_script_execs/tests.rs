@@ -118,6 +118,17 @@ fn masked_unit_starts_nothing() {
 }
 
 #[test]
+fn unit_can_be_a_symlink_to_another_directory() {
+    let files = [
+        "lib/systemd/system/a.service -> ../../acme/acme.service",
+        "lib/acme/acme.service: [Service]\nExecStart=/bin/a\n",
+        "lib/systemd/system/a.service.d/1.conf: [Service]\nExecStartPre=/bin/b\n",
+    ];
+    assert_eq!(references(&files), ["acme.service: bin/a", "1.conf: bin/b"]);
+    assert_eq!(references(&files[1..2]), [""; 0]);
+}
+
+#[test]
 fn copy_outside_of_the_unit_directories_is_not_a_unit() {
     let copy = UNIT.replace("lib/", "share/doc/systemd/examples/");
     assert_eq!(references(&[&copy]), [""; 0]);
