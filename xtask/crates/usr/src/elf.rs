@@ -3,7 +3,9 @@
 mod dlopen_note;
 mod headers;
 mod parse;
-pub(crate) mod partial_file;
+mod partial_file;
+
+use std::ops::Range;
 
 use coreos_types::word_enum;
 use partial_file::PartialFile;
@@ -143,16 +145,23 @@ pub fn parse_headers(bytes: &[u8]) -> Result<ElfInfo, String> {
     parse::parse(&PartialFile::whole(bytes))
 }
 
-/// Parses a file of which only some windows were read; `Err` is the range that has to be read first.
-pub(crate) fn parse_or_request_range(
-    file: &PartialFile,
-) -> Result<Result<ElfInfo, String>, std::ops::Range<u64>> {
-    let parsed = parse::parse(file);
-    match file.missed_windows() {
-        Some(_) if file.exceeds_budget() => {
-            Ok(Err("its tables are spread over too much of the file".to_owned()))
+/// Parses a file of `size` bytes that begins with `start`. `fetch` returns the other parts that the parser needs.
+///
+/// # Errors
+/// Those of `fetch`; the inner error is the reason why the file is malformed.
+pub(crate) fn parse_parts<E>(
+    size: u64,
+    start: Vec<u8>,
+    mut fetch: impl FnMut(Range<u64>) -> Result<Vec<u8>, E>,
+) -> Result<Result<ElfInfo, String>, E> {
+    let mut file = PartialFile::new(size);
+    file.add(0, start);
+    loop {
+        let parsed = parse::parse(&file);
+        let Some(part) = file.missed_windows() else { return Ok(parsed) };
+        if file.exceeds_budget() {
+            return Ok(Err("its tables are spread over too much of the file".to_owned()));
         }
-        Some(part) => Err(part),
-        None => Ok(parsed),
+        file.add(part.start, fetch(part)?);
     }
 }

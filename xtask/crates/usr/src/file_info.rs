@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use super::elf::partial_file::PartialFile;
 use super::elf::{self, ElfInfo};
 use super::known_execs::known_execs;
 use super::lossless_text;
@@ -131,15 +130,7 @@ pub fn inspect_parts<E>(
     if !start.starts_with(elf::MAGIC) {
         return Ok(inspect_non_elf(path, &start));
     }
-    let mut windows = PartialFile::new(size);
-    windows.add(0, start);
-    let parsed = loop {
-        match elf::parse_or_request_range(&windows) {
-            Ok(parsed) => break parsed,
-            Err(part) => windows.add(part.start, fetch(part)?),
-        }
-    };
-    match parsed {
+    match elf::parse_parts(size, start, &mut fetch)? {
         Ok(mut info) => {
             if needs_string_scan(path, &info) && size <= MAX_SEARCHED {
                 scan_strings(path, &fetch(0..size)?, &mut info);

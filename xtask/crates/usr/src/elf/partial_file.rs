@@ -18,7 +18,7 @@ const MAX_TOTAL: u64 = 32 << 20;
 ///
 /// A read outside of these windows is an error, and records the range: add it, and parse again.
 #[derive(Debug)]
-pub(crate) struct PartialFile {
+pub(super) struct PartialFile {
     size: u64,
     windows: Vec<(u64, Vec<u8>)>,
     requested: Cell<Option<(u64, u64)>>,
@@ -26,12 +26,12 @@ pub(crate) struct PartialFile {
 
 impl PartialFile {
     /// A file of `size` bytes, none of which was read yet.
-    pub(crate) fn new(size: u64) -> PartialFile {
+    pub(super) fn new(size: u64) -> PartialFile {
         PartialFile { size, windows: Vec::new(), requested: Cell::new(None) }
     }
 
     /// A file that was read completely.
-    pub(crate) fn whole(bytes: &[u8]) -> PartialFile {
+    pub(super) fn whole(bytes: &[u8]) -> PartialFile {
         PartialFile {
             size: bytes.len() as u64,
             windows: vec![(0, bytes.to_vec())],
@@ -40,20 +40,20 @@ impl PartialFile {
     }
 
     /// Adds the bytes from `start` on.
-    pub(crate) fn add(&mut self, start: u64, bytes: Vec<u8>) {
+    pub(super) fn add(&mut self, start: u64, bytes: Vec<u8>) {
         self.windows.push((start, bytes));
         self.requested.set(None);
     }
 
     /// The first range that the last parser could not read, rounded up to whole windows; `None` if it could read
     /// everything.
-    pub(crate) fn missed_windows(&self) -> Option<Range<u64>> {
+    pub(super) fn missed_windows(&self) -> Option<Range<u64>> {
         let (start, end) = self.requested.get()?;
         Some(start / WINDOW_SIZE * WINDOW_SIZE..end.next_multiple_of(WINDOW_SIZE).min(self.size))
     }
 
     /// Whether the windows exceed their maximum number or size.
-    pub(crate) fn exceeds_budget(&self) -> bool {
+    pub(super) fn exceeds_budget(&self) -> bool {
         let total: u64 = self.windows.iter().map(|(_, bytes)| bytes.len() as u64).sum();
         self.windows.len() > MAX_WINDOWS || total > MAX_TOTAL
     }

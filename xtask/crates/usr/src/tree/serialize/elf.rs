@@ -20,18 +20,17 @@ pub(super) fn push_elf_fields(text: &mut String, info: &ElfInfo) {
     ] {
         text.push_str(if set { flag } else { "" });
     }
-    let one = |value: &Option<String>| value.iter().cloned().collect::<Vec<_>>();
     for (tag, values) in [
-        ("U", &one(&info.unloadable_reason)),
-        ("I", &one(&info.interp)),
-        ("S", &one(&info.soname)),
+        ("U", info.unloadable_reason.as_slice()),
+        ("I", info.interp.as_slice()),
+        ("S", info.soname.as_slice()),
         ("N", &info.needed),
         ("R", &info.rpath),
-        ("P", info.runpath.as_ref().unwrap_or(&Vec::new())),
+        ("P", info.runpath.as_deref().unwrap_or_default()),
         ("D", &info.verdef),
         ("B", &info.system_dirs),
         ("E", &info.exec_paths),
-        ("Z", &one(&info.systemd_version)),
+        ("Z", info.systemd_version.as_slice()),
     ] {
         values.iter().for_each(|value| push_field(text, tag, value));
     }
