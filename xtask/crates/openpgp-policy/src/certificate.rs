@@ -7,9 +7,10 @@ use pgp::packet::SignatureType;
 use pgp::types::Tag;
 
 use super::certificate_file::{read_packet_bytes, secret_key_error, unreadable_error};
+use super::detached_signatures::describe_format;
 use super::key::Key;
 use super::packet::{Packet, packets};
-use super::signature::{SignaturePacket, describe_format};
+use super::signature::SignaturePacket;
 use super::trust_policy::Fingerprint;
 
 /// A file with certificates larger than this is refused: key servers can be flooded.

@@ -188,10 +188,10 @@ impl PinnedCertificate<'_> {
             true => ("primary-revoked", SignatureType::KeyRevocation, &parts[..1]),
             false => ("subkey-revoked", SignatureType::SubkeyRevocation, &parts[..]),
         };
-        if let Some((_, message)) =
+        if let Some((known, why)) =
             REVOKED_SUBKEYS.iter().find(|(known, _)| *known == key.fingerprint.as_str())
         {
-            return Err(Violation::new(rule, *message));
+            return Err(Violation::new(rule, format!("subkey {known}{why}")));
         }
         let primary = &self.certificate.primary;
         let verified =
@@ -280,22 +280,22 @@ fn active_or_oldest_signature(mut signatures: Vec<&SignaturePacket>, at: u64) ->
 }
 
 /// Vendors' subkeys that are known to be revoked, also by a copy of the certificate without the revocation; each with the
-/// message.
+/// message after its name.
 const REVOKED_SUBKEYS: [(&str, &str); 3] = [
     // coreos/init#202: "used to sign releases 1045 and 1047 but nothing else".
     (
         "A5FA42549745ABBC7B827E368633FB13B58844F1",
-        "subkey A5FA42549745ABBC7B827E368633FB13B58844F1 signed the CoreOS releases 1045 and 1047 alone, and was \
-         revoked on 2016-05-16 to void them: those two releases are withdrawn",
+        " signed the CoreOS releases 1045 and 1047 alone, and was revoked on 2016-05-16 to void them: those two releases \
+         are withdrawn",
     ),
     (
         "1E100DD7A677A6F9A532C9F9B51DE377064D542D",
-        "subkey 1E100DD7A677A6F9A532C9F9B51DE377064D542D, which signed Flatcar's first releases, was revoked as \
-         compromised on 2018-03-14, when the next key replaced it: its signatures are no longer accepted",
+        ", which signed Flatcar's first releases, was revoked as compromised on 2018-03-14, when the next key replaced it: \
+         its signatures are no longer accepted",
     ),
     (
         "A621F1DA96C93C639506832D603443A1D0FC498C",
-        "subkey A621F1DA96C93C639506832D603443A1D0FC498C, which signed Flatcar's releases of March to September 2018, \
-         was revoked as compromised on 2018-09-26, when the next key replaced it: its signatures are no longer accepted",
+        ", which signed Flatcar's releases of March to September 2018, was revoked as compromised on 2018-09-26, when the \
+         next key replaced it: its signatures are no longer accepted",
     ),
 ];

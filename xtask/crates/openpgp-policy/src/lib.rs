@@ -13,6 +13,7 @@
 mod armor;
 mod certificate;
 mod certificate_file;
+mod detached_signatures;
 mod forged_self_signatures;
 mod hash;
 mod key;
@@ -28,7 +29,7 @@ mod verification_results;
 mod violation;
 
 pub use certificate::Certificate;
-pub use signature::DetachedSignatures;
+pub use detached_signatures::DetachedSignatures;
 pub use trust_policy::{
     CLOCK_SKEW, COREOS_FINGERPRINT, FLATCAR_FINGERPRINT, Fingerprint, Pin, SHA1_CUTOFF, TrustPolicy,
 };

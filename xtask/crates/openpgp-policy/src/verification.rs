@@ -1,8 +1,8 @@
 //! Verification of a file: the rules, one hash of the file, then the cryptographic check.
 
 use super::certificate::{Certificate, merge_copies};
+use super::detached_signatures::DetachedSignatures;
 use super::hash::{Hash, Hasher};
-use super::signature::DetachedSignatures;
 use super::signature_rules::{PendingSignature, check_rules_without_data};
 use super::trust_policy::TrustPolicy;
 use super::verification_results::{SignatureResult, SignatureStatus, VerificationResults};
