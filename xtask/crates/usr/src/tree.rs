@@ -15,6 +15,7 @@ use super::file_info::{FileInfo, FileInfoReader};
 use super::path::UsrPath;
 use coreos_types::{Error, Result};
 use resolve::{Cursor, resolve};
+pub use resolve::{Resolution, ResolutionEnd};
 
 /// Every node of an image, by its path relative to `/usr`. The root directory itself is not a node.
 ///
@@ -73,30 +74,6 @@ pub enum NodeKind {
     Special,
 }
 
-/// A path with every symlink followed (`path_resolution(7)`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resolution {
-    /// The symlinks that were followed, in order; each must be listed for the path to work in a stage1.
-    pub links: Vec<UsrPath>,
-    /// The end of the path.
-    pub end: ResolutionEnd,
-}
-
-/// The end of a resolved path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ResolutionEnd {
-    /// A node other than a symlink.
-    Node(UsrPath),
-    /// The root of the image, `/usr` itself.
-    UsrRoot,
-    /// A node that does not exist; its path, with all symlinks before it followed.
-    Missing(UsrPath),
-    /// A path outside of `/usr`, by a symlink or `..`.
-    OutsideUsr,
-    /// More symlinks than Linux follows (`path_resolution(7)`: 40), or more components than any real path has.
-    TooManySymlinks,
-}
-
 impl NodeKind {
     /// A regular file of `size` bytes with known content info.
     pub fn file(size: u64, info: FileInfo) -> NodeKind {
@@ -116,23 +93,6 @@ impl NodeKind {
 
 /// The info of a file that cannot be read; [`UsrTree::check_reads`] returns the reason.
 static UNREADABLE: FileInfo = FileInfo::Other;
-
-impl Resolution {
-    /// The symlinks that were followed, then the node at the end, if there is one.
-    pub fn paths(&self) -> impl Iterator<Item = &UsrPath> {
-        self.links.iter().chain(self.end.node())
-    }
-}
-
-impl ResolutionEnd {
-    /// The node; `None` for any other end.
-    pub fn node(&self) -> Option<&UsrPath> {
-        match self {
-            ResolutionEnd::Node(path) => Some(path),
-            _ => None,
-        }
-    }
-}
 
 /// The nodes of an image, and of a root filesystem; Flatcar has 31,000.
 pub const MAX_NODES: usize = 300_000;

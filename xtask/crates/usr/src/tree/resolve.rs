@@ -1,12 +1,53 @@
 //! One path resolution, component by component (`path_resolution(7)`).
 
-use super::{NodeKind, Resolution, ResolutionEnd, UsrTree};
+use super::{NodeKind, UsrTree};
 use crate::path::UsrPath;
 
 /// The symlinks that Linux follows in one resolution (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
 /// The components of one resolution, including those of symlink targets: limits the cost for a malicious image.
 const MAX_STEPS: usize = 4096;
+
+/// A path with every symlink followed (`path_resolution(7)`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolution {
+    /// The symlinks that were followed, in order; each must be listed for the path to work in a stage1.
+    pub links: Vec<UsrPath>,
+    /// The end of the path.
+    pub end: ResolutionEnd,
+}
+
+/// The end of a resolved path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResolutionEnd {
+    /// A node other than a symlink.
+    Node(UsrPath),
+    /// The root of the image, `/usr` itself.
+    UsrRoot,
+    /// A node that does not exist; its path, with all symlinks before it followed.
+    Missing(UsrPath),
+    /// A path outside of `/usr`, by a symlink or `..`.
+    OutsideUsr,
+    /// More symlinks than Linux follows (`path_resolution(7)`: 40), or more components than any real path has.
+    TooManySymlinks,
+}
+
+impl Resolution {
+    /// The symlinks that were followed, then the node at the end, if there is one.
+    pub fn paths(&self) -> impl Iterator<Item = &UsrPath> {
+        self.links.iter().chain(self.end.node())
+    }
+}
+
+impl ResolutionEnd {
+    /// The node; `None` for any other end.
+    pub fn node(&self) -> Option<&UsrPath> {
+        match self {
+            ResolutionEnd::Node(path) => Some(path),
+            _ => None,
+        }
+    }
+}
 
 /// The current position of a resolution.
 pub(super) enum Cursor {
