@@ -54,7 +54,7 @@ fn parse(text: &str) -> Result<Vec<AcceptedFinding>> {
         let Some(tables) = item.as_array_of_tables().filter(|_| name == "accept") else {
             let span = document.get_key_value(name).and_then(|(key, _)| key.span()).or(item.span());
             let found = match name {
-                "accept" => format!("a {}", item.type_name()),
+                "accept" => format!("the type {}", item.type_name()),
                 _ => format!("the key {name:?}"),
             };
             return Err(error_at(text, span, format!("expected entries [[accept]], found {found}"), EXAMPLE));
@@ -129,7 +129,7 @@ impl EntryParser<'_> {
         let found = match item.as_str() {
             Some(text) if !text.trim().is_empty() => return Ok(Some(text.to_owned())),
             Some(_) => "an empty one".to_owned(),
-            None => format!("a {}", item.type_name()),
+            None => format!("the type {}", item.type_name()),
         };
         Err(self.error(key, format!("expected a string for {key}, found {found}"), EXAMPLE))
     }
@@ -199,7 +199,7 @@ mod tests {
             (with("expires = 2027-01-01T00:00:00Z"), 5, "expected a date"),
             (with("expires = 2027-02-30"), 5, ""),
             (with("board = \"x\""), 5, "expected amd64-usr or arm64-usr, found \"x\""),
-            (with("flavor = 1"), 5, "expected a string for flavor, found a integer"),
+            (with("flavor = 1"), 5, "expected a string for flavor, found the type integer"),
             (with("reason = \"again\""), 5, ""),
             ("[[accept]]\nkind = \"tidy\"\npath = \"x\"\n".to_owned(), 1, "expected the key reason"),
             ("\n[[accept]]\nkind = \"tidy\"\npath = \"x\"\nreason = \" \"\n".to_owned(), 5, "an empty one"),
@@ -213,7 +213,7 @@ mod tests {
                 2,
                 "found \"untrusted\"",
             ),
-            ("[accept]\n".to_owned(), 1, "expected entries [[accept]], found a table"),
+            ("[accept]\n".to_owned(), 1, "expected entries [[accept]], found the type table"),
             ("x = 1\n".to_owned(), 1, "found the key \"x\""),
             ("\n\n[[accept\n".to_owned(), 3, ""),
         ] {

@@ -204,12 +204,18 @@ fn parse_is_off(value: &str) -> Result<bool> {
 
 fn parse_string(key: &str, value: &Item) -> Result<String> {
     let text = value.as_str().map(str::to_owned);
-    text.ok_or_else(|| Error::failed(format!("stage1.{key} is a {}, expected a string", value.type_name())))
+    text.ok_or_else(|| {
+        Error::failed(format!("stage1.{key} has the type {}, expected a string", value.type_name()))
+    })
 }
 
 fn parse_strings(key: &str, value: &Item) -> Result<Vec<String>> {
-    let found =
-        || Error::failed(format!("stage1.{key} is a {}, expected an array of strings", value.type_name()));
+    let found = || {
+        Error::failed(format!(
+            "stage1.{key} has the type {}, expected an array of strings",
+            value.type_name()
+        ))
+    };
     let array = value.as_array().ok_or_else(found)?;
     array.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(found)).collect()
 }
@@ -234,7 +240,7 @@ mod tests {
     #[test]
     fn value_of_another_type_is_an_error() {
         let error = Config::parse_cargo_toml("[workspace.metadata.stage1]\nmirror = 1\n").err();
-        assert_eq!(error.unwrap().message, "stage1.mirror is a integer, expected a string");
+        assert_eq!(error.unwrap().message, "stage1.mirror has the type integer, expected a string");
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub fn run(cli: &Cli) -> u8 {
 
 /// The empty report of a command.
 pub fn new_report(cli: &Cli) -> Report {
-    let (dry_run, check) = cli.command.is_dry_run_and_check();
+    let (dry_run, check) = cli.command.dry_run_and_check();
     Report { command: cli.name.clone(), dry_run, check, ..Report::default() }
 }
 

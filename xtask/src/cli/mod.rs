@@ -171,7 +171,7 @@ pub enum Command {
 
 impl Command {
     /// Whether no file is to be written, and whether `--check` is given.
-    pub fn is_dry_run_and_check(&self) -> (bool, bool) {
+    pub fn dry_run_and_check(&self) -> (bool, bool) {
         match self {
             Command::BumpCoreos(args) => (args.dry_run || args.check || args.preview, args.check),
             Command::VerifyManifests(args) => (args.dry_run || args.check, args.check),

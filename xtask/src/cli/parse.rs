@@ -237,7 +237,7 @@ mod tests {
             ("bump-coreos 1.2.3 --preview", (true, false)),
             ("fetch", (false, false)),
         ] {
-            assert_eq!(parse_line(line).unwrap().command.is_dry_run_and_check(), expected, "{line}");
+            assert_eq!(parse_line(line).unwrap().command.dry_run_and_check(), expected, "{line}");
         }
     }
 }

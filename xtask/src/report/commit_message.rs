@@ -4,25 +4,20 @@
 
 use std::fmt::Write;
 
-use super::{Report, short_manifest_name};
+use super::{FIX_VERBS, Report, short_manifest_name};
 use coreos_types::Signer;
-use manifest::finding::{Fix, FixKind};
+use manifest::finding::Fix;
 use usr::lossless_text;
 
 /// Subject with the vendor's name, blank line, and the fixes by kind.
 pub(crate) fn commit_message(report: &Report, vendor: &str) -> String {
     let mut out = subject(report, vendor);
     out.push('\n');
-    for (kind, heading) in [
-        (FixKind::Add, "Added"),
-        (FixKind::Rename, "Renamed"),
-        (FixKind::Move, "Moved"),
-        (FixKind::Drop, "Dropped"),
-        (FixKind::Tidy, "Tidied"),
-    ] {
+    for (kind, verb) in FIX_VERBS {
         let fixes: Vec<&Fix> = report.fixes.iter().filter(|fix| fix.kind == kind).collect();
         if !fixes.is_empty() {
-            let _ = write!(out, "\n{heading}:\n");
+            let (initial, rest) = verb.split_at(1);
+            let _ = write!(out, "\n{}{rest}:\n", initial.to_uppercase());
             fixes.into_iter().for_each(|fix| push_line(&mut out, fix));
         }
     }

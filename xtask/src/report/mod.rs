@@ -32,7 +32,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use invocation::Invocation;
 
 use coreos_types::{Board, Channel, Error, ErrorKind, Flavor, Release, Signer, SystemdVersion, word_enum};
-use manifest::finding::{Finding, Fix, Severity};
+use manifest::finding::{Finding, Fix, FixKind, Severity};
 use manifest::plan::edit_plan::EditPlan;
 use packages::package_changes::PackageChange;
 
@@ -110,7 +110,7 @@ pub struct ImageOrigin {
     pub board: Board,
     /// URL or path.
     pub source: String,
-    /// SHA-256 of the `.cpio.gz`, as `sha256:HEX`.
+    /// Digest of the `.cpio.gz`: `sha256:HEX` or `sha512:HEX`.
     pub digest: String,
     /// The signer; `None` under `--unsigned`.
     pub signer: Option<Signer>,
@@ -211,6 +211,15 @@ fn join_first_names(names: impl ExactSizeIterator<Item = impl ToString>, max: us
     let shown = names.take(max).map(|name| name.to_string()).collect::<Vec<_>>().join(", ");
     if more > 0 { format!("{shown} and {more} more") } else { shown }
 }
+
+/// The kinds of fixes in the order of texts, each as it is counted.
+const FIX_VERBS: [(FixKind, &str); 5] = [
+    (FixKind::Add, "added"),
+    (FixKind::Rename, "renamed"),
+    (FixKind::Move, "moved"),
+    (FixKind::Drop, "removed"),
+    (FixKind::Tidy, "tidied"),
+];
 
 /// A path without its directory, and a package without its category.
 fn file_name(path: &str) -> &str {

@@ -6,7 +6,7 @@ use super::{Report, file_name};
 use coreos_types::{Board, Flavor};
 use manifest::finding::Fix;
 use manifest::plan::bump::ImageTrees;
-use manifest::stage1_sources::Stage1Sources;
+use manifest::stage1_sources::{ManifestRef, Stage1Sources};
 use usr::{Node, NodeKind, UsrPath, UsrTree, lossless_text};
 
 /// The paths of one manifest on one board.
@@ -44,14 +44,12 @@ pub struct TreeState<'a> {
 
 /// Compares the sizes before and after, by board and manifest.
 pub fn compare(before: TreeState<'_>, after: TreeState<'_>) -> Vec<ManifestSizes> {
-    let mut flavors: BTreeMap<(Board, &str), Vec<Flavor>> = BTreeMap::new();
-    for manifest_ref in &after.sources.manifest_refs {
-        flavors
-            .entry((manifest_ref.board, &manifest_ref.file))
-            .or_default()
-            .push(manifest_ref.flavor.clone());
+    let mut flavors: BTreeMap<(Board, &str), BTreeSet<Flavor>> = BTreeMap::new();
+    for ManifestRef { board, file, flavor, .. } in &after.sources.manifest_refs {
+        flavors.entry((*board, file)).or_default().insert(flavor.clone());
     }
-    let compare_file = |((board, file), flavors): ((Board, &str), Vec<Flavor>)| {
+    let compare_file = |((board, file), flavors): ((Board, &str), BTreeSet<Flavor>)| {
+        let flavors = flavors.into_iter().collect();
         let (old, new) = (line_sizes(before, board, file), line_sizes(after, board, file));
         let all: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
         let size = |side: &BTreeMap<String, Option<u64>>, path: &str| side.get(path).copied().flatten();
@@ -224,7 +222,6 @@ pub(super) fn format_size_change(before: Option<u64>, after: Option<u64>) -> Str
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use manifest::stage1_sources::ManifestRef;
     use usr::{FileInfo, Node};
 
     fn tree(files: &[(&str, u64)], links: &[(&str, &str)]) -> UsrTree {
@@ -244,7 +241,8 @@ mod tests {
         };
         Stage1Sources {
             manifests: [(manifest_ref("usr_from_coreos").file, lines.as_bytes().to_vec())].into(),
-            manifest_refs: vec![manifest_ref("usr_from_coreos"), manifest_ref("usr_from_kvm")],
+            // A directory may have a manifest under two names.
+            manifest_refs: ["usr_from_coreos", "usr_from_kvm", "usr_from_kvm"].map(manifest_ref).to_vec(),
             ..Stage1Sources::default()
         }
     }
@@ -257,6 +255,7 @@ mod tests {
         let trees = ImageTrees::from([(Board::Amd64, &tree)]);
         let compared =
             compare(TreeState { sources: &old, trees: &trees }, TreeState { sources: &new, trees: &trees });
+        assert_eq!(compared[0].flavors.iter().map(Flavor::as_str).collect::<Vec<_>>(), ["coreos", "kvm"]);
         let rows: Vec<_> =
             compared[0].paths.iter().map(|size| (size.path.as_str(), size.before, size.after)).collect();
         assert_eq!(

@@ -1,8 +1,8 @@
 //! The summary line of a run: results, remaining problems, next step.
 
 use super::styled_text::Style;
-use super::{CheckOutcome, Report, count_with_noun};
-use manifest::finding::{FixKind, Severity};
+use super::{CheckOutcome, FIX_VERBS, Report, count_with_noun};
+use manifest::finding::Severity;
 
 /// The line and its style; `None` if the output of a command or an error is sufficient.
 pub(super) fn summary(report: &Report) -> Option<(Style, String)> {
@@ -82,18 +82,11 @@ pub(super) fn changes_summary(report: &Report) -> String {
 
 /// `3 added, 1 renamed`.
 fn fix_counts(report: &Report) -> String {
-    let words = [
-        (FixKind::Add, "added"),
-        (FixKind::Rename, "renamed"),
-        (FixKind::Move, "moved"),
-        (FixKind::Drop, "removed"),
-        (FixKind::Tidy, "tidied"),
-    ];
     let count = |(kind, word)| match report.fixes.iter().filter(|fix| fix.kind == kind).count() {
         0 => None,
         number => Some(format!("{number} {word}")),
     };
-    words.into_iter().filter_map(count).collect::<Vec<_>>().join(", ")
+    FIX_VERBS.into_iter().filter_map(count).collect::<Vec<_>>().join(", ")
 }
 
 fn checks(report: &Report) -> (Style, String) {
