@@ -6,13 +6,13 @@
 //! image DIGEST                     SHA-256 or SHA-512, by its length
 //! ```
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::dir::Cache;
 use super::remove_old_entries::remove_old_entries;
 use crate::atomic_file;
+use crate::bounded_file;
 use coreos_types::{Result, ResultExt};
 use pxe_image::Digest;
 
@@ -64,7 +64,24 @@ impl ImageEntryKind {
 /// The path of the image that a file is for; `None` if the file does not have it.
 fn read_image_path(file: &Path) -> Option<PathBuf> {
     let mut head = Vec::new();
-    File::open(file).ok()?.take(MAX_HEADER).read_to_end(&mut head).ok()?;
+    bounded_file::open(file).ok()?.0.take(MAX_HEADER).read_to_end(&mut head).ok()?;
     let path = std::str::from_utf8(head.split(|byte| *byte == b'\n').nth(1)?).ok()?.strip_prefix("file ")?;
     (!path.is_empty()).then(|| PathBuf::from(path))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pipe_among_the_entries_is_not_waited_for() {
+        let home = tempfile::tempdir().unwrap();
+        let cache = Cache::new(home.path());
+        let kind = ImageEntryKind { directory: "trees", format: "tree 1", max_len: 100 };
+        let pipe = cache.create_dir("trees").unwrap().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        kind.store(&cache, Path::new("/image"), "text".to_owned()).unwrap();
+        assert!(pipe.symlink_metadata().is_ok());
+    }
 }

@@ -124,7 +124,7 @@ fn set_up_and_exec(words: &[OsString]) -> Result<Option<io::Error>> {
 /// No user namespaces below this one, and no System V objects: both could hold memory that no limit of a process
 /// counts. Errors are ignored: some kernels do not let a user namespace set these.
 fn zero_namespace_sysctls() {
-    for file in ["user/max_user_namespaces", "kernel/shmmni", "kernel/msgmni"] {
+    for file in ["user/max_user_namespaces", "kernel/shmmni", "kernel/msgmni", "kernel/sem"] {
         let _ = fs::write(Path::new("/proc/sys").join(file), "0");
     }
 }

@@ -81,6 +81,7 @@ fn loader_of_the_image_has_no_rights() {
         "namespace=0",
         "mount=0",
         "segment=0",
+        "semaphores=0",
         "memory=0",
         "file=0",
         "memory_file=0",

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -64,6 +65,7 @@ int main(void)
 	add("namespace", unshare(CLONE_NEWUSER) == 0);
 	add("mount", mount("tmpfs", "/usr", "tmpfs", 0, 0) == 0);
 	add("segment", shmget(IPC_PRIVATE, 1 << 20, 0600) >= 0);
+	add("semaphores", semget(IPC_PRIVATE, 1, 0600) >= 0);
 	add("memory", mmap(0, 4ul << 30, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
 	add("file", open("/usr/.file", O_CREAT | O_WRONLY, 0600) >= 0);
 	int memory = syscall(SYS_memfd_create, "m", 0);
