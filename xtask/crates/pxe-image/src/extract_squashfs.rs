@@ -23,6 +23,12 @@ pub(super) const PXE_IMAGE_HINT: &str = "pass the complete PXE image: …_produc
 /// The size of a write in bytes: the buffer stays in the second-level cache between inflating and writing.
 const BUFFER: usize = 64 * 1024;
 
+/// Most zero bytes between and after archives, which are read one by one; cpio pads an archive to 512 bytes.
+const MAX_PADDING: usize = 1 << 20;
+
+/// Most members of all archives; a PXE image has about five, and one that a user appends rarely thousands.
+const MAX_MEMBERS: usize = 100_000;
+
 /// Reads the archive to its end and returns its squashfs, in a file without a name.
 ///
 /// # Errors
@@ -36,11 +42,15 @@ pub(super) fn extract_squashfs(
     let mut stream = GzipReader::new(compressed, limits);
     let mut found = None;
     let mut buffer = vec![0; BUFFER];
-    while let Some(first) = read_archive_start(&mut stream)? {
+    let (mut padding_left, mut members_left) = (MAX_PADDING, MAX_MEMBERS);
+    while let Some(first) = read_archive_start(&mut stream, &mut padding_left)? {
         let mut image = SquashfsMember::default();
         let mut next = Header::read(&mut [first].chain(&mut stream));
         loop {
             let header = next.map_err(|error| cpio_error(&error))?;
+            members_left = members_left
+                .checked_sub(1)
+                .ok_or_else(|| Error::failed(format!("the archive has more than {MAX_MEMBERS} members")))?;
             if header.is_trailer() {
                 break;
             }
@@ -117,12 +127,15 @@ impl SquashfsMember {
 }
 
 /// The first byte of the next archive, past the zero bytes that pad the one before; `None` at the end.
-fn read_archive_start(stream: &mut GzipReader<impl BufRead>) -> Result<Option<u8>> {
+fn read_archive_start(stream: &mut GzipReader<impl BufRead>, padding_left: &mut usize) -> Result<Option<u8>> {
     let mut byte = [0];
     while stream.read(&mut byte).map_err(|error| cpio_error(&error))? == 1 {
         if byte[0] != 0 {
             return Ok(Some(byte[0]));
         }
+        *padding_left = padding_left.checked_sub(1).ok_or_else(|| {
+            Error::failed(format!("the archive has more than {MAX_PADDING} bytes of padding"))
+        })?;
     }
     Ok(None)
 }

@@ -47,7 +47,7 @@ impl<R: BufRead> GzipReader<R> {
         loop {
             let rest = self.compressed.fill_buf()?;
             match rest.first() {
-                None if start == 0 => return Err(invalid_gzip("it is empty")),
+                None if start == 0 => return Err(invalid_gzip("the file is empty")),
                 None => return Ok(false),
                 Some(0) if start > 0 => zeros = true,
                 Some(byte) if *byte == MAGIC[0] && !zeros => {
@@ -56,7 +56,7 @@ impl<R: BufRead> GzipReader<R> {
                 }
                 Some(_) => {
                     return Err(invalid_gzip(match start {
-                        0 => format!("it is not a gzip file: it starts with {}", preview(rest)),
+                        0 => format!("the file is not a gzip file: it starts with {}", preview(rest)),
                         _ => format!(
                             "other data follows the gzip stream, which ends at byte {}",
                             self.position
@@ -79,14 +79,17 @@ impl<R: BufRead> GzipReader<R> {
             let (was_in, was_out) = (member.total_in(), member.total_out());
             let status = member.decompress(input, out, FlushDecompress::None).map_err(|error| {
                 let why = error.message().unwrap_or("bad data");
-                invalid_gzip(format!("it does not inflate near byte {}: {why}", self.position))
+                invalid_gzip(format!("the gzip stream is damaged near byte {}: {why}", self.position))
             })?;
             let (used, produced) = (member.total_in() - was_in, (member.total_out() - was_out) as usize);
             self.consume(used as usize);
             if status == Status::StreamEnd {
                 self.member = None;
             } else if produced == 0 && is_end {
-                return Err(invalid_gzip(format!("it ends in the middle, after {} bytes", self.position)));
+                return Err(invalid_gzip(format!(
+                    "the gzip stream is cut short after {} bytes",
+                    self.position
+                )));
             }
             if produced > 0 {
                 return Ok(produced);
@@ -114,7 +117,10 @@ impl<R: BufRead> Read for GzipReader<R> {
         let max = self.max_output();
         if self.inflated > max {
             let why = if max < self.limits.max { ", which its size does not explain" } else { "" };
-            return Err(invalid_gzip(format!("it inflates to more than {} MiB{why}", max >> 20)));
+            return Err(invalid_gzip(format!(
+                "the gzip stream inflates to more than {} MiB{why}",
+                max >> 20
+            )));
         }
         Ok(produced)
     }

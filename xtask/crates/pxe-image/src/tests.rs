@@ -157,17 +157,15 @@ fn malformed_streams_are_errors() {
     let image = noise(70_000);
     let whole = gzip(&cpio(&[("usr.squashfs", &image)]));
     let second = gzip(&cpio(&[("usr.squashfs", b"mine")]));
-    let corrupt = {
-        let mut corrupt = whole.clone();
-        let at = corrupt.len() - 6;
-        corrupt[at] ^= 1;
-        corrupt
-    };
+    let mut corrupt = whole.clone();
+    corrupt[whole.len() - 6] ^= 1;
     let cut_cpio = gzip(&cpio(&[("usr.squashfs", &image)])[..40_000]);
     // A member with a size divisible by four needs no padding.
     let cut_at_end = gzip(&cpio(&[("usr.squashfs", &image)])[..124 + 69_000]);
     let long_name = gzip(&cpio(&[(&"x".repeat(9000), b""), ("usr.squashfs", &image)]));
-    let cases: [(&str, &[u8]); 12] = [
+    let long_padding = gzip(&[cpio(&[("usr.squashfs", &image)]), vec![0; 2 << 20], second.clone()].concat());
+    let many_members = gzip(&cpio(&vec![("x", &b""[..]); 100_000]));
+    let cases: [(&str, &[u8]); 14] = [
         ("empty", b""),
         ("html", b"<!DOCTYPE html><title>404</title>"),
         ("cut", &whole[..whole.len() / 2]),
@@ -176,23 +174,22 @@ fn malformed_streams_are_errors() {
         ("trailing garbage", &[&whole[..], b"garbage"].concat()),
         ("two images", &[&whole[..], &second].concat()),
         ("no image", &gzip(&cpio(&[("x", b"y")]))),
-        (
-            "not cpio",
-            &gzip(b"hello, this is some text that is not an archive at all, though it is long enough"),
-        ),
+        ("not cpio", &gzip(&[b'x'; 200])),
         ("cut cpio", &cut_cpio),
         ("cut at the end", &cut_at_end),
         ("long name", &long_name),
+        ("long padding", &long_padding),
+        ("many members", &many_members),
     ];
     assert!(cases.iter().all(|(_, stream)| extract(*stream).is_err_and(|error| error.hint.is_some())));
     let errors: Vec<String> =
         cases.iter().map(|(name, stream)| format!("{name}: {}\n", extract_error(stream))).collect();
     expect![[r#"
-        empty: it is empty
-        html: it is not a gzip file: it starts with "<!DOCTYPE ht"
-        cut: it ends in the middle, after 36960 bytes
-        cut in the trailer: it ends in the middle, after 73918 bytes
-        checksum: it does not inflate near byte 73911: incorrect data check
+        empty: the file is empty
+        html: the file is not a gzip file: it starts with "<!DOCTYPE ht"
+        cut: the gzip stream is cut short after 36960 bytes
+        cut in the trailer: the gzip stream is cut short after 73918 bytes
+        checksum: the gzip stream is damaged near byte 73911: incorrect data check
         trailing garbage: other data follows the gzip stream, which ends at byte 73921
         two images: the archive has usr.squashfs twice
         no image: the archive has no usr.squashfs
@@ -200,13 +197,15 @@ fn malformed_streams_are_errors() {
         cut cpio: the archive is cut short: it has 39876 of 70000 bytes of usr.squashfs
         cut at the end: the archive is cut short: it has 69000 of 70000 bytes of usr.squashfs
         long name: the gzipped content is not a complete cpio archive (newc): a name in the archive has 9001 bytes
+        long padding: the archive has more than 1048576 bytes of padding
+        many members: the archive has more than 100000 members
     "#]]
     .assert_eq(&errors.concat());
 }
 
 #[test]
 fn bombs_stop_at_the_limit() {
-    let bomb = gzip(&vec![0; 24 << 20]);
+    let bomb = gzip(&cpio(&[("filler", &vec![0; 24 << 20])]));
     let within = |mib: u64| {
         let limits = InflateLimits { max: mib << 20, ..InflateLimits::default() };
         read_and_extract(bomb.as_slice(), limits).map(|_| ()).unwrap_err().to_string()

@@ -11,7 +11,7 @@ use super::scoped_thread::spawn_scoped;
 use super::signature_check::{CheckOutcome, SignatureCheck};
 use super::temp_file::TempFileDir;
 use super::usr_squashfs::UsrSquashfs;
-use coreos_types::{Error, ErrorExt, Result, ResultExt, error::panic_to_error};
+use coreos_types::{ErrorExt, Result, ResultExt, error::panic_to_error};
 
 /// An image that was read once, and verified during that read. [`VerifiedImage::read_and_verify`] is its only constructor.
 #[derive(Debug)]
@@ -70,8 +70,10 @@ pub(super) fn check_and_extract(
     })?;
     read?;
     // The first error is that of the signature; a page or a part of the image has both, and the second one says so.
-    let content_error = squashfs.as_ref().err().cloned();
-    let outcome = check.finish().map_err(|refused| content_error.iter().fold(refused, Error::with_cause))?;
+    let outcome = check.finish().map_err(|refused| match &squashfs {
+        Err(content) => refused.with_cause(content),
+        Ok(_) => refused,
+    })?;
     Ok((outcome, squashfs.with_hint(PXE_IMAGE_HINT)?))
 }
 

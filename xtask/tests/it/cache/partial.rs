@@ -59,7 +59,7 @@ fn directory_instead_of_a_download_is_named_in_the_hint() {
 #[test]
 fn other_content_explains_a_bad_signature() {
     for (content, cause) in
-        [(&b"{\"error\": 1}"[..], "it is not a gzip file: it starts with"), (b"", "it is empty")]
+        [(&b"{\"error\": 1}"[..], "the file is not a gzip file: it starts with"), (b"", "the file is empty")]
     {
         let site = CacheSite::new();
         site.server.put(IMAGE, content.to_vec());
