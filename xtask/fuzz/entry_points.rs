@@ -118,7 +118,7 @@ pub(crate) fn contents_list(bytes: &[u8]) {
 /// The text form of a tree, with and without a valid checksum; a tree that was read is written unchanged.
 pub(crate) fn tree_text(bytes: &[u8]) {
     let _refused = UsrTree::from_text(bytes);
-    let mut whole = b"usr-tree 4\n".to_vec();
+    let mut whole = b"usr-tree 5\n".to_vec();
     whole.extend(bytes);
     let checksum = format!("sha256 {}\n", Digest::sha256(&whole).hex());
     whole.extend(checksum.bytes());

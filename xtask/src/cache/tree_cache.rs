@@ -8,7 +8,7 @@
 //! hash HEX | -                     one per signature: the digest of the image's bytes
 //! check DIGEST-OF-THESE-LINES
 //!
-//! usr-tree 4 …
+//! usr-tree 5 …
 //! ```
 
 use std::path::Path;

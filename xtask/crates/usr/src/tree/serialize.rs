@@ -1,7 +1,7 @@
 //! The text form of a tree for the cache: one line per node.
 //!
 //! ```text
-//! usr-tree 4
+//! usr-tree 5
 //! d755  0   lib64
 //! l777  5   /libz.so.1   libz.so.1.2.8
 //! f755  15  .2.8   92160   e   64l62   y   Slibz.so.1   Nlibc.so.6
@@ -25,8 +25,9 @@ use super::{MAX_NODES, MAX_PATH_BYTES, Node, NodeKind, UsrTree};
 use crate::file_info::FileInfo;
 use crate::path::UsrPath;
 
-/// The first line, with the version of the format.
-const HEADER: &str = "usr-tree 4\n";
+/// The first line, with the version of the format. It also changes with what [`crate::file_info`] reads of a file: a
+/// tree of an older version would have other findings.
+const HEADER: &str = "usr-tree 5\n";
 const CHECKSUM: &str = "sha256 ";
 /// The length of the last line: the prefix, 64 digits, a newline.
 const CHECKSUM_LENGTH: usize = CHECKSUM.len() + 64 + 1;

@@ -140,7 +140,7 @@ fn text_form_round_trips() {
 
 /// Appends the checksum to a body.
 fn with_checksum(body: &str) -> Vec<u8> {
-    let text = format!("usr-tree 4\n{body}");
+    let text = format!("usr-tree 5\n{body}");
     let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
     let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{text}sha256 {hex}\n").into_bytes()
@@ -149,8 +149,8 @@ fn with_checksum(body: &str) -> Vec<u8> {
 #[test]
 fn malformed_text_is_an_error_with_the_line() {
     let error = |bytes: &[u8]| UsrTree::from_text(bytes).unwrap_err();
-    assert_eq!(error(b""), "it does not start with \"usr-tree 4\"");
-    assert_eq!(error(b"usr-tree 4\n"), "it ends before its checksum");
+    assert_eq!(error(b""), "it does not start with \"usr-tree 5\"");
+    assert_eq!(error(b"usr-tree 5\n"), "it ends before its checksum");
     let mut flipped = tree(&[("bin/a", "")]).to_text().into_bytes();
     flipped[20] ^= 1;
     assert_eq!(error(&flipped), "its checksum does not match");
