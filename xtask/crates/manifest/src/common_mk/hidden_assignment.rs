@@ -5,7 +5,7 @@ use std::cell::{Cell, LazyCell};
 use std::collections::{BTreeMap, HashSet};
 
 use super::logical_lines::{reference_end, replace_references};
-use super::makefile::{self, Assignment, Makefile, OpaqueStatement, OpaqueStatementKind, Operator};
+use super::makefile::{self, Assignment, Makefile, OpaqueStatementKind, Operator};
 use usr::glob;
 
 /// The contents of included files by the name in the makefile; a missing file of an
@@ -35,12 +35,10 @@ pub(super) fn find_hidden_assignment(
     included: &IncludedFiles,
 ) -> Option<HiddenAssignment> {
     let pin = &makefile.assignments[index];
-    let can_override = |statement: &&OpaqueStatement| {
-        statement.assignments_before > index || pin.operator == Operator::Default
-    };
+    let first = if pin.operator == Operator::Default { 0 } else { index + 1 };
     let bodies = LazyCell::new(|| VariableBodies::new(makefile, text));
     let mut seen = HashSet::new();
-    let opaque = makefile.opaque.iter().filter(can_override).find_map(|statement| {
+    let opaque = makefile.opaque.iter().filter(|one| one.assignments_before >= first).find_map(|statement| {
         let (description, is_certain) = match &statement.kind {
             OpaqueStatementKind::Include { files, .. } => {
                 let mut new = files.split_whitespace().filter(|file| seen.insert(*file));
@@ -62,7 +60,7 @@ pub(super) fn find_hidden_assignment(
         };
         Some(HiddenAssignment { line: statement.line, statement: description, is_certain: is_certain? })
     });
-    opaque.or_else(|| find_computed_name(&makefile.assignments[index + 1..], &pin.name, &bodies))
+    opaque.or_else(|| find_computed_name(&makefile.assignments[first..], &pin.name, &bodies))
 }
 
 /// The first assignment to a name with references, such as `CCN_IMG_$(X)`, that can be this name.
