@@ -246,10 +246,13 @@ fn is_in(unit: &UsrPath, directory: &str) -> bool {
 
 /// Splits a path into the directory that systemd reads (systemd.unit(5)), and the name of a unit or drop-in below it.
 fn split_unit_path(path: &UsrPath) -> Option<(&str, &str)> {
-    const UNIT_DIRECTORIES: [&str; 4] = ["lib", "lib64", "local/lib", "share"];
-    ["/systemd/system/", "/systemd/user/"].iter().find_map(|scope| {
+    const UNIT_DIRECTORIES: [(&str, &[&str]); 2] = [
+        ("/systemd/system/", &["lib", "lib64", "local/lib"]),
+        ("/systemd/user/", &["lib", "lib64", "local/lib", "share", "local/share"]),
+    ];
+    UNIT_DIRECTORIES.iter().find_map(|(scope, directories)| {
         let at = path.as_str().find(scope)?;
-        let is_read = UNIT_DIRECTORIES.contains(&&path.as_str()[..at]);
+        let is_read = directories.contains(&&path.as_str()[..at]);
         is_read.then(|| path.as_str().split_at(at + scope.len()))
     })
 }

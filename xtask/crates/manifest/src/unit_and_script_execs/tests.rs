@@ -130,9 +130,16 @@ fn unit_can_be_a_symlink_to_another_directory() {
 
 #[test]
 fn copy_outside_of_the_unit_directories_is_not_a_unit() {
-    let copy = UNIT.replace("lib/", "share/doc/systemd/examples/");
-    assert_eq!(references(&[&copy]), [""; 0]);
-    assert_eq!(references(&[&UNIT.replace("lib/", "local/lib/")]), ["a@.service: bin/old"]);
+    for (directory, is_read) in [
+        ("local/lib/systemd/system", true),
+        ("local/share/systemd/user", true),
+        ("share/systemd/user", true),
+        ("share/systemd/system", false),
+        ("share/doc/systemd/examples/systemd/system", false),
+    ] {
+        let found = references(&[&UNIT.replace("lib/systemd/system", directory)]);
+        assert_eq!(found.len(), usize::from(is_read), "{directory}");
+    }
 }
 
 #[test]
