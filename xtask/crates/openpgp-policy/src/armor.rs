@@ -22,12 +22,14 @@ pub(super) struct Armored {
     pub(super) has_text_outside: bool,
 }
 
+/// Whether a file begins with the header of a packet (RFC 9580, 4.2) rather than with a text.
+pub(super) fn is_binary(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(|first| first & 0x80 != 0) && !bytes.starts_with(b"\xef\xbb\xbf")
+}
+
 /// The label of the first block, which text may precede; `None` if the bytes are not armor.
 pub(super) fn first_label(bytes: &[u8]) -> Option<String> {
-    // A text has no packet header.
-    let is_packet =
-        bytes.first().is_some_and(|first| first & 0x80 != 0) && !bytes.starts_with(b"\xef\xbb\xbf");
-    let text = String::from_utf8_lossy(if is_packet { &[] } else { bytes });
+    let text = String::from_utf8_lossy(if is_binary(bytes) { &[] } else { bytes });
     let mut lines = text.trim_start_matches(['\u{feff}', ' ', '\t']).split(['\r', '\n']);
     lines.find_map(|line| boundary_label(line, "BEGIN")).map(str::to_owned)
 }

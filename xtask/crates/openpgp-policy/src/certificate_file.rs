@@ -13,9 +13,7 @@ pub(super) fn read_packet_bytes(bytes: &[u8], source: &str) -> Result<Vec<u8>> {
         let error = unreadable_error(source, &format!("it is {what}"));
         return Err(hint.into_iter().fold(error, Error::with_hint));
     }
-    let is_binary =
-        bytes.first().is_some_and(|first| first & 0x80 != 0) && !bytes.starts_with(b"\xef\xbb\xbf");
-    if is_binary {
+    if armor::is_binary(bytes) {
         return Ok(bytes.to_vec());
     }
     let armored = armor::parse(bytes).map_err(|why| unreadable_error(source, &why))?;
