@@ -9,7 +9,10 @@ use std::thread;
 use super::block_reader::BlockReader;
 use super::scoped_thread::spawn_scoped;
 use super::tables::{self, FileLayout, Tables};
-use coreos_types::{Error, Result, ResultExt, error::panic_to_error};
+use coreos_types::{
+    Error, Result, ResultExt,
+    error::{catch_panic, panic_to_error},
+};
 use usr::{
     FileInfo, FileInfoReader, UsrPath, UsrTree,
     file_info::{self, ReadBudget},
@@ -154,18 +157,19 @@ impl FileInfoReader for UsrSquashfs {
     fn read_infos(&self, paths: &[UsrPath]) -> Result<Vec<(UsrPath, FileInfo)>> {
         let wanted = self.layouts_in_read_order(paths);
         let bytes: u64 = wanted.iter().map(|(_, layout)| layout.size).sum();
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
-        if threads == 1 || bytes < MIN_PARALLEL_BYTES {
-            return self.read_file_infos_sequentially(&wanted);
-        }
+        let threads = match bytes < MIN_PARALLEL_BYTES {
+            true => 1,
+            false => thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS),
+        };
         let queue = Mutex::new(wanted.chunks(FILES_AT_ONCE));
         let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
         let read = || self.read_file_infos_sequentially(std::iter::from_fn(next).flatten());
         thread::scope(|scope| {
-            let reading: Vec<_> = (0..threads).map_while(|_| spawn_scoped(scope, read).ok()).collect();
-            let own = if reading.len() < threads { read() } else { Ok(Vec::new()) };
-            let joined =
-                reading.into_iter().map(|part| panic_to_error("the image reader", part.join()).flatten());
+            let what = "the image reader";
+            // Where the system refuses another thread, fewer read.
+            let reading: Vec<_> = (1..threads).map_while(|_| spawn_scoped(scope, read).ok()).collect();
+            let own = catch_panic(what, read).flatten();
+            let joined = reading.into_iter().map(|part| panic_to_error(what, part.join()).flatten());
             let parts: Vec<_> = joined.chain([own]).collect();
             let mut all = Vec::with_capacity(wanted.len());
             for part in parts {
