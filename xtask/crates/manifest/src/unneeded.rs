@@ -189,7 +189,7 @@ impl<'a, 's, 'i> Reachability<'a, 's, 'i> {
         let mut reached = BTreeSet::new();
         // Objects of an earlier load: what they need was loaded with them.
         let mut loaded: BTreeSet<UsrPath> = BTreeSet::new();
-        let mut loaders: BTreeSet<&str> = BTreeSet::new();
+        let mut known_loaders: BTreeSet<&str> = BTreeSet::new();
         while let Some(path) = todo.pop() {
             if !reached.insert(path.clone()) {
                 continue;
@@ -209,7 +209,8 @@ impl<'a, 's, 'i> Reachability<'a, 's, 'i> {
                     todo.extend(object.paths().cloned());
                 }
             }
-            if let Some(loader) = known_dlopens::loader_name(&path).filter(|name| loaders.insert(*name)) {
+            if let Some(loader) = known_dlopens::loader_name(&path).filter(|name| known_loaders.insert(*name))
+            {
                 todo.extend(known_dlopens::find_loaded_by(loader, self.selection).cloned());
             }
             let started = started_by(self.selection.tree, &path, &elf.exec_paths);

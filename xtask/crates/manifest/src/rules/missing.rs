@@ -212,7 +212,8 @@ pub fn add_library_candidates(findings: &mut [Finding], fixes: &[Fix]) {
 
 /// The stem without a version at its end, and without the `w` of a library for wide characters (`libncursesw`).
 fn family<'n>(name: &LibraryName<'n>) -> &'n str {
-    strip_trailing_version(name.stem).trim_end_matches('w')
+    let stem = strip_trailing_version(name.stem);
+    stem.strip_suffix('w').unwrap_or(stem)
 }
 
 #[cfg(test)]
