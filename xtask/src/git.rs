@@ -9,7 +9,9 @@ mod git_dir;
 mod timed_output;
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -242,16 +244,21 @@ impl Git<'_> {
     /// Refuses a repository of another checkout, and one in which a file that git writes is a symlink: git would write
     /// to its target.
     fn check_git_dir(&self) -> Result<()> {
-        if let Some(git_dir) = GitDir::find(self.root) {
-            git_dir.check_owns_checkout(|config| {
-                let value =
-                    self.run(&["config", "--file", config.to_str()?, "--get", "core.worktree"]).ok()?;
-                Some(value.trim_end_matches('\n').to_owned())
-            })?;
-        }
+        let directory = self.output(&["rev-parse", "--absolute-git-dir"], b"")?.stdout;
+        let directory = Path::new(OsStr::from_bytes(directory.strip_suffix(b"\n").unwrap_or_default()));
+        let git_dir = GitDir::find(self.root).filter(|git_dir| git_dir.is_same(directory));
+        let git_dir = git_dir.ok_or_else(|| {
+            // git skips a .git without a repository, and uses a directory that is a repository itself.
+            let (found, root) = (directory.display(), self.root.display());
+            Error::failed(format!("git would commit to {found}, which is not the .git of {root}"))
+                .with_hint("omit --commit, and use git commit")
+        })?;
+        git_dir.check_owns_checkout(|config| {
+            let value = self.run(&["config", "--file", config.to_str()?, "--get", "core.worktree"]).ok()?;
+            Some(value.trim_end_matches('\n').to_owned())
+        })?;
         let branch = self.run(&["symbolic-ref", "--quiet", "HEAD"]).unwrap_or_default();
-        let (branch, directory) = (branch.trim(), self.run(&["rev-parse", "--absolute-git-dir"])?);
-        let directory = Path::new(directory.trim_end_matches('\n'));
+        let branch = branch.trim();
         let log = format!("logs/{branch}");
         for name in ["index", "HEAD", "packed-refs", "objects", "logs/HEAD", branch, &log] {
             let path = self.git_path(name)?;

@@ -47,6 +47,11 @@ impl GitDir {
         Some(GitDir { checkout: checkout.to_owned(), own, common })
     }
 
+    /// Whether this is the git directory at `path`.
+    pub(super) fn is_same(&self, path: &Path) -> bool {
+        fs::canonicalize(path).is_ok_and(|path| fs::canonicalize(&self.own).is_ok_and(|own| own == path))
+    }
+
     /// Refuses what git would read without end.
     pub(super) fn check_files(&self) -> Result<()> {
         let head = read_line(&self.own.join("HEAD"));

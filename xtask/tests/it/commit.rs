@@ -240,6 +240,32 @@ fn repository_of_another_checkout_is_not_changed() {
 }
 
 #[test]
+fn repository_that_git_finds_elsewhere_is_not_changed() {
+    let other = checkout();
+    let git_dir = other.path().join(".git");
+    let gitdir_line = format!("gitdir: {}\n", git_dir.display());
+    // git skips the empty directory.
+    let outer = TempDir::new().unwrap();
+    let nested = outer.path().join("nested");
+    std::fs::create_dir_all(nested.join(".git")).unwrap();
+    write(outer.path(), ".git", &gitdir_line);
+    // A tree that is a bare repository itself.
+    let bare = TempDir::new().unwrap();
+    for name in ["HEAD", "index"] {
+        std::fs::copy(git_dir.join(name), bare.path().join(name)).unwrap();
+    }
+    write(bare.path(), "commondir", git_dir.to_str().unwrap());
+    for root in [&nested, bare.path()] {
+        std::fs::create_dir(root.join("stage1")).unwrap();
+        write(root, MANIFEST, "lib\n");
+        let error = check_committable(root, &[MANIFEST]).unwrap_err();
+        assert!(error.message.contains("git would commit to"), "{error}");
+        assert!(commit(root, &[MANIFEST], "stage1: update").is_err());
+    }
+    assert_eq!(git(other.path(), &["rev-list", "--count", "HEAD"]), "1\n");
+}
+
+#[test]
 fn worktrees_and_submodules_can_be_committed_to() {
     let directory = checkout();
     let (root, linked) = (directory.path(), TempDir::new().unwrap());
