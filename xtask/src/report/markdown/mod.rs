@@ -23,6 +23,9 @@ use usr::lossless_text;
 /// GitHub takes bodies of up to 65,536 characters. Sections that do not fit are left out.
 const MAX_CHARS: usize = 60_000;
 
+/// Most bytes of a list of problems, which is shortened instead of left out.
+const MAX_PROBLEMS_LEN: usize = 30_000;
+
 /// Rows of a table beyond this many are counted, not shown.
 const MAX_ROWS: usize = 150;
 
@@ -121,18 +124,26 @@ fn titled(title: &str, body: &str) -> String {
 
 /// Problems as list items; those with the same hint together, and the hint once.
 fn problem_list(report: &Report, mark: &str, is_shown: impl Fn(Severity) -> bool) -> String {
-    let (mut groups, mut rows, mut all) = (group_by_hint(report, is_shown), MAX_ROWS, 0);
-    for (_, group) in &mut groups {
+    let (mut out, mut all, mut shown) = (String::new(), 0, 0);
+    for (hint, group) in group_by_hint(report, is_shown) {
+        let hint = code_span(&hint);
+        let mut items = String::new();
+        let mut listed = 0;
+        for problem in group.iter().take(MAX_ROWS - shown) {
+            let item = problem_item(report, problem, mark);
+            if out.len() + items.len() + item.len() + hint.len() > MAX_PROBLEMS_LEN {
+                break;
+            }
+            items.push_str(&item);
+            listed += 1;
+        }
+        if listed > 0 {
+            out.push_str(&format!("{items}\n  {}: {hint}\n\n", hint_label(&group[..listed])));
+        }
         all += group.len();
-        group.truncate(rows);
-        rows -= group.len();
+        shown += listed;
     }
-    let mut out = String::new();
-    for (hint, group) in groups.into_iter().filter(|(_, group)| !group.is_empty()) {
-        out.extend(group.iter().map(|problem| problem_item(report, problem, mark)));
-        out.push_str(&format!("\n  {}: {}\n\n", hint_label(&group), code_span(&hint)));
-    }
-    out + &more_rows_note(all)
+    out + &more_rows_note(all - shown)
 }
 
 fn problem_item(report: &Report, problem: &Problem<'_>, mark: &str) -> String {
@@ -163,7 +174,7 @@ fn checks_section(report: &Report) -> String {
         let message = lossless_text::escape_for_terminal(&check.message);
         out.push_str(&format!("\n{title}{}\n\n{}", place.collect::<String>(), code_block("", &message)));
     }
-    out + &more_rows_note(failed)
+    out + &more_rows_note(failed.saturating_sub(MAX_ROWS))
 }
 
 /// A file and line, linked where the repository is known.
@@ -236,7 +247,7 @@ fn table(report: &Report, table: &Table) -> String {
             let cells: Vec<String> = row.iter().map(|value| cell(report, value)).collect();
             out.push_str(&format!("| {} |\n", cells.join(" | ")));
         }
-        out.push_str(&format!("{}\n", more_rows_note(table.rows.len())));
+        out.push_str(&format!("{}\n", more_rows_note(table.rows.len().saturating_sub(MAX_ROWS))));
     }
     folded(&table.title, &(out + &note))
 }
@@ -264,11 +275,8 @@ fn cell(report: &Report, cell: &Cell) -> String {
     }
 }
 
-fn more_rows_note(rows: usize) -> String {
-    match rows.saturating_sub(MAX_ROWS) {
-        0 => String::new(),
-        more => format!("\n… and {more} more.\n"),
-    }
+fn more_rows_note(more: usize) -> String {
+    if more > 0 { format!("\n… and {more} more.\n") } else { String::new() }
 }
 
 #[cfg(test)]

@@ -149,10 +149,16 @@ fn body_of_300_changes_fits() {
     let mut report = fixtures::with_changes(300);
     let commit = "0123456789abcdef0123456789abcdef01234567";
     report.source_links = SourceLinks::from_remote("git@github.com:o/r", commit, "");
-    let finding = |number| Finding { line: Some(number), ..report.findings[0].clone() };
-    report.findings = (1..=300).map(finding).collect();
-    let body = render(&report);
-    assert!(body.chars().count() < 65_536, "{}", body.chars().count());
-    assert!(body.contains("… and 150 more."));
-    assert!(body.contains("\nThis text is cut: ") && body.contains("<summary>Provenance"), "{body}");
+    for (directory, more) in [("lib64".to_owned(), 150), (format!("lib64/{}", "d".repeat(400)), 258)] {
+        let finding = |number| {
+            let path = format!("{directory}/{number}");
+            Finding { line: Some(number), path, ..report.findings[0].clone() }
+        };
+        report.findings = (1..=300).map(finding).collect();
+        let body = render(&report);
+        assert!(body.chars().count() < 65_536, "{}", body.chars().count());
+        assert!(body.contains("### Problems\n\n- [ ] **missing**"), "{body}");
+        assert!(body.contains(&format!("… and {more} more.")), "{body}");
+        assert!(body.contains("\nThis text is cut: ") && body.contains("<summary>Provenance"), "{body}");
+    }
 }
