@@ -81,7 +81,11 @@ impl RequestError {
                 // `proxy server responded CODE/CODE`.
                 let code = why.rsplit('/').next().unwrap_or_default();
                 match StatusCode::from_bytes(code.as_bytes()) {
-                    Ok(status) => RequestError::from_status(route, "the proxy", status, None),
+                    // The name lookup of the proxy may have failed.
+                    Ok(status) => {
+                        let failed = RequestError::from_status(route, "the proxy", status, None);
+                        RequestError { max_retries: failed.max_retries.min(MAX_LOOKUP_RETRIES), ..failed }
+                    }
                     Err(_) => route.error().with_cause(why).into(),
                 }
             }

@@ -53,7 +53,7 @@ fn proxy_statuses_are_reported_as_such() {
         (
             "503 x",
             "https",
-            "the proxy responded 503 Service Unavailable: gave up after 2",
+            "the proxy responded 503 Service Unavailable: gave up after 3",
             "check https_proxy",
         ),
     ] {
@@ -66,7 +66,7 @@ fn proxy_statuses_are_reported_as_such() {
             proxies: ProxyConfig { http: variable.clone(), https: variable, ..ProxyConfig::default() },
             ca_bundle: CaBundle { file: Some(root.into()), dir: None },
             insecure_http: true,
-            limits: DownloadLimits { max_retries: 1, ..download_limits() },
+            limits: DownloadLimits { max_retries: 6, ..download_limits() },
             ..ClientConfig::default()
         });
         let error = client.get_bytes(&format!("{scheme}://mirror.invalid/x"), 1 << 20).unwrap_err();
