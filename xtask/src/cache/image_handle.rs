@@ -139,7 +139,8 @@ impl ImageHandle {
     /// `output` once the signature is valid.
     ///
     /// # Errors
-    /// The file cannot be written, or exists and is, or points to, anything but a regular file; the image has changed since it was verified.
+    /// The file cannot be written; it exists, and is not a regular file or a link to one; the image has changed since it
+    /// was verified.
     pub fn copy_verified(&self, output: &Path) -> Result<()> {
         if fs::metadata(output).is_ok_and(|found| !found.is_file()) {
             return Err(Error::failed(format!("cannot write {}", output.display()))

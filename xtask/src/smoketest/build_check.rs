@@ -39,13 +39,7 @@ pub(super) fn check(build: &Build<'_>, images: &ImageSet, checks: &mut CheckLog<
     let lines = check_log::last_lines(failure.output_tail.lines(), LAST_LINES);
     let mut message = format!("{} failed ({}){why}\n{lines}full log: {log}", failure.command, failure.status);
     let in_tree = explained.as_ref().filter(|cause| !cause.is_outside_tree);
-    message.extend(in_tree.map(|cause| {
-        format!(
-            "
-hint: {}",
-            cause.hint
-        )
-    }));
+    message.extend(in_tree.map(|cause| format!("\nhint: {}", cause.hint)));
     checks.fail("build", steps, None, &message);
     match explained {
         Some(Explanation { why, hint, is_outside_tree: true }) => Err(Error::failed(why).with_hint(hint)),

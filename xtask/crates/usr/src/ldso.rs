@@ -2,8 +2,8 @@
 //!
 //! Objects are loaded breadth first through `DT_NEEDED`, in the context of one program. A name that is the
 //! soname or the requested name of a loaded object is not searched again; so a library without a RUNPATH finds a library
-//! that only its program's RUNPATH reaches. A stage1 has neither `etc/ld.so.conf` nor a
-//! cache of it, so none is modelled. The model's processor is the baseline of its architecture: libraries in `glibc-hwcaps/x86-64-v2` and above
+//! that only its program's RUNPATH reaches. A stage1 has neither `etc/ld.so.conf` nor a cache of it, so none is
+//! modelled. The model's processor is the baseline of its architecture: libraries in `glibc-hwcaps/x86-64-v2` and above
 //! are for some processors only, and are not found.
 
 mod arch;

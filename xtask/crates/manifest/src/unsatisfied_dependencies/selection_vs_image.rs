@@ -293,8 +293,9 @@ fn resolved_needs(load: &LoadResult) -> impl Iterator<Item = (&NeededEntry, &Obj
     load.needs.iter().filter_map(|need| Some((need, load.objects.get(need.object?)?)))
 }
 
-/// Whether an object was found in a directory that the image's own loader is not known to search. The library may have been meant to be found through a symlink that the selection
-/// does not have, such as Debian's `lib64/x86_64-linux-gnu`.
+/// Whether an object was found in a directory that the image's own loader is not known to search. The library may have
+/// been meant to be found through a symlink that the selection does not have, such as Debian's
+/// `lib64/x86_64-linux-gnu`.
 fn is_in_assumed_directory(object: &Object) -> bool {
     matches!(object.found_via, FoundVia::BoardDefault(_))
 }
