@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::bounded_file;
-use coreos_types::{Error, Result};
+use coreos_types::{Error, Result, shell::quote_path};
 
 /// More than any path, or reference in `HEAD`.
 const MAX_LINE_LEN: u64 = 8 << 10;
@@ -93,7 +93,10 @@ impl GitDir {
         }
         let (dot_git, common) = (self.checkout.join(".git"), self.common.display());
         let message = format!("{} points to {common}, the repository of another checkout", dot_git.display());
-        Err(Error::failed(message).with_hint("omit --commit, and use git commit"))
+        let directory = quote_path(&self.checkout.to_string_lossy());
+        Err(Error::failed(message).with_hint(format!(
+            "omit --commit, and use git commit; after git init --separate-git-dir: git config core.worktree {directory}"
+        )))
     }
 }
 

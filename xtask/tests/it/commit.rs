@@ -240,6 +240,19 @@ fn repository_of_another_checkout_is_not_changed() {
 }
 
 #[test]
+fn separate_repository_needs_the_path_of_its_checkout() {
+    let directory = checkout();
+    let (root, separate) = (directory.path(), TempDir::new().unwrap());
+    let separate = separate.path().join("separate");
+    git(root, &["init", "--quiet", "--separate-git-dir", separate.to_str().unwrap()]);
+    let error = check_committable(root, &[MANIFEST]).unwrap_err();
+    let command = format!("git config core.worktree {}", root.display());
+    assert!(error.hint.as_ref().unwrap().ends_with(&command), "{error:?}");
+    git(root, &["config", "core.worktree", root.to_str().unwrap()]);
+    check_committable(root, &[MANIFEST]).unwrap();
+}
+
+#[test]
 fn repository_that_git_finds_elsewhere_is_not_changed() {
     let other = checkout();
     let git_dir = other.path().join(".git");
