@@ -41,8 +41,8 @@ pub fn looks_like_file(path: &UsrPath) -> bool {
 /// The first components of programs and libraries; paths below `share` are never candidates.
 const INDEXED_DIRECTORIES: &[&str] = &["bin", "sbin", "lib", "lib64", "libexec"];
 
-/// Most paths of one name that are looked at; real programs and libraries have a tenth of that.
-const MAX_SAME_NAME: usize = 100;
+/// Most paths of one name, or of one library, that are looked at; real programs and libraries have a tenth of that.
+pub const MAX_SAME_NAME: usize = 100;
 
 /// Most missing names with candidates by their words; a real bump has fewer.
 const MAX_WORD_SEARCHES: usize = 500;
@@ -110,6 +110,11 @@ impl<'a> ImageIndex<'a> {
     pub fn with_name_unless_too_many(&self, name: &str) -> Vec<&'a UsrPath> {
         let paths: Vec<&UsrPath> = self.names.with_name(name).take(MAX_SAME_NAME + 1).collect();
         if paths.len() > MAX_SAME_NAME { Vec::new() } else { paths }
+    }
+
+    /// The libraries of this stem; none if there are more than a real library has.
+    pub fn with_stem_unless_too_many(&self, stem: &str) -> &[&'a UsrPath] {
+        Some(self.names.with_stem(stem)).filter(|all| all.len() <= MAX_SAME_NAME).unwrap_or_default()
     }
 
     /// Parses the file name of a path. A version before `.so` belongs to the stem where the image has libraries of that

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::exactly_one;
 use super::file::ManifestFile;
-use super::image_index::{ImageIndex, directory_use, is_program_directory, looks_like_file};
+use super::image_index::{ImageIndex, MAX_SAME_NAME, directory_use, is_program_directory, looks_like_file};
 use usr::{LibraryName, NameKind, NodeKind, UsrPath, library_name::strip_trailing_version};
 
 /// What became of a listed path, and the reason.
@@ -60,9 +60,6 @@ pub struct ReplacementContext<'a> {
 pub fn may_need_replacement(line: &str, index: &ImageIndex<'_>) -> bool {
     index.tree.get(line).is_none() || !line.contains('/')
 }
-
-/// Limit of the file names of one library; real ones have a tenth of that.
-pub const MAX_LIBRARIES: usize = 100;
 
 impl<'a> ReplacementContext<'a> {
     /// The context for the entries of the manifests of a board.
@@ -235,7 +232,7 @@ impl<'a> ReplacementContext<'a> {
     /// directory, else those of other directories of the same use.
     fn newer_libraries(&self, path: &UsrPath, name: &LibraryName<'_>) -> BTreeSet<&'a UsrPath> {
         let (index, directory) = (self.index, path.parent());
-        let all = libraries_unless_too_many(name.stem, index);
+        let all = index.with_stem_unless_too_many(name.stem);
         let is_in_directory = |other: &&UsrPath| other.parent() == directory;
         let can_replace = |other: &&UsrPath| {
             index.library_name(other).is_some_and(|other| other.can_replace(name))
@@ -278,12 +275,12 @@ impl<'a> ReplacementContext<'a> {
         let file = if stem == "ld" { "ld-linux".to_owned() } else { format!("{stem}.so.") };
         let first = directory.join(&file);
         let listed = self.listed_in_any_manifest.range(first.clone()..);
-        listed.take_while(move |path| path.as_str().starts_with(first.as_str())).take(MAX_LIBRARIES)
+        listed.take_while(move |path| path.as_str().starts_with(first.as_str())).take(MAX_SAME_NAME)
     }
 
     /// glibc 2.34 and later have no `libpthread-2.31.so` that `libpthread.so.0` points to.
     fn real_name_dropped(&self, name: &LibraryName<'_>) -> Option<ReplacementResult> {
-        let all = libraries_unless_too_many(name.stem, self.index);
+        let all = self.index.with_stem_unless_too_many(name.stem);
         let resolves_to =
             |path: &UsrPath, file: &UsrPath| self.index.tree.resolve(path).end.node() == Some(file);
         let is_the_file = |path: &&&UsrPath| {
@@ -305,7 +302,7 @@ impl<'a> ReplacementContext<'a> {
         let name = self.index.library_name(path).filter(|name| name.kind == NameKind::LinkerName)?;
         let is_versioned =
             |other: &&&UsrPath| !other.name().ends_with(".so") && self.index.can_be_library(other);
-        let kept = libraries_unless_too_many(name.stem, self.index).iter().find(is_versioned)?;
+        let kept = self.index.with_stem_unless_too_many(name.stem).iter().find(is_versioned)?;
         let name = kept.name();
         Some(redundant(format!("the image has no symlink of this name any more; programs load {name}")))
     }
@@ -365,11 +362,6 @@ fn is_new_directory_version(from: &UsrPath, to: &UsrPath, index: &ImageIndex<'_>
         && old == new
         && (!old.is_empty() || from.parent() == to.parent())
         && index.tree.get(from.as_str()).is_none()
-}
-
-/// The libraries of a stem; none if there are more than a real library has, because no replacement is certain then.
-fn libraries_unless_too_many<'i>(stem: &str, index: &'i ImageIndex<'_>) -> &'i [&'i UsrPath] {
-    Some(index.names.with_stem(stem)).filter(|all| all.len() <= MAX_LIBRARIES).unwrap_or_default()
 }
 
 fn redundant(reason: String) -> ReplacementResult {

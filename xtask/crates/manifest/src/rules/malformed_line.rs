@@ -158,9 +158,9 @@ fn resolve_bare_name(name: &UsrPath, index: &ImageIndex<'_>) -> Option<(String, 
             None => is_program_directory(&directory),
         })
     };
-    let mut found: Vec<&UsrPath> = index.names.with_name(name.name()).collect();
+    let mut found: Vec<&UsrPath> = index.with_name_unless_too_many(name.name());
     if let Some(library) = library.as_ref().filter(|_| found.is_empty()) {
-        found = index.names.with_stem(library.stem).to_vec();
+        found = index.with_stem_unless_too_many(library.stem).to_vec();
         found.retain(|path| LibraryName::from_path(path).is_some_and(|other| other.can_replace(library)));
     }
     found.retain(|path| is_searched(path) && !index.resolves_to_directory(path));
@@ -173,7 +173,16 @@ fn resolve_bare_name(name: &UsrPath, index: &ImageIndex<'_>) -> Option<(String, 
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::check_rows;
+    use super::super::tests::{check_and_fix, check_rows};
+
+    /// A comparison of each line with each library would take minutes.
+    #[test]
+    fn many_names_without_a_directory_are_bounded() {
+        let files: Vec<String> = (0..5_000).map(|number| format!("lib64/liba.so.{number}")).collect();
+        let manifest: String = (0..5_000).map(|number| format!("liba.so.99999.{number}\n")).collect();
+        let outcome = check_and_fix(&files.iter().map(String::as_str).collect::<Vec<_>>(), &manifest);
+        assert!(outcome.fixed == manifest);
+    }
 
     #[test]
     fn malformed_lines_are_rewritten_or_removed() {

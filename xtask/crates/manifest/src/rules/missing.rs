@@ -8,10 +8,9 @@ use super::lint_state::Lint;
 use super::malformed_line;
 use crate::file::ManifestFile;
 use crate::finding::{Finding, FindingKind, Fix, FixKind};
+use crate::image_index::MAX_SAME_NAME;
 use crate::known_dlopens::is_loaded_by_name;
-use crate::replacement::{
-    MAX_LIBRARIES, ReplacementContext, ReplacementOutcome, ReplacementResult, may_need_replacement,
-};
+use crate::replacement::{ReplacementContext, ReplacementOutcome, ReplacementResult, may_need_replacement};
 use crate::selection::Location;
 use crate::suggestion::Suggestion;
 use usr::{LibraryName, UsrPath, library_name::strip_trailing_version};
@@ -204,7 +203,7 @@ pub fn add_library_candidates(findings: &mut [Finding], fixes: &[Fix]) {
             && let Some(name) = LibraryName::from_path(&finding.path)
         {
             let family = added.get(&(finding.file.as_str(), family(&name))).into_iter().flatten();
-            let same_kind = family.take(MAX_LIBRARIES).filter(|(_, new)| new.kind == name.kind);
+            let same_kind = family.take(MAX_SAME_NAME).filter(|(_, new)| new.kind == name.kind);
             finding.candidates.extend(same_kind.map(|(path, _)| (*path).to_owned()));
         }
     }

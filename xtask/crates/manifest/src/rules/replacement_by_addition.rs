@@ -6,9 +6,8 @@ use super::fix_state::{Fixer, entries_sonames_first};
 use crate::editor::ManifestEditor;
 use crate::exactly_one;
 use crate::finding::FixKind;
-use crate::image_index::ImageIndex;
+use crate::image_index::{ImageIndex, MAX_SAME_NAME};
 use crate::known_dlopens::is_loaded_by_name;
-use crate::replacement::MAX_LIBRARIES;
 use usr::{LibraryName, NameKind, UsrPath, library_name::strip_trailing_version};
 
 /// Renames missing libraries to their replacements among the added files.
@@ -118,7 +117,7 @@ impl LibraryChanges {
     fn find_replacement(&self, name: &LibraryName<'_>, index: &ImageIndex<'_>) -> Option<UsrPath> {
         let family = self.additions.get(strip_trailing_version(name.stem))?;
         // Of more, none is certain.
-        if family.len() > MAX_LIBRARIES {
+        if family.len() > MAX_SAME_NAME {
             return None;
         }
         let with_stem = |is_one: &dyn Fn(&str) -> bool| -> Vec<&UsrPath> {
