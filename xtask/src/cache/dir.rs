@@ -128,17 +128,14 @@ impl Cache {
 
 /// Refuses a path with a symlink of a user who is not trusted: it could point to any directory of this user.
 fn check_links(path: &Path) -> Result<()> {
-    let owners = TrustedOwners::from_env();
-    // Without a slash at the end, which would resolve the last link.
-    let path: PathBuf = path.components().collect();
     for part in path.ancestors() {
         if let Ok(found) = fs::symlink_metadata(part)
             && found.is_symlink()
-            && !owners.is_trusted_uid(found.uid())
+            && !TrustedOwners::from_env().is_trusted_uid(found.uid())
         {
             let message = format!("cannot use the cache {}", path.display());
             let cause = format!("{} is a symlink of user {}", part.display(), found.uid());
-            return Err(Error::failed(message).with_cause(cause).with_hint(writable_dir_hint(&path)));
+            return Err(Error::failed(message).with_cause(cause).with_hint(writable_dir_hint(path)));
         }
     }
     Ok(())
