@@ -9,7 +9,7 @@ use crate::advisories::{self, fill_packages_and_advisories};
 use crate::cli::{BumpCoreos, ReleaseSpec};
 use crate::context::Context;
 use crate::git;
-use crate::images::{ImageSet, fetch_latest_release};
+use crate::images::{ImageSet, fetch_latest_release, open_store};
 use crate::package_comparison::PackageComparison;
 use crate::report::Report;
 use crate::report::sizes::TreeState;
@@ -35,7 +35,7 @@ pub fn bump_coreos(context: &Context<'_>, flags: &BumpCoreos, report: &mut Repor
         // A release that cannot be pinned is refused before the download.
         context.pins.clone().set_release(release)?;
     } else if context.image_args.images.is_empty() {
-        let latest = fetch_latest_release(context)?;
+        let latest = fetch_latest_release(context, &open_store(context)?)?;
         downgrade::check(context, flags, &latest, report)?;
         release = Some(latest);
     }

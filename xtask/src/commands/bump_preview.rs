@@ -35,7 +35,7 @@ pub(super) fn preview(context: &Context<'_>, flags: &BumpCoreos, report: &mut Re
     let store = open_store(context)?;
     let locations = ReleaseLocations::new(context)?;
     let boards = context.boards()?;
-    let latest = || fetch_latest_release(context);
+    let latest = || fetch_latest_release(context, &store);
     let release = flags.release.number().cloned().map_or_else(latest, Ok)?;
     downgrade::check(context, flags, &release, report)?;
     report.invocation = context.bump_invocation(&release);

@@ -48,7 +48,7 @@ impl ImageSet {
         let store = open_store(context)?;
         let expected = ExpectedImage { context, release: release.cloned(), boards: context.boards()? };
         let mut images = if args.images.is_empty() {
-            let release = release.cloned().map_or_else(|| fetch_latest_release(context), Ok)?;
+            let release = release.cloned().map_or_else(|| fetch_latest_release(context, &store), Ok)?;
             context.ensure_vendor_has_release(&release)?;
             open_release_images(store, expected, release)
                 .map_err(|error| context.with_closed_server_hint(error))?

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use super::expected_identity::ExpectedImage;
-use super::locations::{ReleaseLocations, open_store};
+use super::locations::ReleaseLocations;
 use super::{BoardImage, ImageSet, map_parallel};
 use crate::cache::{ImageHandle, ImageStore, ReleaseCache};
 use crate::context::Context;
@@ -37,8 +37,8 @@ pub(super) fn open_release_images(
 
 /// Reads the newest release of the channel of a run from the `current` directory of the first board. The image is then
 /// downloaded from the release's own directory.
-pub(crate) fn fetch_latest_release(context: &Context<'_>) -> Result<Release> {
-    let (store, locations) = (open_store(context)?, ReleaseLocations::new(context)?);
+pub(crate) fn fetch_latest_release(context: &Context<'_>, store: &ImageStore) -> Result<Release> {
+    let locations = ReleaseLocations::new(context)?;
     let board = context.boards()?.first().copied().unwrap_or(Board::Amd64);
     let latest = store.fetch_latest_release(&locations.latest_release_url(board)?, locations.vendor);
     let (release, _) = latest.map_err(|error| context.with_closed_server_hint(error))?;

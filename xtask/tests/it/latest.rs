@@ -43,6 +43,17 @@ impl Mirror {
 }
 
 #[test]
+fn keys_of_a_run_are_logged_once() {
+    let mirror = Mirror::new();
+    mirror.set_current("1032.0.0");
+    for command in ["fetch latest", "bump-coreos latest --preview"] {
+        let output = mirror.scene.run(&format!("-v {command} --mirror {}", mirror.server.url()));
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(text.lines().filter(|line| line.starts_with("trusted ")).count(), 1, "{command}: {text}");
+    }
+}
+
+#[test]
 fn latest_older_than_the_pin_is_refused() {
     let mirror = Mirror::new();
     mirror.pin("991.0.0", "1032.0.0");
