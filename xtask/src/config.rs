@@ -49,7 +49,7 @@ pub struct Config {
 }
 
 /// Larger than any Cargo.toml, in bytes.
-const MAX_CARGO_TOML: u64 = 256 << 10;
+const MAX_CARGO_TOML: u64 = 128 << 10;
 
 /// The workspace in which this program was built.
 fn own_workspace() -> PathBuf {

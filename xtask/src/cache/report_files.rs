@@ -4,16 +4,14 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::thread;
 
 use super::remove_old_entries::remove_old_entries;
 use crate::atomic_file;
 use crate::bounded_file;
 use crate::report::{Report, html, json, markdown};
 use coreos_types::{Error, Result, ResultExt};
-use pxe_image::{Digest, spawn_scoped};
+use pxe_image::Digest;
 
 /// The directory of the cache with the last run of each tree.
 const RUNS: &str = "last-run";
@@ -54,19 +52,7 @@ impl FileFormat {
         }
     }
 
-    /// A report in each format, in the order of [`FileFormat::ALL`]; each is rendered in a thread.
-    pub(crate) fn render_all(report: &Report) -> [String; 3] {
-        thread::scope(|scope| {
-            let threads =
-                FileFormat::ALL.map(|format| (format, spawn_scoped(scope, move || format.render(report))));
-            threads.map(|(format, thread)| match thread {
-                Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
-                Err(_) => format.render(report),
-            })
-        })
-    }
-
-    fn render(self, report: &Report) -> String {
+    pub(crate) fn render(self, report: &Report) -> String {
         match self {
             FileFormat::Markdown => markdown::render(report),
             FileFormat::Html => html::render(report),
@@ -75,21 +61,24 @@ impl FileFormat {
     }
 }
 
-/// Stores a run ([`FileFormat::render_all`]) in the cache, instead of the last one of the same tree, and removes those of trees
-/// that do not exist any more.
+/// Stores a run in the cache in each format, instead of the last one of the same tree, and removes those of trees that
+/// do not exist any more.
 ///
 /// # Errors
 /// The cache cannot be written; the run itself is not affected.
-pub(crate) fn store(cache: &Path, tree: &Path, texts: &[String; 3]) -> Result<()> {
+pub(crate) fn store(cache: &Path, tree: &Path, report: &Report) -> Result<()> {
     let directory = run_dir(cache, tree);
     fs::create_dir_all(&directory).with_path("cannot create", &directory)?;
-    let files =
-        FileFormat::ALL.map(FileFormat::file_name).into_iter().zip(texts.iter().map(String::as_bytes));
-    for (name, bytes) in files.chain([(TREE, tree.as_os_str().as_encoded_bytes())]) {
+    // A reader, and a concurrent run, see the complete new report or the old one.
+    let write = |name: &str, bytes: &[u8]| {
         let path = directory.join(name);
-        // A reader, and a concurrent run, see the complete new report or the old one.
-        atomic_file::write(&path, bytes).with_path("cannot write", &path)?;
+        atomic_file::write(&path, bytes).with_path("cannot write", &path)
+    };
+    // One after the other: a report of 15,000 findings takes 60 MiB while it is rendered.
+    for format in FileFormat::ALL {
+        write(format.file_name(), format.render(report).as_bytes())?;
     }
+    write(TREE, tree.as_os_str().as_encoded_bytes())?;
     remove_old_entries(&cache.join(RUNS), |run| {
         bounded_file::read(&run.join(TREE), libc::PATH_MAX as u64)
             .is_ok_and(|tree| matches!(Path::new(OsStr::from_bytes(&tree)).try_exists(), Ok(false)))
@@ -146,8 +135,8 @@ mod tests {
     fn last_runs_are_stored_per_tree() {
         let cache = tempfile::tempdir().unwrap();
         let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        store(cache.path(), one.path(), &FileFormat::render_all(&fixtures::smoketest())).unwrap();
-        store(cache.path(), one.path(), &FileFormat::render_all(&fixtures::bump())).unwrap();
+        store(cache.path(), one.path(), &fixtures::smoketest()).unwrap();
+        store(cache.path(), one.path(), &fixtures::bump()).unwrap();
         let text = load(cache.path(), one.path(), FileFormat::Markdown, "verify").unwrap();
         assert_eq!(text, markdown::render(&fixtures::bump()));
         let error = load(cache.path(), other.path(), FileFormat::Html, "verify").unwrap_err();
@@ -162,12 +151,12 @@ mod tests {
         let trees = [(); 4].map(|()| tempfile::tempdir().unwrap());
         let [kept, removed, old, last] = trees.each_ref().map(tempfile::TempDir::path);
         for tree in [kept, removed, old] {
-            store(cache.path(), tree, &FileFormat::render_all(&fixtures::bump())).unwrap();
+            store(cache.path(), tree, &fixtures::bump()).unwrap();
         }
         fs::remove_dir(removed).unwrap();
         let long_ago = SystemTime::now() - Duration::from_secs(31 * 24 * 3600);
         fs::File::open(run_dir(cache.path(), old)).unwrap().set_modified(long_ago).unwrap();
-        store(cache.path(), last, &FileFormat::render_all(&fixtures::bump())).unwrap();
+        store(cache.path(), last, &fixtures::bump()).unwrap();
         let is_stored = [kept, removed, old, last]
             .map(|tree| load(cache.path(), tree, FileFormat::Html, "verify").is_ok());
         assert_eq!(is_stored, [true, false, false, true]);
@@ -184,7 +173,7 @@ mod tests {
     #[test]
     fn corrupt_run_is_an_error() {
         let (cache, tree) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        store(cache.path(), tree.path(), &FileFormat::render_all(&fixtures::bump())).unwrap();
+        store(cache.path(), tree.path(), &fixtures::bump()).unwrap();
         assert_eq!(load_document(cache.path(), tree.path(), "verify").unwrap()["command"], "bump-coreos");
         for format in FileFormat::ALL {
             let file = run_dir(cache.path(), tree.path()).join(format.file_name());

@@ -55,15 +55,14 @@ pub(crate) fn run_and_store_report<F>(
     if file.is_some() || context.term.format() == OutputFormat::Github {
         report.source_links = git::source_links(context.tree.root());
     }
-    let texts = FileFormat::render_all(report);
     let stored = Cache::from_env(Some(context.tree.root()))
         .and_then(|cache| cache.create_dir(""))
-        .and_then(|directory| report_files::store(&directory, context.tree.root(), &texts));
+        .and_then(|directory| report_files::store(&directory, context.tree.root(), report));
     if let Err(error) = stored {
         context.term.detail("cached", format!("no report of this run: {error}"));
     }
     let Some((path, format)) = file.zip(format) else { return Ok(()) };
-    match (output_file::write(path, &texts[format as usize]), &report.error) {
+    match (output_file::write(path, &format.render(report)), &report.error) {
         (Ok(()), _) => context.term.stage("wrote", path.display()),
         (Err(error), None) => return Err(error),
         // The error of the command is the more important one.

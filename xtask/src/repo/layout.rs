@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use coreos_types::{Board, Error, Flavor, Result, ResultExt, shell::quote};
 use manifest::stage1_sources::COMMON_MK;
 
-/// Largest manifest in bytes; rkt's largest has 4 KiB.
+/// Largest file that a run may change, in bytes: a manifest of [`MAX_TOTAL_LEN`] with added lines.
 pub(super) const MAX_MANIFEST_LEN: u64 = 1 << 20;
 /// Largest coreos-common.mk, and file that it includes, in bytes; rkt's has 1 KiB. A makefile takes longer to read.
 pub(super) const MAX_COMMON_MK_LEN: u64 = 256 << 10;
-/// Largest size of all manifests together.
-pub(super) const MAX_TOTAL_LEN: u64 = 2 << 20;
+/// Largest size of all manifests together, in bytes; rkt's largest has 4 KiB.
+pub(super) const MAX_TOTAL_LEN: u64 = 512 << 10;
 
 /// Most visible entries of a directory, and manifests of all flavors together; rkt has 30.
 pub(super) const MAX_ENTRIES: usize = 5_000;

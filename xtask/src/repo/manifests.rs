@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::LoadedRepo;
 use super::layout::{
-    MAX_COMMON_MK_LEN, MAX_ENTRIES, MAX_MANIFEST_LEN, MAX_TOTAL_LEN, inode_key, manifest_directories,
+    MAX_COMMON_MK_LEN, MAX_ENTRIES, MAX_TOTAL_LEN, inode_key, manifest_directories,
     relative_in_tree, too_many_entries_error, visible_entries,
 };
 use crate::bounded_file;
@@ -100,7 +100,7 @@ impl TreeReader<'_> {
         let directory_entry = self.path_in_tree(entry)?;
         let (file, real) = self.resolve_key(entry)?;
         if !self.loaded.sources.manifests.contains_key(&file) {
-            let bytes = self.read_file(&real, MAX_MANIFEST_LEN.min(self.bytes_left))?;
+            let bytes = self.read_file(&real, self.bytes_left)?;
             self.bytes_left -= bytes.len() as u64;
             self.loaded.sources.manifests.insert(file.clone(), bytes);
         }

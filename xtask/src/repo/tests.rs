@@ -189,10 +189,10 @@ fn files_over_their_limits_are_refused() {
         fixture.error()
     );
     size(COMMON_MK, layout::MAX_COMMON_MK_LEN);
-    size(BASH, layout::MAX_MANIFEST_LEN + 1);
-    assert!(fixture.error().contains("bash.manifest: it has more than"), "{}", fixture.error());
+    size(BASH, layout::MAX_TOTAL_LEN + 1);
+    assert!(fixture.error().contains("bash.manifest: it has more than 524288 bytes"), "{}", fixture.error());
     for number in 0..3 {
-        size(&BASH.replace("bash", &format!("m{number}")), layout::MAX_MANIFEST_LEN);
+        size(&BASH.replace("bash", &format!("m{number}")), layout::MAX_TOTAL_LEN / 2);
     }
     fs::remove_file(fixture.path(BASH)).unwrap();
     assert!(fixture.error().contains("m2.manifest: it has more than 0 bytes"), "{}", fixture.error());
