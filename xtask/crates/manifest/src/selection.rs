@@ -57,8 +57,11 @@ impl ManifestSet {
 
     /// Whether the build concatenates another manifest after `file`, a real path.
     pub fn is_followed_by_manifest(&self, file: &str) -> bool {
-        let mut rest = self.directory_entries.values().skip_while(|other| *other != file);
-        rest.any(|other| other != file)
+        let mut from_end = self.directory_entries.values().rev().peekable();
+        match from_end.next_if(|last| *last == file) {
+            Some(_) => from_end.skip_while(|other| *other == file).any(|other| other == file),
+            None => self.files.contains(file),
+        }
     }
 
     /// Whether the flavor has a manifest of another flavor under this real path, through a symlink.
@@ -234,6 +237,37 @@ mod tests {
             selection.neighbor_for_addition(&UsrPath::new("bin/d").unwrap(), default).file
         };
         assert_eq!(["own", "shared"].map(file_for), ["own", "shared"]);
+    }
+
+    /// 30,000 files, each asked for; a pass over the names for each would take a minute.
+    #[test]
+    fn manifest_before_another_one_is_followed() {
+        let set = |files: &[String]| {
+            let flavor = Flavor::from_dir_name("usr_from_kvm").unwrap();
+            let refs: Vec<ManifestRef> = (files.iter().enumerate())
+                .map(|(at, file)| ManifestRef {
+                    board: Board::Amd64,
+                    flavor: flavor.clone(),
+                    directory_entry: format!("{at:06}"),
+                    file: file.clone(),
+                })
+                .collect();
+            ManifestSet::group_by_flavor(Board::Amd64, &refs).remove(0)
+        };
+        for (files, expected) in [
+            (&["a"][..], [false, false]),
+            (&["a", "b"], [true, false]),
+            (&["a", "b", "a"], [true, true]),
+            (&["b", "a", "a"], [false, true]),
+            (&["a", "a", "b", "b"], [true, false]),
+        ] {
+            let set = set(&files.iter().map(|file| (*file).to_owned()).collect::<Vec<_>>());
+            assert_eq!(["a", "b"].map(|file| set.is_followed_by_manifest(file)), expected, "{files:?}");
+            assert!(!set.is_followed_by_manifest("c"));
+        }
+        let many: Vec<String> = (0..30_000).map(|at| format!("stage1/usr_from_kvm/{at:06}")).collect();
+        let set = set(&many);
+        assert_eq!(many.iter().filter(|file| set.is_followed_by_manifest(file)).count(), 29_999);
     }
 
     /// A comparison of each addition with each node before it would take minutes.

@@ -65,13 +65,17 @@ impl<'a, 's> Dependents<'a, 's> {
 
     /// The paths below a directory that selected files elsewhere need, with the symlinks to them.
     pub(super) fn needed_from_outside(&self, directory: &UsrPath) -> BTreeSet<UsrPath> {
-        let by_file = [&self.by_object, &self.by_program, &self.by_target].into_iter().flatten();
-        let needed = by_file.filter(|(file, dependents)| {
-            file.is_at_or_below(directory) && dependents.iter().any(|path| !path.is_at_or_below(directory))
-        });
+        let by_file = [&self.by_object, &self.by_program, &self.by_target];
+        let is_needed = |file: &&UsrPath| {
+            let mut dependents = by_file.iter().filter_map(|by| by.get(*file)).flatten();
+            dependents.any(|path| !path.is_at_or_below(directory))
+        };
+        // The files below, not all dependencies: thousands of directories may be listed.
+        let files = self.selection.tree.below(directory).map(|(path, _)| path).chain([directory]);
+        let needed = files.filter(is_needed);
         let links = |file| self.by_target.get(file).into_iter().flatten();
         needed
-            .flat_map(|(file, _)| links(file).filter(|link| link.is_at_or_below(directory)).chain([file]))
+            .flat_map(|file| links(file).filter(|link| link.is_at_or_below(directory)).chain([file]))
             .cloned()
             .collect()
     }
