@@ -64,7 +64,11 @@ fn main() {
     measure("4,000 units of unlisted programs", started, &units);
     let long = |at: usize| format!("/{}{at}", "a".repeat(260));
     measure("1,900 malformed lines of 270 bytes", image(), &lines(1_900, &long));
-    measure("malformed lines of NUL bytes", image(), &lines(5_000, &|at| format!("/{}{at}", "\0".repeat(97))));
+    measure(
+        "malformed lines of NUL bytes",
+        image(),
+        &lines(5_000, &|at| format!("/{}{at}", "\0".repeat(97))),
+    );
     measure("14,500 old libraries", image(), &lines(14_500, &|at| format!("lib64/libq{}.so.{at}", at % 15)));
     measure_with("200 patterns of stars", image(), &lines(1_900, &long), &accepted(&"a*".repeat(280)));
     measure_with("200 patterns with a suffix", image(), &lines(1_900, &long), &accepted("**/x"));

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use super::LoadedRepo;
 use super::layout::{
-    MAX_COMMON_MK_LEN, MAX_ENTRIES, MAX_TOTAL_LEN, inode_key, manifest_directories,
-    relative_in_tree, too_many_entries_error, visible_entries,
+    MAX_COMMON_MK_LEN, MAX_ENTRIES, MAX_TOTAL_LEN, inode_key, manifest_directories, relative_in_tree,
+    too_many_entries_error, visible_entries,
 };
 use crate::bounded_file;
 use coreos_types::{Board, Error, Flavor, Result, ResultExt, shell::quote};
