@@ -8,7 +8,7 @@ use crate::plan::bump::ImageTrees;
 use crate::selection::Selection;
 use crate::stage1_sources::Stage1Sources;
 use crate::unit_and_script_execs;
-use crate::unlisted_execs::started_by;
+use crate::unlisted_execs::StartedPrograms;
 use crate::unsatisfied_dependencies::loaders_with_without_env;
 use coreos_types::{Board, Flavor, Result, word_enum};
 use usr::{
@@ -185,6 +185,7 @@ impl<'a, 's, 'i> Reachability<'a, 's, 'i> {
 
     /// Every path that these need, themselves included.
     fn reach<'r>(&self, roots: impl Iterator<Item = &'r UsrPath>) -> BTreeSet<UsrPath> {
+        let programs = StartedPrograms::new(self.selection.tree);
         let mut todo: Vec<UsrPath> = roots.cloned().collect();
         let mut reached = BTreeSet::new();
         // Objects of an earlier load: what they need was loaded with them.
@@ -213,7 +214,7 @@ impl<'a, 's, 'i> Reachability<'a, 's, 'i> {
             {
                 todo.extend(known_dlopens::find_loaded_by(loader, self.selection).cloned());
             }
-            let started = started_by(self.selection.tree, &path, &elf.exec_paths);
+            let started = programs.started_by(&path, &elf.exec_paths);
             todo.extend(started.into_iter().flat_map(|(_, chain)| chain));
         }
         reached

@@ -6,7 +6,7 @@ use super::{Edge, ManifestLine, UnresolvedName};
 use coreos_types::Board;
 use manifest::selection::Location;
 use manifest::stage1_sources::Stage1Sources;
-use manifest::{unit_and_script_execs::find_exec_references, unlisted_execs};
+use manifest::{unit_and_script_execs::find_exec_references, unlisted_execs::StartedPrograms};
 use usr::{
     DynamicLoader, ElfInfo, UsrPath, UsrTree,
     elf::DlopenNote,
@@ -31,12 +31,13 @@ impl DependencyGraph {
         let mut graph = DependencyGraph::default();
         let paths = graph.add_listed_paths(board, sources, tree);
         let loader = DynamicLoader::new(tree, board, DynamicLoader::rkt_library_path(tree), None);
+        let programs = StartedPrograms::new(tree);
         let is_loadable = |elf: &&ElfInfo| elf.has_dynamic_section && elf.machine == board.elf_machine();
         for path in &paths {
             let Some(elf) = tree.read_elf_info(path).filter(is_loadable) else { continue };
             graph.add_load_result(&loader.load(path));
             graph.add_dlopen_notes(&loader, path, &elf.dlopen_notes);
-            for (row, chain) in unlisted_execs::started_by(tree, path, &elf.exec_paths) {
+            for (row, chain) in programs.started_by(path, &elf.exec_paths) {
                 graph.add_edge(chain.last(), path, row.program, row.source.to_owned());
             }
         }
