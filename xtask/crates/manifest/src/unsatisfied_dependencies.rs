@@ -9,7 +9,7 @@ use super::selection::{Location, Selection};
 use super::unlisted_execs;
 pub use selection_vs_image::DifferentProvider;
 use selection_vs_image::Loaders;
-use usr::{DlopenPriority, DynamicLoader, UsrPath, ldso::FoundVia};
+use usr::{DlopenPriority, DynamicLoader, ElfInfo, UsrPath, ldso::FoundVia};
 
 /// Errors of the dynamic loader for all programs and libraries of a selection.
 #[derive(Debug, Default)]
@@ -248,7 +248,7 @@ pub(super) fn loaders_with_without_env<'s>(
 }
 
 fn is_elf_program(selection: &Selection<'_>, path: &UsrPath) -> bool {
-    selection.tree.read_elf_info(path).is_some_and(|elf| elf.interp.is_some() && elf.soname.is_none())
+    selection.tree.read_elf_info(path).is_some_and(ElfInfo::is_program)
 }
 
 #[cfg(test)]

@@ -124,6 +124,11 @@ impl ElfInfo {
         all.map(|name| name.len() + size_of::<String>() + 16).sum()
     }
 
+    /// Whether the file is a program. Some libraries have an interpreter, too: `libc.so.6` prints its version.
+    pub fn is_program(&self) -> bool {
+        self.interp.is_some() && self.soname.is_none()
+    }
+
     /// Whether the file has `DT_NEEDED` or filter entries.
     pub fn has_dependencies(&self) -> bool {
         !self.needed.is_empty() || !self.filters.is_empty()

@@ -46,7 +46,7 @@ fn find_unreachable<'a>(lint: &Lint<'_, 'a>, name: &str) -> Vec<&'a UsrPath> {
     let is_library = |path: &&UsrPath| {
         let end = lint.index.tree.resolve(path).end;
         let elf = end.node().and_then(|file| lint.index.tree.read_elf_info(file));
-        elf.is_some_and(|elf| elf.machine == machine && elf.interp.is_none())
+        elf.is_some_and(|elf| elf.machine == machine && !elf.is_program())
     };
     lint.index.names.with_name(name).take(MAX_UNREACHABLE).filter(is_library).collect()
 }
@@ -92,6 +92,7 @@ mod tests {
     fn library_outside_the_search_path_is_named() {
         for (file, is_named) in [
             ("lib/private/liba.so.1", true),
+            ("lib/private/liba.so.1 interp=/lib64/ld-linux-x86-64.so.2", true),
             ("lib/private/liba.so.1 arm64", false),
             ("lib/private/liba.so.1/x", false),
         ] {

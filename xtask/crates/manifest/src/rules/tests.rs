@@ -18,8 +18,8 @@ use usr::{
 /// Creates an image from one path per line:
 ///
 /// - `bin/x`: an ELF file for the board. Words after the path are what it needs; `NAME@VERSION` is a symbol version that it
-///   needs, `+VERSION` one that it defines, `?NAME` a `.note.dlopen` entry of priority `recommended`, `arm64` another
-///   machine.
+///   needs, `+VERSION` one that it defines, `?NAME` a `.note.dlopen` entry of priority `recommended`, `interp=PATH` its
+///   interpreter, `arm64` another machine.
 /// - `lib/a -> b`: a symlink.
 /// - `lib/a = text`: a file with this text, `\n` for a line end.
 pub(crate) fn image(paths: &[&str]) -> UsrTree {
@@ -65,6 +65,7 @@ fn elf(path: &str, words: &str) -> ElfInfo {
                 description: String::new(),
                 priority: DlopenPriority::Recommended,
             }),
+            _ if word.starts_with("interp=") => elf.interp = word.strip_prefix("interp=").map(str::to_owned),
             _ if word == "arm64" => elf.machine = Board::Arm64.elf_machine(),
             _ => elf.needed.push(word.to_owned()),
         }
