@@ -2,8 +2,10 @@
 
 use coreos_types::SystemdVersion;
 
-/// The arguments of systemd, which it also reads from a kernel's command line: the app's unit instead of a default target.
-pub(crate) const SYSTEMD_ARGUMENTS: &str = "systemd.unit=xtask-smoketest.service systemd.log_target=console systemd.log_color=no systemd.show_status=no";
+/// The arguments of systemd, which it also reads from a kernel's command line: the app's unit instead of the default
+/// target.
+pub(crate) const SYSTEMD_ARGUMENTS: &str = "systemd.unit=xtask-smoketest.service systemd.log_target=console \
+    systemd.log_color=no systemd.show_status=no";
 
 /// The marker that the app must print.
 pub(crate) fn marker(nonce: &str) -> String {
