@@ -22,12 +22,13 @@ pub(crate) fn check_destination(path: &Path) -> Result<()> {
 }
 
 /// Writes a text to a file of the user: atomically where that is a regular file or a new one, through where it is a
-/// device or a pipe. A symlink stays one.
+/// device or a pipe, or a symlink to a new file. A symlink stays one.
 pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
     let target = fs::canonicalize(path);
     let target = target.as_deref().unwrap_or(path);
     let done = match fs::metadata(target) {
         Ok(metadata) if !metadata.is_file() => fs::write(target, text),
+        Err(_) if target.is_symlink() => fs::write(target, text),
         _ => atomic_file::write(target, text),
     };
     done.with_path("cannot write", path)
@@ -47,6 +48,9 @@ mod tests {
         write(&link, "new").unwrap();
         assert_eq!(fs::read_to_string(&file).unwrap(), "new");
         assert!(link.is_symlink());
+        fs::remove_file(&file).unwrap();
+        write(&link, "newer").unwrap();
+        assert!(link.is_symlink() && fs::read_to_string(&file).unwrap() == "newer");
         write(Path::new("/dev/null"), "new").unwrap();
         assert!(!Path::new("/dev/null").is_file());
         let error = write(&home.path().join("none/a.md"), "new").unwrap_err();
