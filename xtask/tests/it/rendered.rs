@@ -214,7 +214,7 @@ fn interrupted_download_clears_its_bar_and_resumes() {
     assert!(bar.contains("download") && !bar.contains("0s left"), "{bar:?}");
     let message = strip_escapes(message);
     assert!(message.starts_with("error: interrupted by SIGINT; the tree has"), "{message}");
-    assert!(message.trim_end().ends_with(&line) && message.contains("hint: to resume"), "{message}");
+    assert!(message.trim_end().ends_with(&line) && message.contains("hint: to run it again"), "{message}");
     // The second run begins at the bytes of the first, and counts only its own in the rate.
     let resumed = run_on_terminal(&scene, &line);
     let amounts = Regex::new(r"([0-9.]+) ([kM])B of [0-9.]+ MB(?:, ([0-9.]+) ([kMG])B/s)?").unwrap();
