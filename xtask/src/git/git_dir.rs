@@ -77,16 +77,16 @@ impl GitDir {
         let real = |path: &Path| fs::canonicalize(path).ok();
         let (own, common, checkout) = (real(&self.own), real(&self.common), real(&self.checkout));
         let is_inside = common.as_ref().zip(checkout.as_ref()).is_some_and(|(dir, top)| dir.starts_with(top));
-        let is_checkout = |path: PathBuf| real(&path).is_some() && real(&path) == checkout;
+        let is_checkout = |path: &Path| checkout.is_some() && real(path) == checkout;
         // git-worktree(1) and gitsubmodules(7).
         let is_working_tree = || {
             let dot_git = self.own.join(read_line(&self.own.join("gitdir"))?);
             let is_listed = own.as_ref()?.parent()? == common.as_ref()?.join("worktrees");
-            Some(is_listed && dot_git.ends_with(".git") && is_checkout(dot_git.parent()?.to_owned()))
+            Some(is_listed && dot_git.ends_with(".git") && is_checkout(dot_git.parent()?))
         };
         let is_submodule = || {
             let worktree = read_worktree(&self.common.join("config"))?;
-            Some(own == common && is_checkout(self.common.join(worktree)))
+            Some(own == common && is_checkout(&self.common.join(worktree)))
         };
         if is_inside || is_working_tree() == Some(true) || is_submodule() == Some(true) {
             return Ok(());
